@@ -1,0 +1,56 @@
+"""`--dry-run`: what a run would read, from where, and what it would write. Starts no Prefect and writes nothing."""
+
+import json
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.lines import megabytes
+from flows.terminal import Terminal
+from gzjwst_core.estimate import Estimate, estimate
+from gzjwst_core.run import Run
+
+__all__ = ["dry_run"]
+
+_OVER_BUDGET = 3
+
+
+def dry_run(run: Run, terminal: Terminal, *, as_json: bool) -> int:
+    """Print the estimate; returns the exit code: 3 when the disk cannot hold the run."""
+    found = estimate(run)
+    if as_json:
+        sys.stdout.write(json.dumps(found.model_dump(mode="json"), indent=1) + "\n")
+    else:
+        _show(found)
+    if not found.fits:
+        terminal.say(f"[red]✗[/red] the run needs {megabytes(found.needed)}, the disk has {megabytes(found.free)}")
+        return _OVER_BUDGET
+    return 0
+
+
+def _show(found: Estimate) -> None:
+    console = Console(soft_wrap=True)
+    table = Table(title=f"{found.survey}: {len(found.rows)} mosaics", title_justify="left")
+    for name in ("field", "band", "where", "address or reason"):
+        table.add_column(name)
+    for name in ("bytes", "for the catalog", "for cutouts"):
+        table.add_column(name, justify="right")
+    table.add_column("cached")
+    for row in found.rows:
+        sizes = [megabytes(size) for size in (row.size, row.catalog_bytes, row.cutout_bytes)]
+        table.add_row(row.field, row.band, row.where, row.address, *sizes, "yes" if row.cached else "no")
+    console.print(table)
+    for line in _sums(found):
+        console.print(line, highlight=False)
+
+
+def _sums(found: Estimate) -> list[str]:
+    visits = f"{megabytes(found.first_visit)} for the catalogs, {megabytes(found.second_visit)} for the cutouts"
+    return [
+        f"products  {found.products} listed, {found.kept} kept",
+        f"mosaics   {found.located} located, {found.missing} missing",
+        f"to fetch  {visits}",
+        f"output    about {megabytes(found.output)} for {found.targets} targets ({found.basis})",
+        f"disk      {megabytes(found.free)} free where the cache is, {megabytes(found.needed)} needed there",
+    ]

@@ -1,0 +1,179 @@
+"""How a run goes, told once: one line a stage for a person, and the log that run.json and the report are made from.
+
+It waits for the stages' futures, keeps what succeeded in the order it was asked for, and names what did not.
+"""
+
+import tasks.settings  # noqa: F401, I001 - before prefect
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any
+
+from prefect.futures import PrefectFuture, as_completed
+from rich.markup import escape
+
+from flows.terminal import Terminal
+from gzjwst_core.engine import peak_memory_mb
+from gzjwst_core.errors import GzJwstError
+from gzjwst_core.publish.record import RunLog
+from gzjwst_core.publish.runlog import Missing, StageRecord
+from gzjwst_core.publish.stages import RunEnd
+from gzjwst_core.catalog.stages import Pinned
+from gzjwst_core.run import Run
+from gzjwst_core.request import STAGES, RunRequest, Stage
+from gzjwst_core.storage.receipts import Done
+
+__all__ = ["Journal", "stops_when_finished"]
+
+
+class Finished(Exception):  # noqa: N818 - no error: the stage that was asked for last is done
+    """The last stage that was asked for has run."""
+
+
+def stops_when_finished(stages: Callable[[Run, "Journal"], None]) -> Callable[[Run, "Journal"], None]:
+    """Let a function of stages end after the last one that was asked for."""
+
+    @wraps(stages)
+    def run_stages(run: Run, journal: "Journal") -> None:
+        with suppress(Finished):
+            stages(run, journal)
+
+    return run_stages
+
+
+class Journal:
+    """Follows one run.
+
+    Parameters
+    ----------
+    request
+        What was asked.
+    terminal
+        Where lines go.
+    """
+
+    def __init__(self, request: RunRequest, terminal: Terminal) -> None:
+        self._request = request
+        self._terminal = terminal
+        self._begun = datetime.now(tz=UTC)
+        self._clock = time.monotonic()
+        self._stages: list[StageRecord] = []
+        self._troubles: list[Missing] = []
+
+    def each(
+        self,
+        stage: Stage,
+        futures: Mapping[str, PrefectFuture[Any]],
+        say: Callable[[list[Any]], str],
+        *,
+        vital: bool = False,
+        last: bool = True,
+    ) -> list[Any]:
+        """Wait for a stage's tasks.
+
+        Parameters
+        ----------
+        stage
+            Its name.
+        futures
+            Its tasks by unit, in the order in which results shall come back.
+        say
+            Tells a person what the results mean.
+        vital
+            Whether a failure ends the run.
+        last
+            Whether the stage ends here, so that the run may stop after it.
+
+        Returns
+        -------
+        list
+            Results of the tasks that succeeded.
+
+        Raises
+        ------
+        GzJwstError
+            A vital task failed.
+        Finished
+            This was the last stage asked for.
+        """
+        begun = time.monotonic()
+        with self._terminal.stage(stage, len(futures)) as line:
+            for _ in as_completed(list(futures.values())):
+                line.advance()
+            settled = [_settle(f"{stage} {unit}", future) for unit, future in futures.items()]
+            results = [result for result, trouble in settled if trouble is None]
+            troubles = [trouble for _, trouble in settled if trouble is not None]
+            if vital and troubles:
+                line.fail(troubles[0].detail)
+                raise GzJwstError(troubles[0].detail, reason=troubles[0].reason)
+            kept = sum(isinstance(result, Done) and not result.fresh for result in results)
+            line.finish(say(results), kept=kept, failed=len(troubles))
+        self._terminal.troubles(troubles)
+        self._troubles += troubles
+        self._stages.append(
+            StageRecord(
+                stage=stage,
+                done=len(results) - kept,
+                cached=kept,
+                failed=len(troubles),
+                seconds=round(time.monotonic() - begun, 3),
+                peak_mb=peak_memory_mb(),
+            )
+        )
+        if last and stage == self._request.until:
+            raise Finished
+        return results
+
+    def one(self, stage: Stage, future: PrefectFuture[Any], say: Callable[[Any], str], *, last: bool = True) -> Any:
+        """Wait for the single task of a stage; its failure ends the run.
+
+        Returns
+        -------
+        Any
+            The task's result.
+        """
+        return self.each(stage, {"survey": future}, lambda results: say(results[0]), vital=True, last=last)[0]
+
+    def pinned(self, pinned: Pinned) -> Run:
+        """Take up the run whose colour is pinned, and warn of fields that differ from it."""
+        for warning in pinned.warnings:
+            self._terminal.say(f"[yellow]![/yellow] {escape(warning)}")
+        return pinned.run
+
+    def end(self, run: Run, end: RunEnd) -> RunEnd:
+        """Say how the run ended and where to look."""
+        mark = "[green]✓ done" if end.exit_code == 0 else "[yellow]! done in part"
+        self._terminal.say(f"{mark}[/] in {time.monotonic() - self._clock:.0f} s {escape(end.message)}")
+        self._terminal.say(f"  open {escape(run.folder.url)}/report.html")
+        return end
+
+    def goes_beyond(self, stage: Stage) -> bool:
+        """Whether a later stage was asked for."""
+        return STAGES.index(self._request.until) > STAGES.index(stage)
+
+    def log(self, error: GzJwstError | None = None) -> RunLog:
+        """Return what happened so far, and what ended it before its time."""
+        return RunLog(
+            asked=self._request.model_dump(mode="json"),
+            begun=self._begun.isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - self._clock, 3),
+            stages=tuple(self._stages),
+            troubles=tuple(self._troubles),
+            error=None if error is None else Missing(what="run", reason=error.reason, detail=str(error)),
+        )
+
+
+def _settle(what: str, future: PrefectFuture[Any]) -> tuple[Any, Missing | None]:
+    future.wait()
+    state = future.state
+    if state.is_completed():
+        return future.result(), None
+    if not state.is_final():  # Prefect never started it: something it waits for has failed
+        return None, Missing(what=what, reason="upstream_failed", detail="not started: what it needs has failed")
+    error = state.result(raise_on_failure=False)
+    if isinstance(error, GzJwstError):
+        return None, Missing(what=what, reason=error.reason, detail=str(error))
+    return None, Missing(what=what, reason="unexpected", detail=f"{type(error).__name__}: {error}")

@@ -1,0 +1,92 @@
+"""What each stage's one line says to a person."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from gzjwst_core.archives.stages import Brought, Listing
+from gzjwst_core.models import Field
+from gzjwst_core.storage.receipts import Done
+
+__all__ = ["catalog", "cutouts", "fetch", "images", "locate", "megabytes", "merge", "mosaic_rows", "publish", "query"]
+
+
+def query(listing: Listing) -> str:
+    """Tell what MAST listed."""
+    counts = f"{listing.kept + listing.dropped} products: {listing.kept} kept, {listing.dropped} dropped"
+    return f"{counts} → {sum(len(f.mosaics) for f in listing.fields)} mosaics in {len(listing.fields)} fields"
+
+
+def locate(fields: Sequence[Field]) -> str:
+    """Tell where the mosaics are."""
+    mosaics = [mosaic for field in fields for mosaic in field.mosaics]
+    places = Counter(mosaic.archive for mosaic in mosaics if mosaic.located)
+    where = ", ".join(f"{count} {name}" for name, count in sorted(places.items()))
+    lost = [f"{m.obs_id}{' (expected)' if m.expected else ''}" for m in mosaics if not m.located]
+    missing = f"; in no archive: {', '.join(lost[:3])}{' …' if len(lost) > 3 else ''}" if lost else ""
+    return f"{sum(places.values())} of {len(mosaics)} mosaics: {where or 'none'}{missing}"
+
+
+def fetch(fetched: Sequence[Brought]) -> str:
+    """Tell what moved."""
+    moved = sum(one.bytes_moved for one in fetched)
+    needed = sum(one.source is not None for one in fetched)
+    return f"{needed} mosaics to read, {megabytes(moved)} fetched" if needed else "nothing to read: no byte fetched"
+
+
+def catalog(done: Sequence[Done]) -> str:
+    """Tell how many sources."""
+    return f"{_sum(done, 'sources')} sources in {len(done)} fields"
+
+
+def merge(done: Done) -> str:
+    """Tell what is left of the detections."""
+    counts = done.receipt.counts
+    return f"{counts['sources']} detections → {counts['primary']} objects → {counts['selected']} selected"
+
+
+def cutouts(done: Sequence[Done]) -> str:
+    """Tell how many cutouts, and why some are not there."""
+    return f"{_sum(done, 'written')} cutouts in {len(done)} chunks{_others(done)}"
+
+
+def images(done: Sequence[Done]) -> str:
+    """Tell how many images."""
+    return f"{_sum(done, 'written')} images in {len(done)} chunks{_others(done)}"
+
+
+def publish(done: Done) -> str:
+    """Tell what was handed over."""
+    counts = done.receipt.counts
+    return f"{counts['subjects']} subjects in {counts['manifests']} manifests, Zoobot catalog, report"
+
+
+def megabytes(size: int) -> str:
+    """Bytes for a person."""
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def mosaic_rows(fields: Sequence[Field]) -> list[dict[str, str | int]]:
+    """Rows of the UI's table: fields x bands, where found, bytes, outcome."""
+    return [
+        {
+            "field": m.field,
+            "band": m.band,
+            "where": m.archive or "–",
+            "bytes": m.size,
+            "outcome": "located" if m.located else "missing (expected)" if m.expected else "missing",
+            "asked": " > ".join(f"{a.archive}: {'found' if a.found else a.reason}" for a in m.trail),
+        }
+        for field in fields
+        for m in field.mosaics
+    ]
+
+
+def _sum(done: Sequence[Done], name: str) -> int:
+    return sum(one.receipt.counts.get(name, 0) for one in done)
+
+
+def _others(done: Sequence[Done]) -> str:
+    counts: Counter[str] = Counter()
+    for one in done:
+        counts.update({k: v for k, v in one.receipt.counts.items() if ":" in k})
+    return "".join(f", {count} {name.replace(':', ' (')})" for name, count in sorted(counts.items()))

@@ -1,0 +1,100 @@
+"""Run one survey: `python flows/run_survey.py [PROFILE]`, or as a deployment of Prefect.
+
+The flow is the table of contents of a run; what each line does is in `tasks/` and, below it, in `gzjwst_core/`.
+"""
+
+import sys
+from pathlib import Path
+
+_ROOT = str(Path(__file__).resolve().parents[1])
+if sys.path[0] != _ROOT:  # `flows` and `tasks` are names that other packages use: ours come first
+    sys.path.insert(0, _ROOT)
+
+import tasks.settings  # noqa: F401, I001 - before prefect
+
+from prefect import flow
+from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
+
+from flows import lines
+from flows.command_line import main
+from flows.journal import Journal, stops_when_finished
+from flows.session import open_session
+from gzjwst_core.archives.stages import Brought
+from gzjwst_core.errors import GzJwstError
+from gzjwst_core.models import Field, Work
+from gzjwst_core.publish.stages import RunEnd
+from gzjwst_core.request import RunRequest
+from gzjwst_core.run import Run
+from tasks.archives import fetch_mosaic, locate_field, query_products, record_mosaics
+from tasks.catalog import catalog_field, merge_survey, pin_colour, plan_catalog, plan_merge
+from tasks.cutouts import cut_chunk, plan_cutouts, tidy_chunks
+from tasks.images import paint_chunk, plan_images
+from tasks.publish import close_run, hand_over, plan_publish, show_mosaics
+
+__all__ = ["run_survey"]
+
+
+def _run_name() -> str:
+    request = flow_run.parameters["request"]
+    name = request["profile"] if isinstance(request, dict) else request.profile
+    return f"{Path(name).stem}-{flow_run.scheduled_start_time:%Y-%m-%d-%H%M%S}"
+
+
+@flow(name="survey", flow_run_name=_run_name, persist_result=False)
+def run_survey(request: RunRequest) -> RunEnd:
+    """Find, read, catalog, cut out, colour and hand over one survey."""
+    with open_session(request) as (run, journal):
+        try:
+            _survey(run, journal)
+        except GzJwstError as error:
+            close_run(run, journal.log(error))
+            raise
+        return journal.end(run, close_run(run, journal.log()))
+
+
+@stops_when_finished
+def _survey(run: Run, journal: Journal) -> None:
+    """Run the stages in order."""
+    listing = journal.one("query", query_products.submit(run), lines.query)
+    fields = journal.each(
+        "locate", {f.name: locate_field.submit(run, f) for f in run.chosen(listing.fields)}, lines.locate
+    )
+    record_mosaics(run, fields)
+    show_mosaics(lines.mosaic_rows(fields))
+    _catalogs(run, journal, [field for field in fields if field.bands])
+    journal.one("merge", merge_survey.submit(run, plan_merge(run, listing)), lines.merge)
+    run = journal.pinned(pin_colour(run))
+    plan = plan_cutouts(run, fields)
+    cuts = {}
+    for field in fields:
+        works = plan.chunks.get(field.name, [])
+        fetched = _bring(run, field, works)
+        cuts |= {work.unit: cut_chunk.submit(run, work, field, list(fetched.values())) for work in works}
+    cutouts = journal.each("cutouts", cuts, lines.cutouts)
+    paints = {done.receipt.unit: paint_chunk.submit(run, plan_images(run, done)) for done in cutouts}
+    journal.each("images", paints, lines.images)
+    tidy_chunks(run, plan)
+    journal.one("publish", hand_over.submit(run, plan_publish(run)), lines.publish)
+
+
+def _catalogs(run: Run, journal: Journal, fields: list[Field]) -> None:
+    """Fetch and catalog field after field: one field's transfers overlap another's CPU work."""
+    fetches, catalogs = {}, {}
+    for field in fields:
+        work = plan_catalog(run, field)
+        fetched = _bring(run, field, [work])
+        fetches |= fetched
+        if journal.goes_beyond("fetch"):
+            catalogs[field.name] = catalog_field.submit(run, work, field, list(fetched.values()))
+    journal.each("fetch", fetches, lines.fetch)
+    journal.each("catalog", catalogs, lines.catalog)
+
+
+def _bring(run: Run, field: Field, works: list[Work]) -> dict[str, PrefectFuture[Brought]]:
+    located = [mosaic for mosaic in field.mosaics if mosaic.located]
+    return {f"{field.name} {mosaic.band}": fetch_mosaic.submit(run, mosaic, works) for mosaic in located}
+
+
+if __name__ == "__main__":
+    sys.exit(main(run_survey))

@@ -1,0 +1,45 @@
+"""What has to be there before a run and gone after it: its archives, its lock, its pool of processes."""
+
+import tasks.settings  # noqa: F401, I001 - before prefect
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect.context import FlowRunContext
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.journal import Journal
+from flows.terminal import Terminal
+from gzjwst_core.engine import use_processes
+from gzjwst_core.request import RunRequest, start
+from gzjwst_core.run import Run, locked
+from gzjwst_core.sky.standin import archives_stand_in
+
+__all__ = ["open_session"]
+
+
+@contextmanager
+def open_session(request: RunRequest) -> Iterator[tuple[Run, Journal]]:
+    """Make ready for a run, and clear up after it.
+
+    Yields
+    ------
+    tuple
+        The run, and the journal that follows it.
+
+    Raises
+    ------
+    ProfileError
+        The request is wrong.
+    StorageError
+        Another run is writing to the same folder (reason `busy`).
+    """
+    run = start(request)
+    processes = request.processes if _runs_in_threads() else 1
+    with archives_stand_in(run), locked(run), use_processes(processes):
+        yield run, Journal(request, Terminal())
+
+
+def _runs_in_threads() -> bool:
+    context = FlowRunContext.get()
+    return context is None or isinstance(context.task_runner, ThreadPoolTaskRunner)

@@ -1,0 +1,93 @@
+"""The JWST volume of ESA DataLabs: a mounted folder with one folder `jwPPPPP` a programme.
+
+Names must fit exactly (o001 is not o0011, f200w is not f200w-sub160), plain or gzipped; two files that fit are
+ambiguous and never guessed at. The volume is read only. Where it is not mounted, that is noticed and said once.
+"""
+
+import logging
+from contextlib import AbstractContextManager
+from functools import cached_property
+from glob import escape
+from pathlib import Path
+
+from gzjwst_core.archives.base import Archive, ByteStream, Located, identity_of
+from gzjwst_core.archives.digests import DigestIndex
+from gzjwst_core.archives.mounted import file_error, open_file, state_of
+from gzjwst_core.errors import AmbiguousProductError, ProductNotFoundError
+from gzjwst_core.models import Mosaic
+from gzjwst_core.names import parse_obs_id, safe_name
+
+__all__ = ["DataLabs"]
+
+_log = logging.getLogger(__name__)
+_SCHEME = "datalabs:"
+
+
+class DataLabs(Archive):
+    """The mounted volume.
+
+    Parameters
+    ----------
+    root
+        Its folder on this machine.
+    digests
+        Where digests of its files are remembered.
+    """
+
+    name = "datalabs"
+
+    def __init__(self, root: Path, digests: DigestIndex) -> None:
+        self._root = root
+        self._digests = digests
+
+    @cached_property
+    def _mounted(self) -> bool:
+        mounted = self._root.is_dir()
+        if not mounted:
+            _log.info("DataLabs: no volume at %s; the other archives are asked", self._root)
+        return mounted
+
+    def find(self, mosaic: Mosaic, *, cheap: bool = False) -> Located:
+        """Look the file up in its programme's folder (`Archive.find`); a team's product in every programme's."""
+        if not self._mounted:
+            raise ProductNotFoundError("DataLabs: the volume is not mounted here", reason="no_volume")
+        path = self._only(mosaic)
+        uri = f"{_SCHEME}{path.parent.name}/{path.name}"
+        size = state_of(path)[0]
+        digest = self._digests.known(path) if cheap else self._digests.digest(path)
+        return Located(archive=self.name, uri=uri, size=size, identity=identity_of(uri, size, digest))
+
+    def local_path(self, mosaic: Mosaic) -> Path:
+        """Path of a located mosaic on the mount.
+
+        Links are followed, wherever they lead: a mounted volume may be made of them, and it is only read.
+
+        Raises
+        ------
+        NameRefusedError
+            Its URI leads out of the volume.
+        """
+        return self._root.joinpath(*map(safe_name, mosaic.uri.removeprefix(_SCHEME).split("/")))
+
+    def open(self, mosaic: Mosaic) -> AbstractContextManager[ByteStream]:
+        """Open the file on the mount (`Archive.open`)."""
+        return open_file(self.local_path(mosaic))
+
+    def _only(self, mosaic: Mosaic) -> Path:
+        found = self._candidates(mosaic)
+        if not found:
+            raise ProductNotFoundError(f"DataLabs: no {mosaic.filename}, plain or gzipped")
+        if len(found) > 1:
+            names = ", ".join(f"{path.parent.name}/{path.name}" for path in found)
+            raise AmbiguousProductError(f"DataLabs: {len(found)} files fit {mosaic.obs_id}: {names}")
+        return found[0]
+
+    def _candidates(self, mosaic: Mosaic) -> list[Path]:
+        plain = safe_name(mosaic.filename).removesuffix(".gz")
+        name = parse_obs_id(mosaic.obs_id)
+        folders = f"jw{escape(name.program)}" if name and name.program else "jw" + "[0-9]" * 5
+        try:
+            paths = [p for end in ("", ".gz") for p in self._root.glob(f"{folders}/{escape(plain)}{end}")]
+            return sorted(path for path in paths if path.is_file())  # a dangling link is none
+        except OSError as error:
+            raise file_error(error, self._root / plain) from None

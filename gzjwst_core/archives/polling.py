@@ -1,0 +1,98 @@
+"""The transport under astroquery's MAST client: it slows long polling, bounds answers and counts their rows.
+
+The client posts a query that is still EXECUTING again at once, without a pause and without an end; and it does not
+look whether all pages came. Both are seen here, on the wire.
+"""
+
+import json
+import time
+from typing import Any
+
+import requests
+
+from gzjwst_core.archives.http import PatientAdapter
+from gzjwst_core.errors import ArchiveUnavailableError
+
+__all__ = ["PollingAdapter"]
+
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 5.0
+_GROWTH = 1.6
+_EXECUTING_S = 300.0
+_MAX_ANSWER = 256 << 20
+_CHUNK = 1 << 20
+
+
+class PollingAdapter(PatientAdapter):
+    """Transport of one client's queries.
+
+    Parameters
+    ----------
+    connect_s, read_s
+        Limits in seconds.
+    executing_s
+        How long a query may keep executing.
+    """
+
+    def __init__(self, connect_s: float, read_s: float, *, executing_s: float = _EXECUTING_S) -> None:
+        super().__init__(connect_s, read_s)
+        self._executing_s = executing_s
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin a new question."""
+        self._waited_s = 0.0
+        self._pause_s = _FIRST_PAUSE_S
+        self._stated_rows: int | None = None
+
+    def check_complete(self, rows: int) -> None:
+        """Compare the rows that were read with those that MAST stated.
+
+        Raises
+        ------
+        ArchiveUnavailableError
+            Rows are missing (`partial_answer`).
+        """
+        if self._stated_rows is not None and self._stated_rows != rows:
+            raise ArchiveUnavailableError(
+                f"MAST query: {rows} rows came of {self._stated_rows} stated", reason="partial_answer"
+            )
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        """Send, read the whole answer within its limit, and hold it back while the query is executing."""
+        response = super().send(request, *args, **{**options, "stream": True})
+        _read(response)
+        answer = _decoded(response)
+        if answer.get("status") == "EXECUTING":
+            self._wait()
+        paging = answer.get("paging")
+        if isinstance(paging, dict) and isinstance(paging.get("rowsFiltered"), int):
+            self._stated_rows = paging["rowsFiltered"]
+        return response
+
+    def _wait(self) -> None:
+        if self._waited_s >= self._executing_s:
+            raise requests.ReadTimeout(f"still executing after {self._waited_s:.0f} s")
+        time.sleep(self._pause_s)
+        self._waited_s += self._pause_s
+        self._pause_s = min(self._pause_s * _GROWTH, _LONGEST_PAUSE_S)
+
+
+def _read(response: requests.Response) -> None:
+    """Read the body into the response, as requests does, but not without end."""
+    blocks, size = [], 0
+    for block in response.iter_content(_CHUNK):
+        blocks.append(block)
+        size += len(block)
+        if size > _MAX_ANSWER:
+            response.close()
+            raise requests.exceptions.ContentDecodingError(f"an answer of more than {_MAX_ANSWER} bytes")
+    response._content = b"".join(blocks)  # noqa: SLF001 - where requests keeps a body that was read
+
+
+def _decoded(response: requests.Response) -> dict[str, Any]:
+    try:
+        answer = json.loads(response.content)
+    except ValueError:
+        return {}  # the client says so itself
+    return answer if isinstance(answer, dict) else {}

@@ -1,0 +1,1 @@
+"""Sources: background, noise, detection, measurement, flags, merging, selection. Arrays in, tables out."""

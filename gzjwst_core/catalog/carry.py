@@ -1,0 +1,173 @@
+"""Carry positions, ellipses and labels from the detection grid to another grid of the same sky.
+
+Positions go through both WCS exactly; shapes and labels through the local affine map of a tile. Science pixels are
+never resampled for photometry; only a second detection band is, by `resample`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import affine_transform, uniform_filter
+
+from gzjwst_core.catalog.frames import Frame
+from gzjwst_core.mosaics.geometry import Affine, Box
+
+__all__ = ["Ellipses", "aligned_shift", "box_on", "carry_ellipses", "carry_labels", "resample"]
+
+_ALIGNED_PX = 0.02
+_EXACT_BEYOND_PX = 0.25
+_MARGIN_PX = 16
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Ellipses:
+    """Ellipses on one grid, one array each: 0-based centre, semi-axes in pixels, theta in radian from +x to +y."""
+
+    x: Floats
+    y: Floats
+    a: Floats
+    b: Floats
+    theta: Floats
+
+    def take(self, which: NDArray[Any]) -> "Ellipses":
+        """Return some of them."""
+        return Ellipses(self.x[which], self.y[which], self.a[which], self.b[which], self.theta[which])
+
+    def scaled(self, factor: Floats | float) -> "Ellipses":
+        """Return them with both axes scaled."""
+        return Ellipses(self.x, self.y, self.a * factor, self.b * factor, self.theta)
+
+    def shift(self, dy: float, dx: float) -> "Ellipses":
+        """Return them moved."""
+        return Ellipses(self.x + dx, self.y + dy, self.a, self.b, self.theta)
+
+    @property
+    def area(self) -> Floats:
+        """Pixels inside."""
+        area: Floats = np.pi * self.a * self.b
+        return area
+
+
+def aligned_shift(affine: Affine) -> tuple[int, int] | None:
+    """Return the whole-pixel shift (dy, dx) between two grids, or None where they are not the same lattice."""
+    shift = np.rint(affine.offset)
+    same = np.abs(affine.matrix - np.eye(2)).max() * 4096 < _ALIGNED_PX
+    same &= np.abs(affine.offset - shift).max() < _ALIGNED_PX
+    return (int(shift[1]), int(shift[0])) if same else None
+
+
+def box_on(affine: Affine, box: Box, margin: int = _MARGIN_PX) -> Box:
+    """Return the box on the other grid that holds a whole box of this one, with a margin."""
+    x = np.array([box.x0, box.x1, box.x0, box.x1], dtype=float)
+    y = np.array([box.y0, box.y0, box.y1, box.y1], dtype=float)
+    x, y = affine(x, y)
+    low_y, high_y = int(np.floor(y.min())), int(np.ceil(y.max()))
+    low_x, high_x = int(np.floor(x.min())), int(np.ceil(x.max()))
+    return Box(low_y, high_y + 1, low_x, high_x + 1).grow(margin)
+
+
+def carry_ellipses(ellipses: Ellipses, affine: Affine, x: Floats, y: Floats) -> Ellipses:
+    """Carry shapes through a linear map.
+
+    Parameters
+    ----------
+    ellipses
+        On the grid the map comes from.
+    affine
+        Map to the other grid.
+    x, y
+        Centres on the other grid (exact, from the WCS).
+
+    Notes
+    -----
+    The quadratic form of an ellipse, C = R diag(a^2, b^2) R^T, becomes M C M^T; its axes are the roots of the
+    eigenvalues.
+    """
+    cos, sin = np.cos(ellipses.theta), np.sin(ellipses.theta)
+    a2, b2 = ellipses.a**2, ellipses.b**2
+    form = np.empty((ellipses.a.size, 2, 2))
+    form[:, 0, 0] = a2 * cos**2 + b2 * sin**2
+    form[:, 1, 1] = a2 * sin**2 + b2 * cos**2
+    form[:, 0, 1] = form[:, 1, 0] = (a2 - b2) * sin * cos
+    carried = affine.matrix @ form @ affine.matrix.T
+    values, vectors = np.linalg.eigh(carried)
+    b, a = np.sqrt(np.maximum(values, 0)).T
+    theta = np.arctan2(vectors[:, 1, 1], vectors[:, 0, 1])
+    return Ellipses(x, y, a, b, half_turn(theta))
+
+
+def half_turn(theta: Floats) -> Floats:
+    """Bring angles of axes into (-pi/2, pi/2], as SEP wants them."""
+    turned: Floats = np.pi / 2 - np.mod(np.pi / 2 - theta, np.pi)
+    return np.clip(turned, -np.pi / 2, np.pi / 2)
+
+
+def carry_labels(labels: NDArray[np.int32], box: Box, target: Box, back: Affine) -> NDArray[np.int32]:
+    """Look labels up for the pixels of another grid: each gets the label of the pixel its centre falls on.
+
+    Parameters
+    ----------
+    labels
+        (ny, nx) of `box`, on the detection grid.
+    box, target
+        Where the labels lie, and which pixels of the other grid are asked for.
+    back
+        Map from the other grid to the detection grid.
+
+    Returns
+    -------
+    ndarray
+        (ny, nx) of `target`; 0 outside `box`.
+    """
+    m = back.matrix
+    x, y = np.arange(target.x0, target.x1), np.arange(target.y0, target.y1)
+    at_x = _nearest(m[0, 0] * x[None, :], m[0, 1] * y[:, None] + back.offset[0] - box.x0)
+    at_y = _nearest(m[1, 0] * x[None, :], m[1, 1] * y[:, None] + back.offset[1] - box.y0)
+    ny, nx = labels.shape
+    inside = (at_x >= 0) & (at_x < nx) & (at_y >= 0) & (at_y < ny)
+    flat = np.where(inside, at_y * nx + at_x, 0)
+    found = labels.ravel()[flat]
+    found[~inside] = 0
+    return np.ascontiguousarray(found)
+
+
+def _nearest(along: Floats, across: Floats) -> NDArray[np.int64]:
+    return np.rint(along + across).astype(np.int64)
+
+
+def resample(frame: Frame, box: Box, target: Box, affine: Affine) -> Frame:
+    """Bring a band onto the detection grid; for the detection image only.
+
+    Parameters
+    ----------
+    frame, box
+        Pixels of the other grid, and where they lie.
+    target
+        Pixels of the detection grid that are asked for.
+    affine
+        Map from the detection grid to the other one.
+
+    Returns
+    -------
+    Frame
+        uJy per pixel of the detection grid. Cubic interpolation; where the other grid is finer its pixels are first
+        averaged over a detection pixel. A pixel is bad if the four around its centre are not all good.
+    """
+    area = abs(float(np.linalg.det(affine.matrix)))
+    matrix = affine.matrix[::-1, ::-1]
+    start = affine.matrix @ np.array([target.x0, target.y0]) + affine.offset - np.array([box.x0, box.y0])
+    width = round(np.sqrt(area))
+    sub, var = frame.sub, frame.err**2
+    if width > 1:
+        sub, var = uniform_filter(sub, width), uniform_filter(var, width) / width**2
+    more: dict[str, Any] = {"offset": start[::-1], "output_shape": target.shape, "mode": "constant"}
+    bad = affine_transform(frame.bad.astype(np.float32), matrix, order=1, cval=1.0, **more) > 1e-3
+    value = affine_transform(sub, matrix, order=3, **more) * np.float32(area)
+    err = np.sqrt(affine_transform(var, matrix, order=1, **more)) * np.float32(area)
+    bad |= ~(err > 0)
+    value[bad], err[bad] = 0, 0
+    return Frame(value, err, bad)

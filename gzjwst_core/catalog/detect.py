@@ -1,0 +1,203 @@
+"""The detection image, and SEP's extraction of one window of it.
+
+Arrays in, arrays out. Which window, and which of its objects count, is decided in `tiles`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sep
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from gzjwst_core.catalog.frames import Frame
+from gzjwst_core.errors import CatalogError
+from gzjwst_core.options import DetectOptions
+
+__all__ = ["Extraction", "combine", "extract", "fill_cores", "kernel_for", "touches_edge"]
+
+_SMALLEST_AREA_PX = 4
+_PIXSTACK, _LARGEST_PIXSTACK = 300_000, 20_000_000
+_SUB_OBJECTS, _LARGEST_SUB_OBJECTS = 2048, 65_536
+_CORE_ARCSEC2, _CORE_RIM_SNR, _CORE_RIM_SHARE = 4.0, 20.0, 0.8
+_EIGHT = np.ones((3, 3), dtype=int)
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What SEP found in one window."""
+
+    objects: NDArray[Any]
+    """SEP's structured array; positions in pixels of the window."""
+    labels: NDArray[np.int32]
+    """(ny, nx): row in `objects` + 1, 0 = none; pixels without data have none."""
+
+
+def combine(frames: Sequence[Frame]) -> Frame:
+    """Stack bands on one grid, each pixel weighted with its inverse variance.
+
+    Parameters
+    ----------
+    frames
+        Detection bands, uJy per pixel of one grid, at least one.
+
+    Returns
+    -------
+    Frame
+        `sum(w s) / sum(w)` and `1 / sqrt(sum(w))` with `w = 1 / err^2`; a pixel is bad if it is in every band.
+    """
+    if len(frames) == 1:
+        return frames[0]
+    total = np.zeros(frames[0].sub.shape, dtype=np.float32)
+    weights = np.zeros_like(total)
+    for frame in frames:
+        weight = np.divide(1, frame.err**2, out=np.zeros_like(total), where=~frame.bad)
+        total += weight * frame.sub
+        weights += weight
+    bad = weights <= 0
+    sub = np.divide(total, weights, out=np.zeros_like(total), where=~bad)
+    err = np.divide(1, np.sqrt(weights), out=np.zeros_like(total), where=~bad)
+    return Frame(sub, err, bad)
+
+
+def fill_cores(frame: Frame, pixel_scale_arcsec: float) -> Frame:
+    """Close saturated cores, so that a bright star is one object and not the fragments of a ring.
+
+    A region without data of at most 4 square arcsec, most of whose rim is brighter than 20 sigma, takes the rim's
+    highest value. It stays without data in every other respect: callers keep the frame they had for measuring.
+    """
+    regions, count = ndimage.label(frame.bad, structure=_EIGHT)
+    if count == 0:
+        return frame
+    most = _CORE_ARCSEC2 / pixel_scale_arcsec**2
+    sizes = np.bincount(regions.ravel())
+    sub, err, bad = frame.sub.copy(), frame.err.copy(), frame.bad.copy()
+    for number, place in enumerate(ndimage.find_objects(regions), start=1):
+        if sizes[number] > most or _at_border(place, frame.bad.shape):
+            continue
+        around = tuple(slice(s.start - 1, s.stop + 1) for s in place)
+        core = regions[around] == number
+        rim = ndimage.binary_dilation(core, structure=_EIGHT) & ~frame.bad[around]
+        snr = frame.sub[around][rim] / frame.err[around][rim]
+        if snr.size and np.mean(snr > _CORE_RIM_SNR) >= _CORE_RIM_SHARE:
+            sub[around][core] = frame.sub[around][rim].max()
+            err[around][core] = np.median(frame.err[around][rim])
+            bad[around][core] = False
+    return Frame(sub, err, bad)
+
+
+def _at_border(place: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
+    return any(s.start == 0 or s.stop == n for s, n in zip(place, shape, strict=True))
+
+
+def kernel_for(options: DetectOptions, pixel_scale_arcsec: float) -> NDArray[np.float32]:
+    """Return the detection kernel on this grid.
+
+    Returns
+    -------
+    ndarray
+        Odd square of unit sum: a Gaussian cut at 3 sigma, or a disc with soft (area-weighted) rim. SEP divides by
+        the sum, so that a threshold is in units of the noise of one pixel.
+    """
+    size = options.kernel_arcsec / pixel_scale_arcsec
+    half = max(int(np.ceil(3 * size if options.kernel == "gaussian" else size)), 1)
+    fine = (np.arange((2 * half + 1) * 5) + 0.5) / 5 - half - 0.5
+    r2 = fine[:, None] ** 2 + fine[None, :] ** 2
+    values = np.exp(-r2 / (2 * size**2)) if options.kernel == "gaussian" else (r2 <= size**2).astype(float)
+    kernel = values.reshape(2 * half + 1, 5, 2 * half + 1, 5).mean(axis=(1, 3))
+    return np.ascontiguousarray(kernel / kernel.sum(), dtype=np.float32)
+
+
+def extract(frame: Frame, options: DetectOptions, pixel_scale_arcsec: float, *, rms: float | None = None) -> Extraction:
+    """Detect and deblend.
+
+    Parameters
+    ----------
+    frame
+        Detection image.
+    options
+        Threshold, kernel, area, deblending, cleaning.
+    pixel_scale_arcsec
+        Of this grid.
+    rms
+        One noise for all pixels instead of the frame's map.
+
+    Raises
+    ------
+    CatalogError
+        With reason `extraction_overflow`: SEP's buffers do not suffice even at their limit.
+
+    Notes
+    -----
+    `filter_type='conv'` on purpose: `matched` with a noise map and cleaning loses faint sources beside bright ones.
+    SEP leaves masked pixels in its segmap (sep issue 149): they are taken out here, and so are objects that have no
+    other.
+    """
+    area = max(round(options.min_area_arcsec2 / pixel_scale_arcsec**2), _SMALLEST_AREA_PX)
+    given: dict[str, Any] = {
+        "thresh": options.threshold * (1.0 if rms is None else rms),
+        "err": frame.err if rms is None else None,
+        "mask": frame.bad,
+        "minarea": area,
+        "filter_kernel": kernel_for(options, pixel_scale_arcsec),
+        "filter_type": "conv",
+        "deblend_nthresh": options.deblend_levels,
+        "deblend_cont": options.deblend_contrast,
+        "clean": options.clean > 0,
+        "clean_param": options.clean or 1.0,
+        "segmentation_map": True,
+    }
+    objects, labels = _extract_retrying(frame.sub, given)
+    labels = np.where(frame.bad, 0, labels).astype(np.int32)
+    return Extraction(objects, np.ascontiguousarray(labels))
+
+
+def _extract_retrying(image: NDArray[np.float32], given: dict[str, Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Begin with small buffers, whose set-up costs on every call, and enlarge what overflows four times."""
+    pixstack, sub_objects = _PIXSTACK, _SUB_OBJECTS
+    while True:
+        sep.set_extract_pixstack(pixstack)
+        sep.set_sub_object_limit(sub_objects)
+        try:
+            found: tuple[NDArray[Any], NDArray[np.int32]] = sep.extract(image, **given)
+        except Exception as error:
+            text = str(error)
+            if "active object pixels" in text and pixstack < _LARGEST_PIXSTACK:
+                pixstack *= 4
+            elif "sub-objects" in text and sub_objects < _LARGEST_SUB_OBJECTS:
+                sub_objects *= 4
+            else:
+                raise CatalogError(f"SEP could not extract: {text}", reason="extraction_overflow") from error
+        else:
+            return found
+
+
+def touches_edge(labels: NDArray[np.int32], count: int, sides: tuple[bool, bool, bool, bool]) -> NDArray[np.bool_]:
+    """Tell which objects hang together with something that the window's edge cuts.
+
+    Parameters
+    ----------
+    labels
+        From `extract`.
+    count
+        Number of its objects.
+    sides
+        Which edges count (bottom, top, left, right): those that are not the mosaic's own.
+
+    Returns
+    -------
+    ndarray of bool
+        One per object: its connected family of segments touches such an edge, so that it may look different in a
+        larger window.
+    """
+    families, number = ndimage.label(labels > 0, structure=_EIGHT)
+    cut = np.zeros(number + 1, dtype=bool)
+    for edge, counts in zip((families[0], families[-1], families[:, 0], families[:, -1]), sides, strict=True):
+        if counts:
+            cut[edge] = True
+    cut[0] = False
+    touched = np.zeros(count + 1, dtype=bool)
+    touched[np.unique(labels[cut[families]])] = True
+    return touched[1:]

@@ -1,0 +1,273 @@
+"""Forced photometry and sizes: Kron ellipses, circles, segments, radii of light. Arrays in, columns out.
+
+Follows SExtractor through SEP (Bertin & Arnouts 1996; Kron 1980) with neighbours masked by the segmap. Errors are the
+root of the sum of calibrated variances times the noise law's factor for that many pixels. Positions are 0-based
+pixels of the window that is given.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sep
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from gzjwst_core.catalog.carry import Ellipses
+from gzjwst_core.catalog.frames import Frame
+from gzjwst_core.catalog.noise import NoiseLaw
+from gzjwst_core.options import PhotometryOptions
+
+__all__ = ["Kron", "Scene", "aperture_fluxes", "kron_ellipses", "light_radii", "segment_sums"]
+
+Floats = NDArray[np.float64]
+
+_MOMENT_ELLIPSE = 6.0
+_LARGEST_KRON = 7.5
+_LIGHT = (0.2, 0.5, 0.9)
+_SAMPLES = 64
+_SUBPIX = 5
+_HOLLOW_ARCSEC2, _HOLLOW_RIM_SHARE = 4.0, 0.5
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One window and the sources in it: what every measurement needs.
+
+    Attributes
+    ----------
+    frame
+        Pixels, noise, gaps.
+    labels
+        (ny, nx) int32 segment ids on the same grid.
+    ids
+        (n,) segment ids of the sources.
+    law
+        Noise of sums.
+    """
+
+    frame: Frame
+    labels: NDArray[np.int32]
+    ids: NDArray[np.int32]
+    law: NoiseLaw
+
+    @property
+    def masks(self) -> dict[str, Any]:
+        """Keywords by which SEP leaves out gaps and neighbours' segments."""
+        return {"mask": self.frame.bad, "segmap": self.labels, "seg_id": self.ids}
+
+
+@dataclass(frozen=True, slots=True)
+class Kron:
+    """Apertures of the automatic flux on the detection grid."""
+
+    ellipses: Ellipses
+    factor: Floats
+    """Aperture in units of the moments' ellipse."""
+    circle: NDArray[np.bool_]
+    """The Kron radius failed or was too small: a circle of the least radius."""
+
+
+def kron_ellipses(scene: Scene, moments: Ellipses, options: PhotometryOptions, pixel_scale_arcsec: float) -> Kron:
+    """Find the aperture of the automatic flux.
+
+    Parameters
+    ----------
+    scene
+        The detection image.
+    moments
+        Second-moment ellipses (rms lengths, pixels).
+    options
+        Kron factor, its least value, least radius.
+    pixel_scale_arcsec
+        Of this grid.
+
+    Notes
+    -----
+    `kron_factor x` the Kron radius within 6 moment ellipses, kept in `kron_min_factor`..7.5. SEP gives 0 where the
+    light does not add up; such sources, and those whose aperture is smaller than a circle of the least radius, get
+    that circle.
+    """
+    e = moments
+    radius, _ = sep.kron_radius(scene.frame.sub, e.x, e.y, e.a, e.b, e.theta, _MOMENT_ELLIPSE, **scene.masks)
+    radius = np.where(np.isfinite(radius), radius, 0.0)
+    factor = np.clip(options.kron_factor * radius, options.kron_min_factor, _LARGEST_KRON)
+    least = options.kron_min_radius_arcsec / pixel_scale_arcsec
+    circle = (radius <= 0) | (factor * np.sqrt(e.a * e.b) < least)
+    a, b = np.where(circle, least, factor * e.a), np.where(circle, least, factor * e.b)
+    return Kron(Ellipses(e.x, e.y, a, b, np.where(circle, 0.0, e.theta)), factor, circle)
+
+
+def ellipse_fluxes(scene: Scene, ellipses: Ellipses) -> tuple[Floats, Floats]:
+    """Sum the light of ellipses.
+
+    Returns
+    -------
+    flux, error
+        uJy, NaN without any pixel. Pixels that are masked count as the mean of those that are not.
+    """
+    e = ellipses
+    flux, naive, flag = sep.sum_ellipse(
+        scene.frame.sub, e.x, e.y, e.a, e.b, e.theta, 1.0, err=scene.frame.err, subpix=_SUBPIX, **scene.masks
+    )
+    return _with_law(scene, flux, naive, flag, e.area)
+
+
+def aperture_fluxes(scene: Scene, x: Floats, y: Floats, radius_px: float) -> tuple[Floats, Floats]:
+    """Sum the light of circles; as `ellipse_fluxes`."""
+    flux, naive, flag = sep.sum_circle(
+        scene.frame.sub, x, y, radius_px, err=scene.frame.err, subpix=_SUBPIX, **scene.masks
+    )
+    return _with_law(scene, flux, naive, flag, np.pi * radius_px**2)
+
+
+def _with_law(scene: Scene, flux: Floats, naive: Floats, flag: NDArray[Any], pixels: Any) -> tuple[Floats, Floats]:
+    nothing = (flag & sep.APER_ALLMASKED) != 0
+    error = naive * scene.law.factor(pixels)
+    return np.where(nothing, np.nan, flux), np.where(nothing, np.nan, error)
+
+
+def light_radii(scene: Scene, kron: Kron, flux: Floats) -> Floats:
+    """Find the radii of circles with 20, 50 and 90 % of the automatic flux.
+
+    Returns
+    -------
+    ndarray
+        (n, 3) pixels, NaN where the flux is not positive.
+    """
+    e = kron.ellipses
+    good = flux > 0
+    radii, _ = sep.flux_radius(
+        scene.frame.sub, e.x, e.y, 1.5 * e.a, _LIGHT, normflux=np.where(good, flux, 1.0), subpix=_SUBPIX, **scene.masks
+    )
+    return np.where(good[:, None] & (radii > 0), radii, np.nan)
+
+
+def segment_sums(scene: Scene) -> dict[str, Floats]:
+    """Add up each source's own segment.
+
+    Returns
+    -------
+    dict
+        `flux` and `error` (uJy, NaN without pixels), `npix`, `peak` (uJy in the brightest pixel).
+    """
+    labels, ids = scene.labels.ravel(), scene.ids
+    at = np.flatnonzero(labels)
+    owners, rows = labels[at], np.argsort(ids)
+    place = np.searchsorted(ids[rows], owners)
+    place[place == ids.size] = 0
+    mine = ids[rows][place] == owners if ids.size else np.zeros(at.size, dtype=bool)
+    at, row = at[mine], rows[place[mine]]
+    good = ~scene.frame.bad.ravel()[at]
+    values, errors = scene.frame.sub.ravel()[at], scene.frame.err.ravel()[at]
+    npix = np.bincount(row[good], minlength=ids.size).astype(float)
+    flux = np.bincount(row, weights=values, minlength=ids.size)
+    naive = np.sqrt(np.bincount(row, weights=errors.astype(float) ** 2, minlength=ids.size))
+    peak = np.full(ids.size, -np.inf)
+    np.maximum.at(peak, row[good], values[good])
+    some = npix > 0
+    error = np.where(some, naive * scene.law.factor(npix), np.nan)
+    return {"flux": np.where(some, flux, np.nan), "error": error, "npix": npix, "peak": np.where(some, peak, np.nan)}
+
+
+def segment_boxes(scene: Scene) -> dict[str, NDArray[np.int64]]:
+    """Find the bounding box of each source's segment: `xmin`, `xmax`, `ymin`, `ymax`, inclusive; -1 without pixels."""
+    found = ndimage.find_objects(_ranked(scene))
+    limits = np.full((4, scene.ids.size), -1, dtype=np.int64)
+    for row, place in enumerate(found[: scene.ids.size]):
+        if place is not None:
+            limits[:, row] = place[1].start, place[1].stop - 1, place[0].start, place[0].stop - 1
+    return dict(zip(("xmin", "xmax", "ymin", "ymax"), limits, strict=True))
+
+
+def _ranked(scene: Scene) -> NDArray[np.int32]:
+    """Labels as row in `ids` + 1; those of other sources 0."""
+    rank = np.zeros(int(max(scene.labels.max(initial=0), scene.ids.max(initial=0))) + 1, dtype=np.int32)
+    rank[scene.ids] = np.arange(1, scene.ids.size + 1)
+    return rank[scene.labels]
+
+
+def sample_ellipses(ellipses: Ellipses, shape: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Spread 64 points of equal area over each ellipse.
+
+    Returns
+    -------
+    at, inside
+        (n, 64): flat index of the pixel a point falls on (0 outside the window), and whether it is in the window.
+
+    Notes
+    -----
+    A sunflower: radius `sqrt((i + 1/2) / 64)`, angle i times the golden angle. Shares and medians over an aperture
+    are read off these points, to 1/64, instead of walking through its pixels source by source.
+    """
+    i = np.arange(_SAMPLES)
+    radius, angle = np.sqrt((i + 0.5) / _SAMPLES), i * np.pi * (3 - np.sqrt(5))
+    u, v = ellipses.a[:, None] * radius * np.cos(angle), ellipses.b[:, None] * radius * np.sin(angle)
+    cos, sin = np.cos(ellipses.theta)[:, None], np.sin(ellipses.theta)[:, None]
+    x = np.rint(ellipses.x[:, None] + u * cos - v * sin).astype(np.int64)
+    y = np.rint(ellipses.y[:, None] + u * sin + v * cos).astype(np.int64)
+    inside = (x >= 0) & (x < shape[1]) & (y >= 0) & (y < shape[0])
+    return np.where(inside, y * shape[1] + x, 0), inside
+
+
+def valid_share(scene: Scene, ellipses: Ellipses) -> Floats:
+    """Return the part of each ellipse that has data."""
+    at, inside = sample_ellipses(ellipses, (scene.labels.shape[0], scene.labels.shape[1]))
+    share: Floats = (inside & ~scene.frame.bad.ravel()[at]).mean(axis=1)
+    return share
+
+
+def crowded_share(scene: Scene, ellipses: Ellipses) -> Floats:
+    """Return the part of each ellipse that neighbours' segments cover."""
+    at, inside = sample_ellipses(ellipses, (scene.labels.shape[0], scene.labels.shape[1]))
+    owner = scene.labels.ravel()[at]
+    share: Floats = (inside & (owner > 0) & (owner != scene.ids[:, None])).mean(axis=1)
+    return share
+
+
+def median_weight(scene: Scene, ellipses: Ellipses) -> Floats:
+    """Return the median weight over each ellipse, gaps left out; NaN without data or weights."""
+    if scene.frame.wht is None:
+        return np.full(scene.ids.size, np.nan)
+    at, inside = sample_ellipses(ellipses, (scene.labels.shape[0], scene.labels.shape[1]))
+    weight = scene.frame.wht.ravel()[at].astype(np.float64)
+    weight[~inside | (weight <= 0)] = np.inf  # sorts behind every weight that counts
+    weight.sort(axis=1)
+    count = np.isfinite(weight).sum(axis=1)
+    low, high = np.maximum(count - 1, 0) // 2, count // 2
+    rows = np.arange(weight.shape[0])
+    middle = 0.5 * (weight[rows, low] + weight[rows, np.minimum(high, _SAMPLES - 1)])
+    return np.where(count > 0, middle, np.nan)
+
+
+def edge_distance(scene: Scene, x: Floats, y: Floats) -> Floats:
+    """Return the distance from each source to the nearest pixel without data in the window, pixels; inf if none."""
+    if not scene.frame.bad.any():
+        return np.full(x.size, np.inf)
+    distance = ndimage.distance_transform_edt(~scene.frame.bad)
+    rows = np.clip(np.rint(y).astype(int), 0, distance.shape[0] - 1)
+    columns = np.clip(np.rint(x).astype(int), 0, distance.shape[1] - 1)
+    found: Floats = distance[rows, columns]
+    return found
+
+
+def hollow(scene: Scene, pixel_scale_arcsec: float) -> NDArray[np.bool_]:
+    """Tell which sources have a saturated or empty core.
+
+    A region without data of at most 4 square arcsec, more than half of whose rim is segments: every source that owns
+    at least a tenth of that rim is hollow.
+    """
+    found = np.zeros(scene.ids.size, dtype=bool)
+    ranked = _ranked(scene)
+    regions, count = ndimage.label(scene.frame.bad, structure=np.ones((3, 3), dtype=int))
+    sizes = np.bincount(regions.ravel(), minlength=count + 1)
+    for number, place in enumerate(ndimage.find_objects(regions), start=1):
+        if sizes[number] > _HOLLOW_ARCSEC2 / pixel_scale_arcsec**2:
+            continue
+        around = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in place)
+        hole = regions[around] == number
+        rim = ndimage.binary_dilation(hole, structure=np.ones((3, 3), dtype=int)) & ~hole
+        if np.mean(scene.labels[around][rim] > 0) > _HOLLOW_RIM_SHARE:
+            owners = np.bincount(ranked[around][rim], minlength=scene.ids.size + 1)[1:]
+            found |= owners >= 0.1 * rim.sum()
+    return found

@@ -1,0 +1,214 @@
+"""Cataloguing and merging as stages of a run: plan the work, call the room, write the tables, leave receipts."""
+
+import math
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from astropy.table import Table
+
+from gzjwst_core.archives.stages import Brought, Listing
+from gzjwst_core.catalog.columns import columns_for
+from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
+from gzjwst_core.catalog.merge import merge_fields
+from gzjwst_core.catalog.select import select
+from gzjwst_core.catalog.table_io import apply_columns, read_parquet, write_fits, write_parquet
+from gzjwst_core.catalog.targets import catalog_of_targets, read_targets
+from gzjwst_core.engine import cpu_map
+from gzjwst_core.errors import CatalogError
+from gzjwst_core.images.pins import drift, propose_pins
+from gzjwst_core.models import Field, MosaicSource, Output, Receipt, Value, Work, digest_of
+from gzjwst_core.run import Run, freeze_profile, pinned_images
+from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.receipts import Done, complete, latest, retire
+
+__all__ = [
+    "CATALOG",
+    "MOSAICS",
+    "Pinned",
+    "catalog_field",
+    "field_table",
+    "merge",
+    "pin",
+    "plan_field",
+    "plan_merge",
+    "segmap_path",
+]
+
+_FIELD, _FIELD_VERSION = "catalog", "1"
+_MERGE, _MERGE_VERSION = "merge", "1"
+CATALOG = "catalog/catalog.parquet"
+MOSAICS = "catalog/mosaics.parquet"
+
+
+class Pinned(Value):
+    """The survey's colour, fixed."""
+
+    run: Run
+    warnings: tuple[str, ...] = ()
+    """Fields whose noise differs from the pinned one."""
+
+
+def field_table(field: str) -> str:
+    """Path of a field's catalog in the run folder."""
+    return f"catalog/fields/{field}.parquet"
+
+
+def segmap_path(field: str) -> str:
+    """Path of a field's segmap in the run folder."""
+    return f"segmaps/{field}.fits"
+
+
+def plan_field(run: Run, field: Field) -> Work:
+    """Say what a field's catalog is made from: its mosaics, and the options of detection and photometry."""
+    profile = run.profile
+    sections = [profile.mosaics, profile.detect, profile.photometry]
+    return Work(
+        stage=_FIELD,
+        version=_FIELD_VERSION,
+        unit=field.name,
+        inputs={m.band: m.identity for m in field.mosaics if m.located} | _targets(run),
+        options=digest_of([profile.survey.bands, *(section.digest() for section in sections)]),
+    )
+
+
+def _targets(run: Run) -> dict[str, str]:
+    return {"targets": run.targets_digest} if run.targets else {}
+
+
+def catalog_field(run: Run, work: Work, field: Field, fetched: Sequence[Brought]) -> Done:
+    """Write one field's catalog and segmap.
+
+    Parameters
+    ----------
+    run
+        The run.
+    work
+        From `plan_field`.
+    field
+        The field, located.
+    fetched
+        Its mosaics' planes; empty ones where the work stands.
+
+    Raises
+    ------
+    MosaicError, CatalogError
+        The mosaics cannot be used, or detection failed.
+    """
+    return complete(run.folder, work, partial(_make_field, run, work, field, fetched))
+
+
+def _make_field(run: Run, work: Work, field: Field, fetched: Sequence[Brought]) -> Receipt:
+    sources = [f.source for f in fetched if f.source is not None]
+    folder, profile = run.folder, run.profile
+    with folder.writing(segmap_path(field.name)) as segmap:
+        made = _measure(run, field, sources, segmap)
+    table = apply_columns(made.table, columns_for(profile.survey.bands, profile.photometry.apertures_arcsec))
+    outputs = (folder.output(segmap_path(field.name)), _write_table(folder, field_table(field.name), table))
+    return Receipt(
+        **work.model_dump(),
+        key=work.key,
+        outputs=outputs,
+        counts={"sources": len(table), **made.counts},
+        notes={"mosaics": _plain_rows(made.mosaics), "reference_band": made.reference_band},
+    )
+
+
+def _measure(run: Run, field: Field, sources: Sequence[MosaicSource], segmap: Any) -> FieldCatalog:
+    profile = run.profile
+    bands = profile.survey.bands
+    if run.targets:
+        targets = read_targets(run.targets)
+        return catalog_of_targets(targets, sources, profile, segmap, bands=bands, cpu_map=cpu_map)
+    return build_field_catalog(sources, profile, segmap, bands=bands, cpu_map=cpu_map)
+
+
+def _write_table(folder: Folder, relative: str, table: Table) -> Output:
+    with folder.writing(relative) as path:
+        (write_fits if relative.endswith(".fits") else write_parquet)(table, path)
+    return folder.output(relative)
+
+
+def _plain_rows(table: Table) -> list[dict[str, Any]]:
+    return [{name: _plain(row[name]) for name in table.colnames} for row in table]
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def plan_merge(run: Run, listing: Listing) -> Work:
+    """Say what the survey catalog is made from: the catalogs of every field of the survey that stand.
+
+    Raises
+    ------
+    CatalogError
+        No field has a catalog (reason `no_catalog`).
+    """
+    names = {field.name for field in listing.fields}
+    fields = {unit: r for unit, r in latest(run.folder, _FIELD).items() if unit in names}
+    if not fields:
+        raise CatalogError(f"{run.profile.name}: no field has a catalog: nothing to merge", reason="no_catalog")
+    return Work(
+        stage=_MERGE,
+        version=_MERGE_VERSION,
+        unit="survey",
+        inputs={unit: receipt.outputs[1].digest for unit, receipt in sorted(fields.items())},
+        options=digest_of([run.profile.merge.digest(), run.profile.select.digest()]),
+    )
+
+
+def merge(run: Run, work: Work) -> Done:
+    """Write the survey catalog (parquet and FITS) and the table of mosaics."""
+    retire(run.folder, _FIELD, lambda receipt: receipt.unit not in work.inputs)
+    return complete(run.folder, work, partial(_make_merge, run, work))
+
+
+def _make_merge(run: Run, work: Work) -> Receipt:
+    folder, profile = run.folder, run.profile
+    catalog = merge_fields(_tables(folder, work.inputs), profile.name, profile.merge)
+    mask, flow = select(catalog, profile.select.cuts)
+    outputs = (
+        _write_table(folder, CATALOG, catalog),
+        _write_table(folder, CATALOG.replace(".parquet", ".fits"), catalog),
+        _write_table(folder, MOSAICS, _mosaic_table(folder, work.inputs)),
+    )
+    counts = {"sources": len(catalog), "primary": int(catalog["is_primary"].sum()), "selected": int(mask.sum())}
+    return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts, notes={"cut_flow": flow})
+
+
+def _tables(folder: Folder, fields: Iterable[str]) -> dict[str, Table]:
+    tables = {}
+    for field in fields:
+        with folder.reading(field_table(field)) as path:
+            tables[field] = read_parquet(path)
+    return tables
+
+
+def _mosaic_table(folder: Folder, fields: Iterable[str]) -> Table:
+    receipts = latest(folder, _FIELD)
+    rows = [row for field in sorted(fields) for row in receipts[field].notes["mosaics"]]  # type: ignore[union-attr]
+    names = list(rows[0])
+    return Table({name: [_missing_as_nan(row[name]) for row in rows] for name in names})
+
+
+def _missing_as_nan(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+def pin(run: Run) -> Pinned:
+    """Fix sigma and gain of every band for the survey, and write the effective profile.
+
+    What was pinned before stays: new fields are told of when they differ, and never recolour what volunteers have seen.
+    """
+    with run.folder.reading(MOSAICS) as path:
+        mosaics = read_parquet(path)
+    with run.folder.reading(CATALOG) as path:
+        catalog = read_parquet(path)
+    mask, _ = select(catalog, run.profile.select.cuts)
+    images = pinned_images(run)
+    warnings = tuple(drift(mosaics, images))
+    sigma, gain = propose_pins(mosaics, catalog[mask], images)
+    pinned = freeze_profile(run, images.model_copy(update={"sigma": sigma, "gain": gain}))
+    return Pinned(run=pinned, warnings=warnings)

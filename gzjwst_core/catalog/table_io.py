@@ -1,0 +1,367 @@
+"""Tables to files and back: parquet (canonical) and FITS (for TOPCAT), with units, UCDs and descriptions kept.
+
+Here: the two formats and the fitting of a table to `columns`. Not here: what the columns mean (`columns`), which rows
+there are (`merge`, `select`), and putting a file atomically at its final name (`storage`): these functions write to
+the path they are given. Same table, same library versions = same bytes: no clock is written.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike, fspath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import Column as TableColumn
+from astropy.table import Table
+from astropy.table import meta as table_meta
+from numpy.typing import NDArray
+
+from gzjwst_core.catalog.columns import Column
+from gzjwst_core.errors import CatalogError
+from gzjwst_core.storage.atomic import storage_error
+
+__all__ = ["apply_columns", "empty_table", "read_fits_table", "read_parquet", "write_fits", "write_parquet"]
+
+_YAML = b"table_meta_yaml"
+"""Where astropy's own parquet reader looks for units, descriptions and column meta."""
+
+AnyPath = str | PathLike[str]
+
+
+def write_parquet(table: Table, path: AnyPath) -> None:
+    """Write a table as parquet, with everything astropy's own parquet reader needs to restore it.
+
+    Parameters
+    ----------
+    table
+        One-dimensional columns of bool, integer, float or str; masked floats become NaN and masked strings empty.
+        `unit`, `description` and `meta` (with `ucd`) of each column and the table's `meta` are kept.
+    path
+        Local path, overwritten.
+
+    Raises
+    ------
+    CatalogError
+        A column cannot be stored (objects, arrays, masked integers); names it.
+    StorageError
+        The file cannot be written.
+
+    Notes
+    -----
+    pandas reads the same file; for readers that know neither, each Arrow field carries unit, description and UCD too.
+    """
+    plain = _plain(table)
+    arrays = [pa.array(_native(column)) for column in plain.itercols()]
+    fields = [_arrow_field(column, array.type) for column, array in zip(plain.itercols(), arrays, strict=True)]
+    schema = pa.schema(fields, metadata=_file_metadata(plain))
+    try:
+        pq.write_table(pa.Table.from_arrays(arrays, schema=schema), fspath(path), compression="zstd")
+    except OSError as error:
+        raise storage_error(error, fspath(path)) from error
+
+
+def read_parquet(path: AnyPath, columns: Iterable[str] | None = None) -> Table:
+    """Read a parquet table: ours with everything it was written with, any other by its plain columns.
+
+    Parameters
+    ----------
+    path
+        Local path.
+    columns
+        Names to read, in this order; None = all.
+
+    Returns
+    -------
+    Table
+        Strings are `str`, missing strings empty, missing numbers NaN.
+
+    Raises
+    ------
+    CatalogError
+        The file is not parquet, or a column asked for is not in it (both named).
+    StorageError
+        The file cannot be opened.
+    """
+    try:
+        schema = pq.read_schema(fspath(path))
+        wanted = _wanted(schema.names, columns, path)
+        arrow = pq.read_table(fspath(path), columns=wanted)
+    except OSError as error:
+        raise storage_error(error, fspath(path)) from error
+    except pa.ArrowException as error:
+        raise CatalogError(f"{path}: not a parquet table that can be read: {error}") from error
+    table = Table({name: _from_arrow(arrow[name]) for name in wanted}, copy=False)
+    _restore(table, schema.metadata or {})
+    return table
+
+
+def write_fits(table: Table, path: AnyPath) -> None:
+    r"""Write a table as a FITS binary table `CATALOG`, with TUNIT, TUCD and TCOMM of every column.
+
+    Parameters
+    ----------
+    table
+        As for `write_parquet`. FITS knows ASCII only: other characters are written as `\xNN`. Of the table's meta,
+        text, numbers and booleans with a name of at most 8 characters become header cards.
+    path
+        Local path, overwritten.
+
+    Raises
+    ------
+    CatalogError
+        A column cannot be stored; names it.
+    StorageError
+        The file cannot be written.
+    """
+    plain = _plain(table)
+    columns = [_fits_column(column) for column in plain.itercols()]
+    hdu = fits.BinTableHDU.from_columns(columns, nrows=len(plain), name="CATALOG")
+    for number, column in enumerate(plain.itercols(), start=1):
+        _describe(hdu.header, number, column)
+    for key, value in plain.meta.items():
+        if len(key) <= 8 and isinstance(value, str | int | float) and len(str(value)) <= 60:
+            hdu.header[key.upper()] = value
+    try:
+        fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(fspath(path), overwrite=True)
+    except OSError as error:
+        raise storage_error(error, fspath(path)) from error
+
+
+def read_fits_table(path: AnyPath) -> Table:
+    """Read the first binary table of a FITS file; masked values become NaN or empty text.
+
+    Parameters
+    ----------
+    path
+        Local path.
+
+    Returns
+    -------
+    Table
+        Strings are `str`; `unit`, `description` and UCD where the file has them.
+
+    Raises
+    ------
+    CatalogError
+        There is no binary table in the file.
+    StorageError
+        The file cannot be opened.
+    """
+    try:
+        with fits.open(fspath(path), memmap=False) as hdus:
+            hdu = next((h for h in hdus if isinstance(h, fits.BinTableHDU)), None)
+            if hdu is None:
+                raise CatalogError(f"{path}: no binary table in this FITS file")
+            return Table([_from_fits(hdu, n) for n in range(1, len(hdu.columns) + 1)])
+    except OSError as error:
+        raise storage_error(error, fspath(path)) from error
+
+
+def apply_columns(table: Table, columns: Sequence[Column]) -> Table:
+    """Fit a table to its columns: exactly these, in this order, with their dtype, unit, UCD and meaning.
+
+    Parameters
+    ----------
+    table
+        Any order; column values must be convertible without loss of meaning (no NaN to integers).
+    columns
+        From `gzjwst_core.catalog.columns`.
+
+    Returns
+    -------
+    Table
+        A new table, with the same `meta`.
+
+    Raises
+    ------
+    CatalogError
+        Columns are missing or unknown, or a value does not fit its dtype; names them.
+    """
+    names = [c.name for c in columns]
+    missing = [n for n in names if n not in table.colnames]
+    unknown = [n for n in table.colnames if n not in set(names)]
+    if missing or unknown:
+        raise CatalogError(f"columns do not fit: missing {missing or 'none'}, unknown {unknown or 'none'}")
+    return Table([_fit(table[c.name], c) for c in columns], meta=dict(table.meta))
+
+
+def empty_table(columns: Sequence[Column]) -> Table:
+    """Return a table without rows that has these columns."""
+    return Table([_fit(np.zeros(0, dtype=c.dtype), c) for c in columns])
+
+
+# ---------------------------------------------------------------- columns of one table
+
+
+def _fit(values: Any, column: Column) -> TableColumn:
+    made = TableColumn(
+        _converted(np.asarray(values), column),
+        name=column.name,
+        unit=column.unit or None,
+        description=column.meaning,
+    )
+    made.meta["ucd"] = column.ucd
+    return made
+
+
+def _converted(values: NDArray[Any], column: Column) -> NDArray[Any]:
+    target = np.dtype(column.dtype)
+    if target.kind == "U":
+        return values.astype(str)
+    if target.kind in "iub" and values.size:
+        _refuse_loss(values, target, column.name)
+    return values.astype(target)
+
+
+def _refuse_loss(values: NDArray[Any], target: np.dtype[Any], name: str) -> None:
+    if values.dtype.kind not in "iubf" or (target.kind == "b" and values.dtype.kind != "b"):
+        raise CatalogError(f"column {name}: {values.dtype} does not fit {target}")
+    if values.dtype.kind == "f" and not np.all(np.isfinite(values)):
+        raise CatalogError(f"column {name}: NaN or infinite values do not fit {target}")
+    if target.kind in "iu":
+        limits = np.iinfo(target)
+        low, high = values.min(), values.max()
+        if int(low) < limits.min or int(high) > limits.max:
+            raise CatalogError(f"column {name}: values from {low} to {high} do not fit {target}")
+
+
+def _plain(table: Table) -> Table:
+    """Return the table with ordinary columns only; refuses what no format of ours can hold."""
+    columns = []
+    for column in table.itercols():
+        values = _unmasked(column)
+        if values.ndim != 1 or values.dtype.kind not in "biufU":
+            raise CatalogError(
+                f"column {column.info.name}: {values.ndim}-dimensional {values.dtype} cannot be stored"
+                " (allowed: one-dimensional bool, integer, float, str)"
+            )
+        kept = TableColumn(values, name=column.info.name, unit=column.info.unit, description=column.info.description)
+        kept.meta = dict(column.info.meta or {})
+        columns.append(kept)
+    return Table(columns, meta=dict(table.meta), copy=False)
+
+
+def _unmasked(column: Any) -> NDArray[Any]:
+    if not np.any(getattr(column, "mask", False)):
+        return np.asarray(column)
+    if column.dtype.kind == "f":
+        return np.asarray(column.filled(np.nan))
+    if column.dtype.kind == "U":
+        return np.asarray(column.filled(""))
+    raise CatalogError(f"column {column.info.name}: missing values of {column.dtype} cannot be stored")
+
+
+# ---------------------------------------------------------------- parquet
+
+
+def _native(column: TableColumn) -> NDArray[Any]:
+    values = np.asarray(column)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _arrow_field(column: TableColumn, kind: Any) -> Any:
+    said = {
+        "unit": "" if column.unit is None else column.unit.to_string(),
+        "description": column.description or "",
+        "ucd": str(column.meta.get("ucd", "")),
+    }
+    return pa.field(column.name, kind, nullable=False, metadata={k: v for k, v in said.items() if v})
+
+
+def _file_metadata(table: Table) -> dict[bytes, bytes]:
+    lengths = {
+        f"table::len::{c.name}".encode(): str(max(c.dtype.itemsize // 4, 1)).encode()
+        for c in table.itercols()
+        if c.dtype.kind == "U"
+    }
+    return {**lengths, _YAML: "\n".join(table_meta.get_yaml_from_table(table)).encode()}
+
+
+def _wanted(names: list[str], columns: Iterable[str] | None, path: AnyPath) -> list[str]:
+    wanted = names if columns is None else list(columns)
+    missing = [n for n in wanted if n not in names]
+    if missing:
+        raise CatalogError(f"{path}: no column {', '.join(missing)} (it has {', '.join(names)})")
+    return wanted
+
+
+def _from_arrow(column: Any) -> NDArray[Any]:
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return np.asarray(column.fill_null("").to_pylist(), dtype=str)
+    # a copy: Arrow's own buffers are read-only
+    return np.array(column.to_numpy())
+
+
+def _restore(table: Table, metadata: Mapping[bytes, bytes]) -> None:
+    if _YAML not in metadata:
+        return
+    header = table_meta.get_header_from_yaml(metadata[_YAML].decode().split("\n"))
+    table.meta.update(header.get("meta", {}))
+    for said in header["datatype"]:
+        if said["name"] in table.colnames:
+            column = table[said["name"]]
+            column.unit = said.get("unit")
+            column.description = said.get("description")
+            column.meta.update(said.get("meta", {}))
+
+
+# ---------------------------------------------------------------- FITS
+
+
+def _fits_column(column: TableColumn) -> fits.Column:
+    values = np.asarray(column)
+    if values.dtype.kind == "U":
+        values = np.char.encode(values, "ascii", "backslashreplace")
+        values = values.astype(f"S{max(values.dtype.itemsize, 1)}")
+    form, zero = _fits_format(values.dtype)
+    return fits.Column(name=column.name, format=form, bzero=zero, array=values, unit=_fits_unit(column.unit))
+
+
+def _fits_format(dtype: np.dtype[Any]) -> tuple[str, int | None]:
+    """TFORM and, as FITS has no unsigned integers, the TZERO that stands for them."""
+    if dtype.kind == "S":
+        return f"{dtype.itemsize}A", None
+    if dtype.kind == "u" and dtype.itemsize > 1:
+        return {2: "I", 4: "J", 8: "K"}[dtype.itemsize], 2 ** (8 * dtype.itemsize - 1)
+    if dtype.kind == "i" and dtype.itemsize == 1:
+        return "I", None
+    return {"b1": "L", "u1": "B", "i2": "I", "i4": "J", "i8": "K", "f2": "E", "f4": "E", "f8": "D"}[dtype.str[1:]], None
+
+
+def _fits_unit(unit: u.UnitBase | None) -> str | None:
+    if unit is None:
+        return None
+    try:
+        return str(unit.to_string("fits"))
+    except u.UnitScaleError:
+        return str(unit.to_string())
+    except ValueError:
+        return str(unit)
+
+
+def _describe(header: fits.Header, number: int, column: TableColumn) -> None:
+    ucd = str(column.meta.get("ucd", ""))
+    if ucd:
+        header[f"TUCD{number}"] = ucd
+    if column.description:
+        # one card holds 68 characters and readers do not follow CONTINUE
+        said = str(column.description).encode("ascii", "backslashreplace").decode()
+        header[f"TCOMM{number}"] = said if len(said) <= 68 else f"{said[:65]}..."
+
+
+def _from_fits(hdu: fits.BinTableHDU, number: int) -> TableColumn:
+    name = hdu.columns[number - 1].name
+    values = np.asarray(hdu.data[name])
+    if values.dtype.kind in "SU":
+        values = np.char.rstrip(values.astype(str))
+    made = TableColumn(values.astype(values.dtype.newbyteorder("="), copy=False), name=name)
+    text = hdu.columns[number - 1].unit
+    made.unit = u.Unit(text, parse_strict="silent") if text else None
+    made.description = hdu.header.get(f"TCOMM{number}")
+    if f"TUCD{number}" in hdu.header:
+        made.meta["ucd"] = hdu.header[f"TUCD{number}"]
+    return made

@@ -1,0 +1,220 @@
+"""Detection tile by tile: work items, ownership of objects, and the field's segmap.
+
+A tile owns the objects whose filtered peak lies on it: an integer pixel that every window showing the whole object
+agrees on, so that nothing is found twice or lost at a seam. A tile looks again with a wider margin while something it
+owns hangs together with pixels its window cuts. Opening and reading is done here, arithmetic in `detect`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+
+from gzjwst_core.catalog.carry import aligned_shift, box_on, resample
+from gzjwst_core.catalog.detect import combine, extract, fill_cores, touches_edge
+from gzjwst_core.catalog.frames import Frame, band_frame
+from gzjwst_core.catalog.learn import Learned
+from gzjwst_core.engine import CpuMap
+from gzjwst_core.mosaics.geometry import Box, fit_affine, tiles
+from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
+from gzjwst_core.mosaics.segmap import SegmapWriter
+from gzjwst_core.options import DetectOptions, MosaicOptions
+
+__all__ = ["Detected", "DetectionPlan", "detect_field", "detection_frame"]
+
+_WIDEST_HALO_PX = 1024
+_KEPT = ("x", "y", "a", "b", "theta", "flag", "thresh", "peak")
+OBJECT_DTYPE = np.dtype([("id", np.int32), ("tile", np.int32), ("flag", np.int32), *((n, float) for n in _KEPT[:5])])
+
+
+@dataclass(frozen=True)
+class DetectionPlan:
+    """What a worker needs to make any window of the detection image, and to detect on it."""
+
+    bands: tuple[Learned, ...]
+    """Detection bands; the first one's grid is the detection grid."""
+    mosaics: MosaicOptions
+    options: DetectOptions
+    err_factor: float = 1.0
+    """Calibration of the stack's noise."""
+    sigma: float = float("nan")
+    """Median noise of a pixel of the stack, uJy."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the detection grid."""
+        return self.bands[0].grid.shape
+
+    @property
+    def scale_arcsec(self) -> float:
+        """Pixel scale of the detection grid."""
+        return self.bands[0].grid.scale_arcsec
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    plan: DetectionPlan
+    tile: Box
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Objects a tile owns, and their pixels as runs along rows."""
+
+    objects: NDArray[Any]
+    box: Box
+    starts: NDArray[np.int32]
+    lengths: NDArray[np.int32]
+    labels: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Detected:
+    """All objects of a field; positions on the detection grid."""
+
+    objects: NDArray[Any]
+    """`OBJECT_DTYPE`: segment id, index of the tile that owns it, SEP's flag, centre, axes (pixels), angle."""
+    tiles: tuple[Box, ...]
+
+
+def detection_frame(plan: DetectionPlan, box: Box) -> Frame:
+    """Make a window of the detection image.
+
+    Parameters
+    ----------
+    plan
+        Bands and their models.
+    box
+        On the detection grid; may reach beyond it.
+
+    Returns
+    -------
+    Frame
+        uJy per pixel of the detection grid.
+    """
+    first = plan.bands[0]
+    with open_mosaic(first.source, plan.mosaics, check=False) as reader:
+        wcs = reader.wcs
+        frames = [band_frame(reader.windows(box), first.model, box)]
+    for learned in plan.bands[1:]:
+        with open_mosaic(learned.source, plan.mosaics, check=False) as reader:
+            frames.append(_on_grid(reader, learned, wcs, box))
+    stack = combine(frames)
+    return Frame(stack.sub, stack.err * np.float32(plan.err_factor), stack.bad)
+
+
+def _on_grid(reader: MosaicReader, learned: Learned, wcs: WCS, box: Box) -> Frame:
+    affine = fit_affine(wcs, reader.wcs, box)
+    shift = aligned_shift(affine)
+    if shift is not None:
+        there = box.shift(*shift)
+        return band_frame(reader.windows(there), learned.model, there)
+    there = box_on(affine, box)
+    return resample(band_frame(reader.windows(there), learned.model, there), there, box, affine)
+
+
+def detect_field(plan: DetectionPlan, segmap_path: Path, *, cpu_map: CpuMap) -> Detected:
+    """Detect on every tile and write the segmap.
+
+    Parameters
+    ----------
+    plan
+        The detection image and how to detect.
+    segmap_path
+        A temporary path; the file is complete when this returns.
+    cpu_map
+        Where the work runs; ids do not depend on it.
+    """
+    boxes = tuple(tiles(plan.shape, plan.options.tile_px))
+    first = plan.bands[0]
+    with open_mosaic(first.source, plan.mosaics, check=False) as reader:
+        wcs = reader.wcs
+    parts: list[NDArray[Any]] = []
+    last = 0
+    with SegmapWriter(segmap_path, plan.shape, wcs) as segmap:
+        for number, found in enumerate(cpu_map(_detect_tile, [_Item(plan, box) for box in boxes])):
+            objects = found.objects
+            objects["tile"] = number
+            objects["id"] += last
+            segmap.write(found.box, _painted(found, last))
+            parts.append(objects)
+            last += len(objects)
+    return Detected(np.concatenate(parts), boxes)
+
+
+def _painted(found: _Found, last: int) -> NDArray[np.int32]:
+    labels = np.zeros(found.box.shape[0] * found.box.shape[1], dtype=np.int32)
+    ends = np.cumsum(found.lengths)
+    within = np.arange(ends[-1] if ends.size else 0) - np.repeat(ends - found.lengths, found.lengths)
+    labels[np.repeat(found.starts, found.lengths) + within] = np.repeat(found.labels + last, found.lengths)
+    return labels.reshape(found.box.shape)
+
+
+def _detect_tile(item: _Item) -> _Found:
+    plan, tile = item.plan, item.tile
+    for halo in _halos(plan.options.halo_px):
+        box = tile.grow(halo).clip(plan.shape)
+        frame = detection_frame(plan, box)
+        if frame.bad.all():
+            return _nothing(box)
+        whole = fill_cores(frame, plan.scale_arcsec)
+        rms = plan.sigma if plan.options.noise == "scalar" else None
+        extraction = extract(whole, plan.options, plan.scale_arcsec, rms=rms)
+        objects = extraction.objects
+        owned = tile.holds(objects["ycpeak"] + box.y0, objects["xcpeak"] + box.x0)
+        sides = (box.y0 > 0, box.y1 < plan.shape[0], box.x0 > 0, box.x1 < plan.shape[1])
+        if not (owned & touches_edge(extraction.labels, len(objects), sides)).any():
+            break
+    return _collect(objects, np.where(frame.bad, 0, extraction.labels), owned, box)
+
+
+def _halos(first: int) -> Iterator[int]:
+    halo = first
+    yield halo
+    while halo < _WIDEST_HALO_PX:
+        halo *= 2
+        yield halo
+
+
+def _nothing(box: Box) -> _Found:
+    none = np.zeros(0, dtype=np.int32)
+    return _Found(np.zeros(0, dtype=OBJECT_DTYPE), box, none, none, none)
+
+
+def _collect(objects: NDArray[Any], labels: NDArray[np.int32], owned: NDArray[np.bool_], box: Box) -> _Found:
+    """Keep what the tile owns and has pixels, in order of the peaks; ids from 1."""
+    owned &= np.bincount(labels.ravel(), minlength=len(objects) + 1)[1:] > 0
+    rows = np.flatnonzero(owned)
+    rows = rows[np.lexsort((objects["xcpeak"][rows], objects["ycpeak"][rows]))]
+    kept = np.zeros(len(rows), dtype=OBJECT_DTYPE)
+    kept["id"] = np.arange(1, len(rows) + 1)
+    for name in ("flag", "x", "y", "a", "b", "theta"):
+        kept[name] = objects[name][rows]
+    kept["x"] += box.x0
+    kept["y"] += box.y0
+    renumber = np.zeros(len(objects) + 1, dtype=np.int32)
+    renumber[rows + 1] = kept["id"]
+    return _Found(kept, box, *_runs(renumber[labels].ravel()))
+
+
+def _runs(labels: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Encode non-zero labels as runs: first index, length, label."""
+    edges = np.flatnonzero(np.diff(labels, prepend=0, append=0))
+    begins, ends = edges[:-1], edges[1:]
+    on = labels[begins] > 0 if begins.size else np.zeros(0, dtype=bool)
+    begins, ends = begins[on], ends[on]
+    return begins.astype(np.int32), (ends - begins).astype(np.int32), labels[begins]
+
+
+def objects_of(detected: Detected, number: int) -> NDArray[Any]:
+    """Return the objects that one tile owns."""
+    return detected.objects[detected.objects["tile"] == number]
+
+
+def non_empty(detected: Detected) -> Sequence[int]:
+    """Return the indices of the tiles that own objects."""
+    return [int(n) for n in np.unique(detected.objects["tile"])]

@@ -1,0 +1,1 @@
+"""Cutouts: field of view, extraction, FITS."""

@@ -1,0 +1,137 @@
+"""FITS headers as text: quick, plain, the same bytes each time; and back.
+
+A cutout has six or more headers: with astropy's Header they would take most of the time of a cutout to build, and of an
+image to read. What the cards mean is in `fits`.
+"""
+
+import math
+from collections.abc import Iterable
+
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from gzjwst_core.cutouts.checksum import ZERO_CHECKSUM, checksum_text, datasum
+
+__all__ = ["CardRow", "CardValue", "cards", "hdu_bytes", "parsed", "wcs_rows"]
+
+CardValue = str | int | float | bool
+CardRow = tuple[str, CardValue | None, str]
+"""Keyword, value, comment; a value of None or NaN leaves the card out."""
+
+_BLOCK = 2880
+_LONGEST = 68
+_KEPT_WCS = ("WCSAXES", "CTYPE", "CUNIT", "LONPOLE", "LATPOLE", "RADESYS", "EQUINOX", "PV", "A_", "B_", "AP_", "BP_")
+
+
+def cards(rows: Iterable[CardRow]) -> str:
+    """Write cards, 80 characters each; a longer text takes the CONTINUE convention.
+
+    Parameters
+    ----------
+    rows
+        Keyword (at most 8 characters), value, comment.
+    """
+    return "".join(_card(*row) for row in rows)
+
+
+def _card(keyword: str, value: CardValue | None, comment: str) -> str:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, str):
+        return _text_card(keyword, value, comment)
+    if isinstance(value, bool):
+        text = "T" if value else "F"
+    else:
+        text = repr(value).upper() if isinstance(value, float) else str(value)
+    return f"{keyword:<8}= {text:>20} / {comment}"[:80].ljust(80)
+
+
+def _text_card(keyword: str, value: str, comment: str) -> str:
+    plain = "".join(c if " " <= c <= "~" else "?" for c in value)
+    quoted = plain.replace("'", "''")
+    if len(quoted) > _LONGEST:
+        return str(fits.Card(keyword, plain))
+    text = f"'{quoted:<8}'"
+    return f"{keyword:<8}= {text:<20} / {comment}"[: max(80, 10 + len(text))].ljust(80)
+
+
+def parsed(header: str) -> dict[str, CardValue]:
+    """Read cards that `cards` wrote.
+
+    Parameters
+    ----------
+    header
+        80 characters a card, up to END; CONTINUE is understood, cards without a value are passed over.
+
+    Raises
+    ------
+    ValueError
+        A value is none that FITS knows.
+    """
+    found: dict[str, CardValue] = {}
+    last = ""
+    for at in range(0, len(header), 80):
+        keyword = header[at : at + 8].rstrip()
+        if keyword == "END":
+            break
+        if keyword == "CONTINUE":
+            found[last] = str(found[last]).removesuffix("&") + str(_value(header[at + 8 : at + 80]))
+        elif header[at + 8 : at + 10] == "= ":
+            found[keyword] = _value(header[at + 10 : at + 80])
+            last = keyword
+    return found
+
+
+def _value(text: str) -> CardValue:
+    text = text.strip()
+    if text.startswith("'"):
+        inside = text[1:].replace("''", "\0")
+        return inside[: inside.index("'")].rstrip().replace("\0", "'")
+    text = text.partition("/")[0].strip()
+    if text in ("T", "F"):
+        return text == "T"
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
+
+
+def wcs_rows(wcs: WCS) -> list[CardRow]:
+    """Cards of a celestial WCS but for CRPIX, which each window shifts.
+
+    Parameters
+    ----------
+    wcs
+        Two celestial axes; a SIP distortion is kept.
+
+    Notes
+    -----
+    The numbers are written in full, not to the 12 digits of `to_header`; the linear part as CDi_j.
+    """
+    rows: list[CardRow] = [
+        (card.keyword, card.value, card.comment)
+        for card in wcs.to_header(relax=True).cards
+        if card.keyword.startswith(_KEPT_WCS)
+    ]
+    rows += [(f"CRVAL{i + 1}", float(wcs.wcs.crval[i]), "[deg] at the reference pixel") for i in (0, 1)]
+    matrix = wcs.pixel_scale_matrix
+    rows += [(f"CD{i + 1}_{j + 1}", float(matrix[i, j]), "[deg] for each pixel") for i in (0, 1) for j in (0, 1)]
+    return rows
+
+
+def hdu_bytes(header: str, data: bytes) -> bytes:
+    """Put an HDU together: header, END, data, padding, DATASUM and CHECKSUM.
+
+    Parameters
+    ----------
+    header
+        Cards, 80 characters each, from SIMPLE or XTENSION on.
+    data
+        Big-endian pixels.
+    """
+    padded = data + bytes(-len(data) % _BLOCK)
+    data_sum = datasum(padded)
+    sums = _card("DATASUM", str(data_sum), "data unit checksum")
+    text = header + sums + _card("CHECKSUM", ZERO_CHECKSUM, "HDU checksum") + "END".ljust(80)
+    block = text.ljust(-(-len(text) // _BLOCK) * _BLOCK).encode("ascii")
+    total = data_sum + datasum(block)
+    total = (total & 0xFFFFFFFF) + (total >> 32)
+    at = len(header) + len(sums) + 11
+    return b"".join((block[:at], checksum_text(total).encode("ascii"), block[at + 16 :], padded))

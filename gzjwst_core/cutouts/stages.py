@@ -1,0 +1,182 @@
+"""Cutting out as a stage of a run: select targets, share them out to chunks, cut each chunk, leave receipts."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from astropy.table import Table
+
+from gzjwst_core import __version__
+from gzjwst_core.archives.stages import Brought
+from gzjwst_core.catalog.select import select
+from gzjwst_core.catalog.stages import CATALOG, segmap_path
+from gzjwst_core.catalog.table_io import read_parquet
+from gzjwst_core.cutouts.chunk import CutJob
+from gzjwst_core.cutouts.chunk import cut_chunk as cut_rows
+from gzjwst_core.cutouts.chunks import chunks, number_of_chunks
+from gzjwst_core.cutouts.fits import Provenance, reference_band
+from gzjwst_core.engine import cpu_map
+from gzjwst_core.models import Field, Outcome, Output, Receipt, Value, Work, digest_of
+from gzjwst_core.run import Run
+from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.receipts import Done, complete, latest, retire
+
+__all__ = ["CUTOUTS", "Plan", "cut_chunk", "plan", "tidy"]
+
+CUTOUTS, _VERSION = "cutouts", "1"
+_BATCH = 100
+_COLUMNS = ("id_str", "field", "ra", "dec", "segment_id", "bbox_diagonal", "kron_a")
+"""All that a cutout takes from the catalog."""
+
+
+class Plan(Value):
+    """Which targets are cut out, and in which chunks."""
+
+    chunks: Mapping[str, tuple[Work, ...]]
+    """By field of this run."""
+    selected: int
+    """Targets over the whole survey, fields of other runs included."""
+
+
+def plan(run: Run, fields: Sequence[Field]) -> Plan:
+    """Select targets from the survey catalog and share each field's out to chunks.
+
+    Parameters
+    ----------
+    run
+        The run, with its colour pinned.
+    fields
+        Fields of this run, located.
+
+    Returns
+    -------
+    Plan
+        A chunk's work knows its own rows and mosaics only, so that an addition elsewhere does not touch it.
+    """
+    targets = _targets(run)
+    by_field = {field.name: targets[targets["field"] == field.name] for field in fields}
+    works = {field.name: tuple(_works(run, field, by_field[field.name])) for field in fields}
+    return Plan(chunks={name: found for name, found in works.items() if found}, selected=len(targets))
+
+
+def _targets(run: Run) -> Table:
+    cuts = run.profile.select.cuts
+    columns = dict.fromkeys([*_COLUMNS, *(cut.column for cut in cuts)])
+    with run.folder.reading(CATALOG) as path:
+        catalog = read_parquet(path, columns)
+    mask, _ = select(catalog, cuts)
+    return catalog[list(_COLUMNS)][mask]
+
+
+def _works(run: Run, field: Field, targets: Table) -> Iterator[Work]:
+    inputs = {m.band: m.identity for m in field.mosaics if m.located}
+    count = number_of_chunks(len(targets), run.profile.cutouts.chunk_size)
+    segmap = _segmap_digest(run.folder, field.name)
+    for chunk, rows in chunks(targets["id_str"], run.profile.cutouts.chunk_size).items():
+        yield Work(
+            stage=CUTOUTS,
+            version=_VERSION,
+            unit=f"{field.name}-{chunk}of{count}",
+            inputs=inputs | {"rows": _digest_of_rows(targets[rows]), "segmap": segmap},
+            options=_options_digest(run),
+        )
+
+
+def _segmap_digest(folder: Folder, field: str) -> str:
+    """Digest of a field's segmap, from the receipt of its catalog."""
+    receipt = latest(folder, "catalog").get(field)
+    return receipt.outputs[0].digest if receipt else ""
+
+
+def _digest_of_rows(rows: Table) -> str:
+    return digest_of([[repr(value) for value in row] for row in rows])
+
+
+def _options_digest(run: Run) -> str:
+    profile = run.profile
+    return digest_of([profile.cutouts.digest(), profile.mosaics.digest(), dict(profile.images.gain)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Rows that one worker cuts and writes."""
+
+    rows: Table
+    job: CutJob
+    folder: str
+    field: str
+
+
+def cut_chunk(run: Run, work: Work, field: Field, fetched: Sequence[Brought]) -> Done:
+    """Cut out one chunk.
+
+    Raises
+    ------
+    MosaicError
+        A mosaic of the field cannot be read.
+    """
+    return complete(run.folder, work, partial(_make, run, work, field, fetched))
+
+
+def _make(run: Run, work: Work, field: Field, fetched: Sequence[Brought]) -> Receipt:
+    rows = _rows_of(run, work, field)
+    with run.folder.reading(segmap_path(field.name)) as segmap:
+        sources = [f.source for f in fetched if f.source is not None]
+        bands = tuple(source.band for source in sources)
+        job = CutJob(
+            sources=sources,
+            reference=reference_band(run.profile.cutouts, bands, run.profile.detect.bands),
+            options=run.profile.cutouts,
+            mosaics=run.profile.mosaics,
+            provenance=Provenance(run.profile.name, __version__, _options_digest(run)),
+            segmap=segmap,
+            sigma=_sigma(run.folder, field.name),
+            gain=dict(run.profile.images.gain),
+        )
+        starts = range(0, len(rows), _BATCH)
+        batches = [_Batch(rows[at : at + _BATCH], job, run.folder.url, field.name) for at in starts]
+        ended = [one for batch in cpu_map(_cut_batch, batches) for one in batch]
+    run.folder.sync()
+    outputs = tuple(sorted((o for o, _ in ended if o is not None), key=lambda output: output.path))
+    return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=_count(outcome for _, outcome in ended))
+
+
+def _rows_of(run: Run, work: Work, field: Field) -> Table:
+    targets = _targets(run)
+    targets = targets[targets["field"] == field.name]
+    number = int(work.unit.rpartition("-")[2].partition("of")[0])
+    return targets[chunks(targets["id_str"], run.profile.cutouts.chunk_size)[number]]
+
+
+def _sigma(folder: Folder, field: str) -> dict[str, float]:
+    receipt = latest(folder, "catalog").get(field)
+    rows = receipt.notes.get("mosaics", []) if receipt else []
+    return {row["band"]: row["sigma"] for row in rows if row["sigma"] is not None}  # type: ignore[union-attr,index,call-overload,misc]
+
+
+def _cut_batch(batch: _Batch) -> list[tuple[Output | None, Outcome]]:
+    folder = Folder(batch.folder)
+    ended: list[tuple[Output | None, Outcome]] = []
+    for cut in cut_rows(batch.rows, batch.job):
+        path = f"{CUTOUTS}/{batch.field}/{cut.name}"
+        ended.append((None if cut.data is None else folder.write(path, cut.data, sync=False), cut.outcome))
+    return ended
+
+
+def _count(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    named = ("written" if o.kind == "done" else f"{o.kind}:{o.reason}" for o in outcomes)
+    return dict(sorted(Counter(named).items()))
+
+
+def tidy(run: Run, planned: Plan) -> int:
+    """Remove cutouts and images of targets that are no longer selected; returns how many files.
+
+    Only fields of this run are looked at; files that a current receipt claims stay.
+    """
+    units = {work.unit for works in planned.chunks.values() for work in works}
+
+    def is_old(receipt: Receipt) -> bool:
+        return receipt.unit.rpartition("-")[0] in planned.chunks and receipt.unit not in units
+
+    return sum(retire(run.folder, stage, is_old) for stage in (CUTOUTS, "images"))

@@ -1,0 +1,1 @@
+"""Images: cutouts in colour; never reads a mosaic."""

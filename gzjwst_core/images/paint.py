@@ -1,0 +1,114 @@
+"""From a cutout file's bytes to an image file's bytes, and what is known of the image.
+
+Where files are read from and written to is the caller's affair.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from gzjwst_core.cutouts.read import Cutout, read_cutout
+from gzjwst_core.errors import ImageError
+from gzjwst_core.images.compose import Picture, colour
+from gzjwst_core.images.encode import encode, metadata, recipe_digest
+from gzjwst_core.images.layers import channel_bands
+from gzjwst_core.images.quality import Measures, measure
+from gzjwst_core.models import Outcome
+from gzjwst_core.options import ImageOptions
+
+__all__ = ["Facts", "Painted", "paint_chunk", "paint_cutout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one image."""
+
+    id_str: str
+    fov_arcsec: float
+    pixscale_arcsec: float
+    """Scale of the image's own pixels."""
+    coverage_min: float
+    """Smallest part with data over the recipe's bands that the field has, 0 to 1."""
+    filters_rgb: str
+    """Bands of the channels, such as `R=F444W G=F277W B=F150W+F115W`; a filled channel is `-`."""
+    filled: tuple[str, ...]
+    """Channels without data, filled from their neighbours."""
+    recipe: str
+    recipe_digest: str
+    measures: Measures
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """How one image ended."""
+
+    name: str
+    """File name of the image: the cutout's stem with the image's suffix."""
+    data: bytes | None
+    """The file; None unless the outcome is done."""
+    facts: Facts | None
+    outcome: Outcome
+
+
+def paint_chunk(files: Iterable[tuple[str, bytes]], options: ImageOptions) -> Iterator[Painted]:
+    """Colour every cutout of a chunk, in order.
+
+    Parameters
+    ----------
+    files
+        Name and bytes of each cutout file.
+    options
+        The survey's recipe with its pins.
+
+    Yields
+    ------
+    Painted
+        One for each file; a cutout that cannot be coloured is `failed` and stops nothing.
+    """
+    for name, data in files:
+        yield paint_cutout(name, data, options)
+
+
+def paint_cutout(name: str, data: bytes, options: ImageOptions) -> Painted:
+    """Colour one cutout.
+
+    Parameters
+    ----------
+    name
+        File name of the cutout.
+    data
+        Its bytes.
+    options
+        The survey's recipe with its pins.
+    """
+    made = f"{PurePosixPath(name).stem}.{options.format}"
+    try:
+        cutout = read_cutout(data)
+        picture = colour(cutout, options)
+    except ImageError as error:
+        return Painted(made, None, None, Outcome(kind="failed", reason=error.reason, detail=f"{name}: {error}"))
+    meta = metadata(cutout.id_str, cutout.fov_arcsec, options, picture.filled)
+    return Painted(made, encode(picture.rgb, options, meta), _facts(cutout, picture, options), Outcome())
+
+
+def _facts(cutout: Cutout, picture: Picture, options: ImageOptions) -> Facts:
+    wanted = {band for bands in channel_bands(options).values() for band in bands}
+    return Facts(
+        id_str=cutout.id_str,
+        fov_arcsec=cutout.fov_arcsec,
+        pixscale_arcsec=cutout.fov_arcsec / options.size_px,
+        coverage_min=min(found.coverage for band, found in cutout.bands.items() if band in wanted),
+        filters_rgb=_filters(picture, options),
+        filled=picture.filled,
+        recipe=options.recipe,
+        recipe_digest=recipe_digest(options),
+        measures=measure(cutout, picture),
+    )
+
+
+def _filters(picture: Picture, options: ImageOptions) -> str:
+    parts = []
+    for channel, bands in channel_bands(options).items():
+        used = [band for band in bands if band in picture.bands and channel not in picture.filled]
+        parts.append(f"{channel[0].upper()}={'+'.join(used) or '-'}")
+    return " ".join(parts)

@@ -1,0 +1,104 @@
+"""How good one image is, in numbers: what the report shows and a person would otherwise have to look for.
+
+Pixels in, numbers out; whether an image passes is not decided here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gzjwst_core.cutouts.place import carried
+from gzjwst_core.cutouts.read import Cutout
+from gzjwst_core.images.compose import Picture
+from gzjwst_core.images.warp import picture_grid
+
+__all__ = ["Measures", "measure"]
+
+_BLACK, _WHITE = 2, 253
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Measures of one image. Levels are of 255; NaN where there is nothing to measure."""
+
+    black: float
+    """Part of the pixels (gaps aside) that are black in every channel."""
+    white: float
+    """Part of them that are white in every channel."""
+    sky_median: float
+    """Median grey level of the sky: neither gap nor source."""
+    sky_chroma: float
+    """|R - B| of the sky's mean colour."""
+    fill: float
+    """Longer side of the target's segment, in units of the picture's side."""
+    coverage: float
+    """Part of the picture with data."""
+    centring_px: float
+    """Distance of the middle of the target's segment's light from the picture's centre, picture pixels."""
+
+
+def measure(cutout: Cutout, picture: Picture) -> Measures:
+    """Measure an image.
+
+    Parameters
+    ----------
+    cutout
+        What it was made from: its segments say where sky and target are.
+    picture
+        The image before encoding.
+    """
+    shape = picture.gap.shape
+    labels = _labels(cutout, shape)
+    data = ~picture.gap
+    grey = picture.rgb.mean(axis=2, dtype=np.float32)
+    return Measures(
+        black=_share(picture.rgb.max(axis=2) <= _BLACK, data),
+        white=_share(picture.rgb.min(axis=2) >= _WHITE, data),
+        sky_median=_median(grey[data & (labels == 0)]),
+        sky_chroma=_chroma(picture.rgb[data & (labels == 0)]),
+        fill=_fill(labels, cutout.segment_id),
+        coverage=picture.coverage,
+        centring_px=_centring(labels, cutout.segment_id, grey),
+    )
+
+
+def _labels(cutout: Cutout, shape: tuple[int, int]) -> NDArray[np.int32]:
+    if cutout.seg is None or cutout.seg_placed is None:
+        return np.zeros(shape, dtype=np.int32)
+    return carried(cutout.seg, cutout.seg_placed, picture_grid(cutout.fov_arcsec, shape[0]), shape)
+
+
+def _share(which: NDArray[np.bool_], of: NDArray[np.bool_]) -> float:
+    total = np.count_nonzero(of)
+    return float(np.count_nonzero(which & of) / total) if total else float("nan")
+
+
+def _median(values: NDArray[np.float32]) -> float:
+    return float(np.median(values)) if values.size else float("nan")
+
+
+def _chroma(sky: NDArray[np.uint8]) -> float:
+    if sky.size == 0:
+        return float("nan")
+    red, _, blue = sky.mean(axis=0, dtype=np.float64)
+    return float(abs(red - blue))
+
+
+def _fill(labels: NDArray[np.int32], segment_id: int) -> float:
+    own = labels == segment_id
+    if segment_id == 0 or not own.any():
+        return float("nan")
+    rows, columns = np.flatnonzero(own.any(axis=1)), np.flatnonzero(own.any(axis=0))
+    longer = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
+    return float(longer / labels.shape[0])
+
+
+def _centring(labels: NDArray[np.int32], segment_id: int, grey: NDArray[np.float32]) -> float:
+    own = labels == segment_id
+    if segment_id == 0 or not own.any():
+        return float("nan")
+    y, x = np.nonzero(own)
+    light = grey[own].astype(np.float64) + 1e-9
+    middle = (np.array(labels.shape) - 1) / 2
+    return float(np.hypot((y * light).sum() / light.sum() - middle[0], (x * light).sum() / light.sum() - middle[1]))

@@ -1,0 +1,273 @@
+"""A survey's profile: one strict, frozen model, read from TOML.
+
+`load_profile` takes a name in `profiles/` or a path, lays environment and command-line values over it, and turns every
+fault into one message with file, key and what is allowed. The sections themselves are in `options`.
+"""
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from pydantic import ValidationError, model_validator
+
+from gzjwst_core.errors import ProfileError
+from gzjwst_core.options import (
+    ArchiveOptions,
+    CutoutOptions,
+    DetectOptions,
+    ImageOptions,
+    LocalMosaics,
+    MergeOptions,
+    MosaicOptions,
+    Options,
+    PhotometryOptions,
+    PublishOptions,
+    QueryOptions,
+    SelectOptions,
+    SurveyOptions,
+)
+from gzjwst_core.sky.options import SkyOptions
+
+__all__ = [
+    "SurveyProfile",
+    "load_profile",
+    "profile_folder_of",
+    "profile_names",
+    "profile_toml",
+    "read_frozen",
+    "validate_profile",
+]
+
+_MAX_BYTES = 1_000_000
+_ENVIRONMENT_PREFIX = "GZJWST_SET__"
+
+
+class SurveyProfile(Options):
+    """Everything that makes one survey different from another."""
+
+    survey: SurveyOptions
+    query: QueryOptions = QueryOptions()
+    archives: ArchiveOptions = ArchiveOptions()
+    local: tuple[LocalMosaics, ...] = ()
+    """Mosaics given as files; no archive is asked when there are any."""
+    mosaics: MosaicOptions = MosaicOptions()
+    detect: DetectOptions = DetectOptions()
+    photometry: PhotometryOptions = PhotometryOptions()
+    merge: MergeOptions = MergeOptions()
+    select: SelectOptions = SelectOptions()
+    cutouts: CutoutOptions = CutoutOptions()
+    images: ImageOptions = ImageOptions()
+    publish: PublishOptions = PublishOptions()
+    sky: SkyOptions | None = None
+    """A synthetic sky on loopback archives stands in for the real ones (the demo, rehearsals)."""
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> "SurveyProfile":
+        if not self.local and not self.query.observations:
+            raise ValueError("a profile needs [[query.observations]] (ask MAST) or [[local]] (files)")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The survey's name."""
+        return self.survey.name
+
+
+def profiles_folder() -> Path:
+    """Return the folder of the shipped profiles: the checkout's, or the wheel's."""
+    inside = Path(__file__).with_name("profiles")
+    return inside if inside.is_dir() else Path(__file__).resolve().parents[1] / "profiles"
+
+
+def profile_folder_of(name_or_path: str | os.PathLike[str]) -> Path:
+    """Return the folder a profile lies in: its relative paths start there."""
+    return _find(name_or_path).parent
+
+
+def profile_names() -> list[str]:
+    """Names of the shipped profiles, sorted."""
+    return sorted(path.stem for path in profiles_folder().glob("*.toml"))
+
+
+def load_profile(
+    name_or_path: str | os.PathLike[str],
+    *,
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> SurveyProfile:
+    """Read a profile: default < file < environment < overrides.
+
+    Parameters
+    ----------
+    name_or_path
+        A name in `profiles/` or the path of a TOML file.
+    overrides
+        `key=value` with a dotted key of the profile and a TOML value (bare text is taken as a string).
+    environment
+        Variables `GZJWST_SET__SECTION__KEY=value` are laid over the file; None = nothing.
+
+    Returns
+    -------
+    SurveyProfile
+        Validated and frozen.
+
+    Raises
+    ------
+    ProfileError
+        The file is missing or not TOML, a key is unknown, a value is of the wrong type or out of range. The message
+        names the file, the key and what is allowed.
+    """
+    path = _find(name_or_path)
+    data = _read_toml(path)
+    for key, value in _environment_values(environment or {}):
+        _lay(data, key, value, f"environment {key}")
+    for override in overrides:
+        key, sign, value = override.partition("=")
+        if not sign or not key.strip():
+            raise ProfileError(f"--set {override!r}: write key=value, for example detect.threshold=2.0")
+        _lay(data, key.strip(), value.strip(), f"--set {override}")
+    return validate_profile(data, str(path))
+
+
+def validate_profile(data: Mapping[str, Any], source: str) -> SurveyProfile:
+    """Validate plain data as a profile.
+
+    Parameters
+    ----------
+    data
+        Sections as TOML gives them.
+    source
+        File name for messages.
+
+    Raises
+    ------
+    ProfileError
+        One message with every fault, each with its key and what is allowed.
+    """
+    try:
+        return SurveyProfile.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        raise ProfileError("\n".join(_explain(source, fault) for fault in error.errors())) from None
+    except TypeError:
+        raise ProfileError(f"{source}: dates and times are not allowed in a profile") from None
+
+
+def read_frozen(data: bytes, source: str) -> ImageOptions:
+    """Read the pinned colour of a frozen profile; other sections may be of an older version.
+
+    Parameters
+    ----------
+    data
+        Bytes of the `profile.toml` of a run folder.
+    source
+        Its name for messages.
+
+    Raises
+    ------
+    ProfileError
+        It is not TOML, or its `[images]` section cannot be read.
+    """
+    try:
+        pins = {k: v for k, v in tomllib.loads(data.decode())["images"].items() if k in ("sigma", "gain")}
+        return ImageOptions.model_validate_json(json.dumps(pins))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, AttributeError, ValidationError) as error:
+        raise ProfileError(f"{source}: the frozen profile cannot be read: {error}") from None
+
+
+def profile_toml(profile: SurveyProfile) -> str:
+    """Write a profile as TOML text, every effective value stated; reading it back gives an equal profile."""
+    return tomlkit.dumps(_without_none(profile.model_dump(mode="json")))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    return [_without_none(v) for v in value] if isinstance(value, list) else value
+
+
+def _find(name_or_path: str | os.PathLike[str]) -> Path:
+    text = os.fspath(name_or_path)
+    path = Path(text)
+    if path.suffix == ".toml" or os.sep in text:
+        if not path.is_file():
+            raise ProfileError(f"{text}: no such profile file")
+        return path
+    if text in profile_names():
+        return profiles_folder() / f"{text}.toml"
+    near = difflib.get_close_matches(text, profile_names(), n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ProfileError(f"{text!r} is no shipped profile (have: {', '.join(profile_names())}){hint}")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ProfileError(f"{path}: {path.stat().st_size} bytes is too large for a profile (at most {_MAX_BYTES})")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ProfileError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"{path}: not TOML: {error}") from None
+    except OSError as error:
+        raise ProfileError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _environment_values(environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    names = sorted(name for name in environment if name.startswith(_ENVIRONMENT_PREFIX))
+    return [(n.removeprefix(_ENVIRONMENT_PREFIX).lower().replace("__", "."), environment[n]) for n in names]
+
+
+def _lay(data: dict[str, Any], dotted: str, text: str, where: str) -> None:
+    *parents, last = dotted.split(".")
+    section = data
+    for name in parents:
+        inner = section.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise ProfileError(f"{where}: {name!r} is not a section")
+        section = inner
+    section[last] = _toml_value(text)
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # bare text: survey.name=deep needs no quotes
+
+
+def _explain(source: str, fault: Any) -> str:
+    location = [str(part) for part in fault["loc"] if part not in ("function-after", "literal")]
+    key = ".".join(location) or "profile"
+    if fault["type"] == "extra_forbidden":
+        allowed = _keys_at(location[:-1])
+        near = difflib.get_close_matches(location[-1], allowed, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{source}: {key}: unknown key{hint} (allowed: {', '.join(allowed)})"
+    said = str(fault["msg"]).removeprefix("Value error, ")
+    given = fault.get("input")
+    shown = "" if isinstance(given, dict | list) or fault["type"] == "missing" else f" (got {given!r})"
+    return f"{source}: {key}: {said}{shown}"
+
+
+def _keys_at(location: Sequence[str]) -> list[str]:
+    model: Any = SurveyProfile
+    for part in location:
+        if part.isdigit():
+            continue
+        model = _model_in(model.model_fields[part].annotation)
+    return sorted(model.model_fields)
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, Options):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _model_in(inner)
+        if found is not None:
+            return found
+    return annotation if hasattr(annotation, "model_fields") else None

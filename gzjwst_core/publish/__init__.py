@@ -1,0 +1,1 @@
+"""Hand-overs: Zooniverse manifests, the Zoobot catalog, the report, the run's own record."""

@@ -1,0 +1,93 @@
+"""What the report is made of: plain values that whoever ran the survey fills in.
+
+Every field may stay at its default: the report then leaves its section out. Nothing here is computed or drawn.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from gzjwst_core.publish.runlog import RunRecord
+
+__all__ = ["FileNote", "MosaicCell", "ReportFacts", "SheetImage"]
+
+
+@dataclass(frozen=True, slots=True)
+class MosaicCell:
+    """One mosaic of the matrix fields x bands."""
+
+    field: str
+    band: str
+    outcome: Literal["located", "expected", "missing", "failed"] = "located"
+    """`expected`: missing, and the profile said so; `failed`: located, but it could not be fetched or read."""
+    archive: str = ""
+    """`datalabs`, `s3`, `mast`, `local`; empty = none."""
+    size: int = 0
+    """Bytes."""
+    obs_id: str = ""
+    reason: str = ""
+    """Stable code of the error tree, where it is not there."""
+    detail: str = ""
+    """One sentence: what each archive answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class SheetImage:
+    """One image of a contact sheet."""
+
+    id_str: str
+    href: str
+    """The image's path relative to report.html: what a click opens."""
+    image: bytes
+    """JPEG or PNG, of any size; the report holds a small copy."""
+    caption: str = ""
+    """Short: magnitude and size, say."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileNote:
+    """One output and what it is for."""
+
+    path: str
+    """Relative to report.html; a trailing `/` for a folder."""
+    what: str
+    count: int | None = None
+    """Files in a folder, rows of a table."""
+    size: int | None = None
+    """Bytes."""
+
+
+@dataclass(frozen=True)
+class ReportFacts:
+    """Everything the report shows."""
+
+    record: RunRecord
+    """This run: outcome, what was asked, sums, missing, cut flow, stages, versions."""
+    title: str = ""
+    """The survey's name for people; empty = its short name."""
+    bands: tuple[str, ...] = ()
+    """Bands of the survey, in order of wavelength: columns of the matrix, curves of the counts."""
+    mosaics: tuple[MosaicCell, ...] = ()
+    catalog: Table | None = None
+    """The survey catalog; read are is_primary, is_star, flags, field, ra, dec, mag_ref, r50 and `<band>_mag_tot`."""
+    selected: NDArray[np.bool_] | None = None
+    """(n,) rows of the catalog that became cutouts."""
+    area_arcmin2: float | None = None
+    """Sky that was searched, overlaps counted once: number counts are then given per area."""
+    depth: Table | None = None
+    """catalog/mosaics.parquet: one row a mosaic; every column is shown, with its unit."""
+    image_measures: Table | None = None
+    """One row an image; the distribution of every numeric column is shown, with its unit and description."""
+    image_checks: Mapping[str, int] = field(default_factory=dict)
+    """Images by verdict, such as `pass`, `warn:fill`, `fail:black`."""
+    sheets: Mapping[str, tuple[SheetImage, ...]] = field(default_factory=dict)
+    """Contact sheets by title, in the order they are shown."""
+    files: tuple[FileNote, ...] = ()
+    cite: tuple[str, ...] = ()
+    """What to cite, one reference an entry; an address that starts with https:// becomes a link."""
+    earlier: tuple[RunRecord, ...] = ()
+    """Runs before this one, oldest first."""

@@ -1,0 +1,110 @@
+"""What the report shows, gathered from the tables, receipts and images of the run folder."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from gzjwst_core.archives.stages import MOSAICS, PRODUCTS
+from gzjwst_core.catalog.select import select
+from gzjwst_core.catalog.stages import CATALOG
+from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
+from gzjwst_core.images.stages import IMAGES, measures_of, records_of
+from gzjwst_core.publish.facts import FileNote, MosaicCell, ReportFacts, SheetImage
+from gzjwst_core.publish.record import read_table
+from gzjwst_core.publish.rows import join_rows
+from gzjwst_core.publish.runlog import RunRecord
+from gzjwst_core.run import FROZEN_PROFILE, Run
+from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.receipts import latest
+
+__all__ = ["facts_of"]
+
+_SEED = 20260101
+_FILES = (
+    (CATALOG, "the survey catalog: every detection, duplicates marked; astropy, pandas and polars read it"),
+    ("catalog/catalog.fits", "the same for TOPCAT, with units and UCDs"),
+    (MEASURED_MOSAICS, "noise, depth and area of every mosaic"),
+    ("catalog/fields/", "detections of each field before merging"),
+    ("segmaps/", "segmentation maps, on the detection grid"),
+    ("cutouts/", "FITS cutouts: every band, segment and mask"),
+    (f"{IMAGES}/", "colour images for volunteers"),
+    ("zooniverse/", "manifests: panoptes subject-set upload-subjects --file-column 1"),
+    ("zoobot/catalog.parquet", "id_str, file_loc, split: what Zoobot reads"),
+    (PRODUCTS, "every product MAST listed, kept or dropped with the reason"),
+    (MOSAICS, "where each mosaic was found, and what each archive said"),
+    (FROZEN_PROFILE, "the profile as it was run, colour pinned"),
+    ("run.json", "every run of this survey"),
+)
+
+
+def facts_of(run: Run, record: RunRecord) -> ReportFacts:
+    """Gather the report's facts.
+
+    Parameters
+    ----------
+    run
+        The run; its catalog must be there.
+    record
+        The run's record.
+    """
+    folder, profile = run.folder, run.profile
+    catalog = read_table(folder, CATALOG)
+    receipts = latest(folder, IMAGES).values()
+    rows = None if catalog is None else join_rows(catalog, records_of(receipts))
+    return ReportFacts(
+        record=record,
+        title=profile.survey.title,
+        bands=profile.survey.bands,
+        mosaics=tuple(_cells(folder)),
+        catalog=catalog,
+        selected=None if catalog is None else select(catalog, profile.select.cuts)[0],
+        depth=read_table(folder, MEASURED_MOSAICS),
+        image_measures=measures_of(receipts),
+        sheets={} if rows is None else _sheets(folder, rows, profile.publish.contact_sheet),
+        files=tuple(_files(folder)),
+        cite=profile.survey.cite,
+    )
+
+
+def _cells(folder: Folder) -> Iterator[MosaicCell]:
+    for row in read_table(folder, MOSAICS) or ():
+        lost = "expected" if row["expected"] else "missing"
+        yield MosaicCell(
+            field=str(row["field"]),
+            band=str(row["band"]),
+            outcome="located" if row["outcome"] == "located" else lost,  # type: ignore[arg-type]
+            archive=str(row["archive"]),
+            size=int(row["size"]),
+            obs_id=str(row["obs_id"]),
+            reason=str(row["reason"]),
+            detail=f"asked {row['trail']}",
+        )
+
+
+def _sheets(folder: Folder, rows: Table, count: int) -> dict[str, tuple[SheetImage, ...]]:
+    orders: dict[str, Callable[[Table], NDArray[Any]]] = {
+        "Random": lambda table: np.random.default_rng(_SEED).permutation(len(table)),
+        "Brightest": lambda table: np.argsort(np.asarray(table["mag_ref"]), kind="stable"),
+        "Largest": lambda table: np.argsort(-np.asarray(table["r50"]), kind="stable"),
+    }
+    shares = {"Random": count, "Brightest": count // 2, "Largest": count // 2}
+    return {
+        title: tuple(_image(folder, rows[int(i)]) for i in order(rows)[: shares[title]])
+        for title, order in orders.items()
+    }
+
+
+def _image(folder: Folder, row: Any) -> SheetImage:
+    caption = f"{row['mag_ref']:.1f} mag, r50 {row['r50']:.2f}″, {row['fov_arcsec']:.1f}″ wide"
+    return SheetImage(str(row["id_str"]), str(row["image"]), folder.read(str(row["image"])), caption)
+
+
+def _files(folder: Folder) -> Iterator[FileNote]:
+    sizes = folder.sizes()
+    for path, what in _FILES:
+        below = {name: size for name, size in sizes.items() if name.startswith(path)}
+        if below:
+            yield FileNote(path, what, len(below) if path.endswith("/") else None, sum(below.values()))

@@ -1,0 +1,169 @@
+"""Small SVG drawings: axes, steps, points. Numbers in, markup out.
+
+Colours, fonts and dark mode come from the report's style sheet through class names, so that one drawing serves every
+theme. What is drawn for a survey is `figures`.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup, escape
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Axis", "Frame", "band_colour", "legend", "nice_ticks", "points", "spark", "steps"]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis: limits in data, label, ticks with their texts."""
+
+    low: float
+    high: float
+    label: str
+    ticks: tuple[tuple[float, str], ...]
+
+    def share(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Place of values between the limits, 0 to 1."""
+        return (np.asarray(values, dtype=np.float64) - self.low) / (self.high - self.low)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The drawing's plane: pixels of the view box around two axes."""
+
+    x: Axis
+    y: Axis
+    title: str
+    width: int = 520
+    height: int = 340
+    left: int = 64
+    right: int = 14
+    top: int = 14
+    bottom: int = 44
+
+    def px(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Horizontal pixels of data."""
+        return self.left + self.x.share(values) * (self.width - self.left - self.right)
+
+    def py(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Vertical pixels of data."""
+        return self.height - self.bottom - self.y.share(values) * (self.height - self.top - self.bottom)
+
+    def draw(self, *layers: Markup) -> Markup:
+        """Put layers on the axes."""
+        inner = Markup("").join([self._grid(), *layers, self._labels()])
+        return Markup('<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+            self.width, self.height, self.title, inner
+        )
+
+    def _grid(self) -> Markup:
+        bottom, right = self.height - self.bottom, self.width - self.right
+        parts = [
+            f'<path class="grid" d="M{px:.1f} {self.top}V{bottom}"/>'
+            f'<text class="tick" x="{px:.1f}" y="{bottom + 16}" text-anchor="middle">{escape(text)}</text>'
+            for px, text in _placed(self.x, self.px)
+        ]
+        parts += [
+            f'<path class="grid" d="M{self.left} {py:.1f}H{right}"/>'
+            f'<text class="tick" x="{self.left - 6}" y="{py + 4:.1f}" text-anchor="end">{escape(text)}</text>'
+            for py, text in _placed(self.y, self.py)
+        ]
+        parts.append(f'<path class="axis" d="M{self.left} {self.top}V{bottom}H{right}"/>')
+        return Markup("".join(parts))  # noqa: S704 - numbers of ours and escaped texts
+
+    def _labels(self) -> Markup:
+        middle_x = (self.left + self.width - self.right) / 2
+        middle_y = (self.top + self.height - self.bottom) / 2
+        return Markup(
+            '<text class="label" x="{:.0f}" y="{}" text-anchor="middle">{}</text>'
+            '<text class="label" transform="translate(14 {:.0f}) rotate(-90)" text-anchor="middle">{}</text>'
+        ).format(middle_x, self.height - 8, self.x.label, middle_y, self.y.label)
+
+
+def _placed(axis: Axis, place: Callable[[ArrayLike], NDArray[np.float64]]) -> list[tuple[float, str]]:
+    return [(float(place(value)), text) for value, text in axis.ticks]
+
+
+def nice_ticks(low: float, high: float, about: int = 6) -> tuple[tuple[float, str], ...]:
+    """Ticks at round numbers (1, 2, 5 times a power of ten) within limits."""
+    if not high > low:
+        return ()
+    rough = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+    places = max(0, -math.floor(math.log10(step) + 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return tuple((n * step, f"{n * step:.{places}f}") for n in range(first, last + 1))
+
+
+def band_colour(place: int, count: int) -> str:
+    """Colour of a band by its place in order of wavelength: blue to red."""
+    hue = 222 - 222 * (place / max(count - 1, 1))
+    return f"hsl({hue:.0f} 68% 55%)"
+
+
+def steps(frame: Frame, edges: ArrayLike, heights: ArrayLike, colour: str) -> Markup:
+    """Draw a histogram's outline.
+
+    Parameters
+    ----------
+    frame
+        Where to.
+    edges
+        (n + 1,) of the bins, in data.
+    heights
+        (n,) in data; NaN = below the axis.
+    colour
+        CSS colour.
+    """
+    floor = np.full(1, frame.y.low)
+    tall = np.nan_to_num(np.asarray(heights, dtype=np.float64), nan=frame.y.low)
+    ys = frame.py(np.concatenate([floor, np.maximum(tall, frame.y.low), floor]))
+    xs = frame.px(edges)
+    path = f"M{xs[0]:.1f} {ys[0]:.1f}" + "".join(f"V{y:.1f}H{x:.1f}" for y, x in zip(ys[1:-1], xs[1:], strict=True))
+    return Markup('<path class="steps" style="stroke:{}" d="{}V{:.1f}"/>').format(colour, path, ys[-1])
+
+
+def points(frame: Frame, x: ArrayLike, y: ArrayLike, style: str, colour: str = "") -> Markup:
+    """Draw points as one path: thousands stay small.
+
+    Parameters
+    ----------
+    frame
+        Where to; points outside its limits are left out.
+    x, y
+        (n,) data.
+    style
+        Class of the style sheet.
+    colour
+        CSS colour in place of the class's own.
+    """
+    across, up = frame.x.share(x), frame.y.share(y)
+    inside = (across >= 0) & (across <= 1) & (up >= 0) & (up <= 1)
+    xs, ys = frame.px(np.asarray(x)[inside]), frame.py(np.asarray(y)[inside])
+    path = "".join(f"M{px:.1f} {py:.1f}h0" for px, py in zip(xs.tolist(), ys.tolist(), strict=True))
+    look = Markup(' style="stroke:{}"').format(colour) if colour else Markup("")
+    return Markup('<path class="points {}"{} d="{}"/>').format(style, look, path)
+
+
+def legend(entries: Iterable[tuple[str, str]]) -> Markup:
+    """Name the series of a drawing: (text, CSS colour), in order."""
+    items = [Markup('<span><i style="background:{}"></i>{}</span>').format(colour, text) for text, colour in entries]
+    return Markup('<p class="legend">{}</p>').format(Markup("").join(items))
+
+
+def spark(values: Sequence[float], bins: int = 24) -> Markup:
+    """Draw the distribution of finite values as a row of small bars between their 1st and 99th percentiles."""
+    finite = np.asarray(values, dtype=np.float64)
+    finite = finite[np.isfinite(finite)]
+    if finite.size == 0:
+        return Markup("")
+    low, high = np.percentile(finite, [1, 99])
+    counts, _ = np.histogram(finite, bins=bins, range=(low, high if high > low else low + 1))
+    tall = 22 * counts / max(int(counts.max()), 1)
+    bars = "".join(f"M{4 * n + 2} 24v-{height:.1f}" for n, height in enumerate(tall.tolist()) if height > 0)
+    return Markup('<svg class="spark" viewBox="0 0 {} 24" aria-hidden="true"><path d="{}"/></svg>').format(
+        4 * bins, bars
+    )

@@ -1,0 +1,152 @@
+"""A run's record, made from what the stages told and from the tables and receipts that stand in the run folder.
+
+The sums are counted from the folder, not from the run: a run that had nothing to do still tells the whole survey's.
+"""
+
+import os
+import platform
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Literal
+from uuid import uuid4
+
+from astropy.table import Table
+from pydantic import JsonValue
+
+from gzjwst_core import __version__
+from gzjwst_core.archives.stages import MOSAICS, PRODUCTS
+from gzjwst_core.catalog.stages import CATALOG
+from gzjwst_core.catalog.table_io import read_parquet
+from gzjwst_core.cutouts.stages import CUTOUTS
+from gzjwst_core.images.stages import IMAGES
+from gzjwst_core.models import Receipt, Value
+from gzjwst_core.publish.runlog import Missing, RunRecord, StageRecord
+from gzjwst_core.run import Run
+from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.receipts import latest
+
+__all__ = ["RunLog", "read_table", "record_of"]
+
+_LIBRARIES = ("astropy", "astroquery", "fsspec", "numpy", "pillow", "prefect", "s3fs", "sep")
+
+
+class RunLog(Value):
+    """What whoever ran the stages knows of the run."""
+
+    asked: Mapping[str, JsonValue]
+    begun: str
+    """UTC, ISO 8601."""
+    seconds: float
+    stages: tuple[StageRecord, ...]
+    troubles: tuple[Missing, ...] = ()
+    """Units that failed."""
+    error: Missing | None = None
+    """What ended the run before its time."""
+
+
+def record_of(run: Run, log: RunLog) -> RunRecord:
+    """Put a run's record together."""
+    folder = run.folder
+    merged = latest(folder, "merge").get("survey")
+    sums = {"products": _products(folder), "mosaics": _mosaics(folder), "targets": _targets(folder, merged)}
+    missing = [*_missing(run), *log.troubles, *([log.error] if log.error else [])]
+    outcome = _outcome(log, missing, sums["targets"])
+    return RunRecord(
+        survey=run.profile.name,
+        run_id=uuid4().hex[:12],
+        started=log.begun,
+        ended=datetime.now(tz=UTC).isoformat(timespec="seconds"),
+        seconds=log.seconds,
+        outcome=outcome,
+        exit_code={"done": 0, "failed": 1, "partial": 4}[outcome],
+        message=_message(outcome, missing),
+        asked=log.asked,
+        sums={name: parts for name, parts in sums.items() if parts},
+        missing=tuple(missing),
+        made=_made(folder),
+        cut_flow=tuple(merged.notes["cut_flow"]) if merged else (),  # type: ignore[arg-type]
+        stages=log.stages,
+        peak_mb=max((stage.peak_mb or 0.0 for stage in log.stages), default=None),
+        host={"cores": os.cpu_count(), "system": platform.platform(), "python": sys.version.split()[0]},
+        versions={"gzjwst": __version__, **{name: version(name) for name in _LIBRARIES}},
+        digests=_digests(run, merged),
+    )
+
+
+def read_table(folder: Folder, relative: str) -> Table | None:
+    """Read a table of the run folder, None if it is not there."""
+    if not folder.exists(relative):
+        return None
+    with folder.reading(relative) as path:
+        return read_parquet(path)
+
+
+def _products(folder: Folder) -> dict[str, int]:
+    table = read_table(folder, PRODUCTS)
+    if table is None:
+        return {}
+    dropped = Counter(f"dropped:{row['reason'].partition(':')[0]}" for row in table if row["outcome"] == "dropped")
+    return {"total": len(table), "kept": len(table) - dropped.total(), **dict(sorted(dropped.items()))}
+
+
+def _mosaics(folder: Folder) -> dict[str, int]:
+    table = read_table(folder, MOSAICS)
+    if table is None:
+        return {}
+    lost = Counter(f"missing:{row['reason']}" for row in table if row["outcome"] == "missing")
+    return {"total": len(table), "located": len(table) - lost.total(), **dict(sorted(lost.items()))}
+
+
+def _targets(folder: Folder, merged: Receipt | None) -> dict[str, int]:
+    if merged is None:
+        return {}
+    ended: Counter[str] = Counter()
+    for receipt in latest(folder, CUTOUTS).values():
+        ended.update(receipt.counts)
+    total = merged.counts["selected"]
+    left = {"not_done": total - ended.total()} if total != ended.total() else {}
+    return {"total": total, **dict(sorted(ended.items())), **left}
+
+
+def _missing(run: Run) -> list[Missing]:
+    table = read_table(run.folder, MOSAICS)
+    rows = [] if table is None else [row for row in table if row["outcome"] == "missing"]
+    missing = [_lost(row["obs_id"], row["reason"], row["trail"], expected=bool(row["expected"])) for row in rows]
+    wanted = run.profile.query.expected_mosaics
+    if wanted is not None and table is not None and len(table) != wanted:
+        said = f"{len(table)} mosaics in the survey, the profile expects {wanted}"
+        missing.append(Missing(what="expected_mosaics", reason="unexpected_count", detail=said))
+    return missing
+
+
+def _lost(obs_id: str, reason: str, trail: str, *, expected: bool) -> Missing:
+    return Missing(what=str(obs_id), reason=str(reason), detail=f"asked {trail}", expected=expected)
+
+
+def _outcome(log: RunLog, missing: list[Missing], targets: Mapping[str, int]) -> Literal["done", "partial", "failed"]:
+    if log.error is not None:
+        return "failed"
+    failed = any(name.startswith("failed") and count for name, count in targets.items())
+    return "partial" if failed or any(not one.expected for one in missing) else "done"
+
+
+def _message(outcome: str, missing: list[Missing]) -> str:
+    if outcome == "done":
+        return ""
+    named = [f"{one.what} ({one.reason})" for one in missing if not one.expected]
+    return f"{len(named)} missing or failed: {', '.join(named[:5])}{' …' if len(named) > 5 else ''}"
+
+
+def _made(folder: Folder) -> dict[str, int]:
+    counts = {stage: sum(len(r.outputs) for r in latest(folder, stage).values()) for stage in (CUTOUTS, IMAGES)}
+    handed = latest(folder, "publish").get("survey")
+    catalogs = {"field_catalogs": len(latest(folder, "catalog"))}
+    return catalogs | counts | (dict(handed.counts) if handed else {})
+
+
+def _digests(run: Run, merged: Receipt | None) -> dict[str, str]:
+    catalog = {CATALOG: merged.outputs[0].digest} if merged else {}
+    return {"profile": run.profile.digest(), **catalog}

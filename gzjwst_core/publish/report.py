@@ -1,0 +1,226 @@
+"""report.html: what a person opens first. One file, no network, everything escaped.
+
+Here the facts become what the template shows: words, tables, percentages. Drawings are `figures`, contact sheets
+`sheets`, layout and looks the files in `templates/`.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from gzjwst_core.publish.facts import MosaicCell, ReportFacts, SheetImage
+from gzjwst_core.publish.figures import flag_counts, number_counts, size_magnitude, sky_map
+from gzjwst_core.publish.plots import spark
+from gzjwst_core.publish.runlog import StageRecord, sums_hold
+from gzjwst_core.publish.sheets import thumbnail_uri
+from gzjwst_core.publish.texts import bytes_text, cell_text, plain_text, seconds_text, thousands
+
+__all__ = ["report_html"]
+
+_ARCHIVES = {"datalabs": "DataLabs", "s3": "S3", "mast": "MAST", "local": "local"}
+_MIRROR = tuple(
+    (round(15.0 * q, 1), round(17.3 * (r + q / 2), 1))
+    for q in range(-2, 3)
+    for r in range(-2, 3)
+    if 0 < max(abs(q), abs(r), abs(q + r)) <= 2
+)
+"""Centres of the eighteen segments of JWST's mirror."""
+_OUTCOMES = {"done": "Done", "partial": "Done in part", "failed": "Failed"}
+
+
+def report_html(facts: ReportFacts) -> str:
+    """Write the report of a run.
+
+    Parameters
+    ----------
+    facts
+        What there is to show; sections without facts are left out.
+
+    Returns
+    -------
+    str
+        A whole HTML page. It loads nothing: small images, drawings, style and script are inside. Links to images and
+        files are relative to where it lies, in the survey's folder.
+
+    Raises
+    ------
+    ImageError
+        An image of a contact sheet cannot be read.
+    """
+    shown: dict[str, Any] = {
+        "facts": facts,
+        "record": facts.record,
+        "outcome": _OUTCOMES[facts.record.outcome],
+        "cards": _cards(facts),
+        "broken_sums": sums_hold(facts.record),
+        "matrix": _matrix(facts),
+        "depth": _rows(facts.depth),
+        "flow": _flow(facts),
+        "flags": [] if facts.catalog is None else [f for f in flag_counts(facts.catalog) if f.rows],
+        "plots": _plots(facts),
+        "measures": _measures(facts.image_measures),
+        "sheets": {title: [_sheet_image(i) for i in images] for title, images in facts.sheets.items() if images},
+        "slowest": max([stage.seconds for stage in facts.record.stages], default=0.0),
+    }
+    return _environment().get_template("report.html.j2").render(**shown)
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("gzjwst_core.publish"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"bytes": bytes_text, "seconds": seconds_text, "n": thousands, "plain": plain_text}
+    made.filters |= {"moment": _moment, "archive": _archive, "words": _words, "units": _units}
+    folder = resources.files("gzjwst_core.publish") / "templates"
+    # both are files of this package, never text from outside
+    made.globals["style"] = Markup((folder / "report.css").read_text())  # noqa: S704
+    made.globals["mirror"] = _MIRROR
+    made.globals["script"] = Markup((folder / "report.js").read_text())  # noqa: S704
+    return made
+
+
+# ---------------------------------------------------------------- words
+
+
+def _moment(text: str) -> str:
+    """Write an ISO time without its seconds' fraction and zone letters."""
+    return text[:16].replace("T", " ") + " UTC" if len(text) >= 16 else text
+
+
+def _archive(name: str) -> str:
+    return _ARCHIVES.get(name, name)
+
+
+def _words(code: str) -> str:
+    """Write a stable code as words: `dropped:side_product` is `dropped: side product`."""
+    return code.replace(":", ": ").replace("_", " ")
+
+
+def _units(stage: StageRecord) -> str:
+    """Say what a stage did: `2 made, 6 stood`."""
+    told = ((stage.done, "made"), (stage.cached, "stood"), (stage.skipped, "skipped"), (stage.failed, "failed"))
+    parts = [f"{thousands(count)} {what}" for count, what in told if count]
+    read = "" if stage.bytes_read is None else f", {bytes_text(stage.bytes_read)} read"
+    written = "" if stage.bytes_written is None else f", {bytes_text(stage.bytes_written)} written"
+    return (", ".join(parts) or "nothing to do") + read + written
+
+
+# ---------------------------------------------------------------- sections
+
+
+def _cards(facts: ReportFacts) -> list[tuple[str, str, str]]:
+    """Key numbers: (number, what, small print)."""
+    cards = _mosaic_cards(facts.mosaics) + _catalog_cards(facts.catalog, facts.selected)
+    if "images" in facts.record.made:
+        cards.append((thousands(facts.record.made["images"]), "images", "coloured for volunteers"))
+    memory = "" if facts.record.peak_mb is None else f"peak memory {bytes_text(facts.record.peak_mb * 1e6)}"
+    return [*cards, (seconds_text(facts.record.seconds), "this run", memory)]
+
+
+def _mosaic_cards(mosaics: Sequence[MosaicCell]) -> list[tuple[str, str, str]]:
+    if not mosaics:
+        return []
+    located = [m for m in mosaics if m.outcome == "located"]
+    fields = {m.field for m in mosaics}
+    size = bytes_text(sum(m.size for m in located))
+    return [
+        (str(len(fields)), "field" if len(fields) == 1 else "fields", f"{len({m.band for m in mosaics})} bands"),
+        (f"{len(located)} of {len(mosaics)}", "mosaics", f"{size} in the archives"),
+    ]
+
+
+def _catalog_cards(catalog: Table | None, selected: NDArray[np.bool_] | None) -> list[tuple[str, str, str]]:
+    if catalog is None:
+        return []
+    primaries = int(np.count_nonzero(catalog["is_primary"]))
+    cards = [(thousands(primaries), "sky objects", f"{thousands(len(catalog))} detections")]
+    if selected is not None:
+        share = np.count_nonzero(selected) / max(primaries, 1)
+        cards.append((thousands(int(np.count_nonzero(selected))), "galaxies selected", f"{share:.0%} of the objects"))
+    return cards
+
+
+def _matrix(facts: ReportFacts) -> list[tuple[str, list[MosaicCell | None]]]:
+    """Rows of the matrix: a field, and a cell (or None) for each band."""
+    cells = {(m.field, m.band): m for m in facts.mosaics}
+    fields = dict.fromkeys(m.field for m in facts.mosaics)
+    return [(field, [cells.get((field, band)) for band in facts.bands]) for field in fields]
+
+
+def _rows(table: Table | None) -> dict[str, Any] | None:
+    """Any table as head and cells."""
+    if table is None or len(table) == 0:
+        return None
+    head = [{"name": c.info.name, "unit": _unit(c), "said": c.info.description or ""} for c in table.itercols()]
+    columns = [[cell_text(value) for value in column.tolist()] for column in table.itercols()]
+    numeric = [column.dtype.kind in "iuf" for column in table.itercols()]
+    return {"head": head, "rows": list(zip(*columns, strict=True)), "numeric": numeric}
+
+
+def _unit(column: Any) -> str:
+    return "" if column.info.unit is None else str(column.info.unit.to_string())
+
+
+def _flow(facts: ReportFacts) -> list[dict[str, Any]]:
+    """Cut flow with each step's share of the start."""
+    flow = facts.record.cut_flow
+    start = max(flow[0].before, 1) if flow else 1
+    return [{"step": step, "share": step.after / start, "lost": step.before - step.after} for step in flow]
+
+
+def _plots(facts: ReportFacts) -> list[tuple[str, Markup, str]]:
+    """Drawings of the catalog: title, drawing, caption."""
+    if facts.catalog is None or len(facts.catalog) == 0:
+        return []
+    area = "" if facts.area_arcmin2 is None else f" {facts.area_arcmin2:.1f} arcmin² were searched."
+    made = [
+        (
+            "Number counts",
+            number_counts(facts.catalog, facts.bands, facts.area_arcmin2),
+            f"Galaxies by total magnitude, one row a sky object, stars left out.{area} The turnover is the depth.",
+        ),
+        (
+            "Size and magnitude",
+            size_magnitude(facts.catalog, facts.selected),
+            "Half-light radius on the detection image, before any correction for the PSF.",
+        ),
+        ("On the sky", sky_map(facts.catalog), "Every detection, by the field it was made in."),
+    ]
+    return [(title, drawing, said) for title, drawing, said in made if drawing is not None]
+
+
+def _measures(table: Table | None) -> list[dict[str, Any]]:
+    """Distribution of each numeric column."""
+    if table is None:
+        return []
+    numeric = [c for c in table.itercols() if c.dtype.kind in "iuf" and np.isfinite(c).any()]
+    return [_measure(column) for column in numeric]
+
+
+def _measure(column: Any) -> dict[str, Any]:
+    values = np.asarray(column, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    low, middle, high = np.percentile(values, [5, 50, 95])
+    return {
+        "name": column.info.name,
+        "unit": _unit(column),
+        "said": column.info.description or "",
+        "spark": spark(values.tolist()),
+        "numbers": [cell_text(float(v)) for v in (values.min(), low, middle, high, values.max())],
+    }
+
+
+def _sheet_image(image: SheetImage) -> dict[str, str]:
+    return {"id": image.id_str, "href": image.href, "said": image.caption, "uri": thumbnail_uri(image.image)}

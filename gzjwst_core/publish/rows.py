@@ -1,0 +1,97 @@
+"""The rows that are handed over: one for each image, with what the catalog and the image's maker know of it.
+
+Manifests, the Zoobot catalog and the report's sheets are all made from this one table. Here nothing is measured and
+no file is opened.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+
+from gzjwst_core.catalog.columns import Column
+from gzjwst_core.catalog.table_io import apply_columns
+from gzjwst_core.errors import CatalogError
+from gzjwst_core.models import Value
+
+__all__ = ["PUBLISH_COLUMNS", "ImageRecord", "join_rows"]
+
+
+class ImageRecord(Value):
+    """What the makers of one image know of it."""
+
+    id_str: str
+    image: str
+    """Path relative to the run folder: `images/<field>/<name>.jpg`."""
+    cutout: str = ""
+    """Path of its cutout, relative to the run folder."""
+    fov_arcsec: float
+    """Side of the square of sky that is seen."""
+    pixscale_arcsec: float
+    """Scale of the image's own pixels."""
+    coverage_min: float
+    """Smallest part with data over the bands of the colour, 0 to 1."""
+    filters_rgb: str
+    """Bands of the channels, such as `R=F444W G=F277W B=F150W+F115W`."""
+    recipe: str
+    recipe_digest: str
+
+
+PUBLISH_COLUMNS = (
+    Column("id_str", "str", "", "meta.id;meta.main", "name of the source"),
+    Column("group_id", "int64", "", "meta.id.assoc", "one number for one sky object over all fields"),
+    Column("field", "str", "", "meta.id;obs.field", "field the image was cut from"),
+    Column("ra", "float64", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS"),
+    Column("dec", "float64", "deg", "pos.eq.dec;meta.main", "declination, ICRS"),
+    Column("mag_ref", "float32", "mag", "phot.mag", "total AB magnitude in the reference band"),
+    Column("r50", "float32", "arcsec", "phys.angSize", "radius with 50 % of the light"),
+    Column("flags", "uint32", "", "meta.code.qual", "bits of the catalog's Flag"),
+    Column("ext_id", "str", "", "meta.id.cross", "identifier in the table of targets, if it came from one"),
+    Column("image", "str", "", "meta.ref.url", "the image, relative to the survey's folder"),
+    Column("cutout", "str", "", "meta.ref.url", "its cutout, relative to the survey's folder"),
+    Column("fov_arcsec", "float64", "arcsec", "instr.fov", "side of the square of sky that is seen"),
+    Column("pixscale_arcsec", "float64", "arcsec", "instr.pixel", "scale of the image's own pixels"),
+    Column("coverage_min", "float64", "", "stat.value", "smallest part with data over the bands of the colour"),
+    Column("filters_rgb", "str", "", "instr.filter", "bands of the channels"),
+    Column("recipe", "str", "", "meta.id", "colour recipe"),
+    Column("recipe_digest", "str", "", "meta.id", "digest of the recipe and its pinned colour"),
+)
+_FROM_CATALOG = ("id_str", "group_id", "field", "ra", "dec", "mag_ref", "r50", "flags", "ext_id")
+
+
+def join_rows(catalog: Table, images: Sequence[ImageRecord]) -> Table:
+    """Join images to their catalog rows.
+
+    Parameters
+    ----------
+    catalog
+        The survey catalog, with unique `id_str`.
+    images
+        The images that exist, in any order.
+
+    Returns
+    -------
+    Table
+        PUBLISH_COLUMNS, one row an image, in the catalog's order.
+
+    Raises
+    ------
+    CatalogError
+        An image is named twice, or is of no row of the catalog; names it.
+    """
+    place = {name: row for row, name in enumerate(np.asarray(catalog["id_str"]).tolist())}
+    by_row: dict[int, ImageRecord] = {}
+    for image in images:
+        row = place.get(image.id_str)
+        if row is None or row in by_row:
+            problem = "of no row of the catalog" if row is None else "named twice"
+            raise CatalogError(f"image {image.image} ({image.id_str}) is {problem}")
+        by_row[row] = image
+    rows = sorted(by_row)
+    values: dict[str, Any] = {name: np.asarray(catalog[name])[rows] for name in _FROM_CATALOG}
+    for column in PUBLISH_COLUMNS:
+        if column.name not in values:
+            told = [getattr(by_row[row], column.name) for row in rows]
+            values[column.name] = np.array(told, dtype=column.dtype)
+    return apply_columns(Table(values), PUBLISH_COLUMNS)

@@ -1,0 +1,136 @@
+"""The run's own record: what one run was asked, found, missed and made; and run.json, which keeps every run.
+
+With report.html the only place for clocks, hosts and timings. Records are values; putting the file in its place is
+the storage room's work.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import JsonValue
+
+from gzjwst_core.errors import StorageError
+from gzjwst_core.models import Value
+
+__all__ = ["CutStep", "Missing", "RunRecord", "StageRecord", "append_run", "sums_hold"]
+
+
+class StageRecord(Value):
+    """What one stage did in one run."""
+
+    stage: str
+    done: int = 0
+    """Units made now."""
+    cached: int = 0
+    """Units that stood already."""
+    skipped: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    """Wall clock from the stage's first start to its last end."""
+    cpu_seconds: float | None = None
+    peak_mb: float | None = None
+    """Highest resident memory while it ran, all processes together."""
+    bytes_read: int | None = None
+    bytes_written: int | None = None
+
+
+class Missing(Value):
+    """One mosaic, field or target that the run has not."""
+
+    what: str
+    """Its name: an obs_id, a field, a target."""
+    reason: str
+    detail: str = ""
+    expected: bool = False
+    """The profile said so beforehand."""
+
+
+class CutStep(Value):
+    """One selection cut and the rows it left."""
+
+    cut: str
+    why: str = ""
+    before: int
+    after: int
+
+
+class RunRecord(Value):
+    """One run of a survey."""
+
+    survey: str
+    run_id: str
+    started: str
+    """UTC, ISO 8601."""
+    ended: str
+    seconds: float
+    outcome: Literal["done", "partial", "failed"]
+    exit_code: int
+    message: str = ""
+    """One sentence for a person, where something is missing or failed."""
+    command: tuple[str, ...] = ()
+    asked: Mapping[str, JsonValue] = {}
+    """What was asked for: bands, fields, limit, until, queries, archives."""
+    sums: Mapping[str, Mapping[str, int]] = {}
+    """By what is counted (`products`, `mosaics`, `targets`): `total`, and the parts that must add up to it."""
+    missing: tuple[Missing, ...] = ()
+    made: Mapping[str, int] = {}
+    """Files or rows by kind."""
+    cut_flow: tuple[CutStep, ...] = ()
+    """In the order of the cuts; the dicts of `select` are taken as they are."""
+    stages: tuple[StageRecord, ...] = ()
+    peak_mb: float | None = None
+    host: Mapping[str, JsonValue] = {}
+    """Machine: cores, memory, system, python."""
+    versions: Mapping[str, str] = {}
+    digests: Mapping[str, str] = {}
+    """Of the profile and of the tables this run ended with."""
+
+
+def sums_hold(record: RunRecord) -> list[str]:
+    """Name the sums whose parts do not add up to their total; empty when every promise holds."""
+    return [
+        name
+        for name, parts in record.sums.items()
+        if parts.get("total", 0) != sum(count for part, count in parts.items() if part != "total")
+    ]
+
+
+def append_run(previous: bytes | None, record: RunRecord) -> bytes:
+    """Add a run to run.json.
+
+    Parameters
+    ----------
+    previous
+        The file as it is, None where there is none yet.
+    record
+        The run that ended.
+
+    Returns
+    -------
+    bytes
+        The file as it shall be: `{"survey": ..., "runs": [oldest, ..., newest]}`.
+
+    Raises
+    ------
+    StorageError
+        The file is damaged or of another survey (reason `bad_run_log`): it is never overwritten.
+    """
+    runs = [] if previous is None else _runs(previous, record.survey)
+    log = {"survey": record.survey, "runs": [*runs, record.model_dump(mode="json")]}
+    return (json.dumps(log, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _runs(previous: bytes, survey: str) -> list[Any]:
+    try:
+        log = json.loads(previous)
+    except ValueError as error:  # JSON and UTF-8 faults are both ValueErrors
+        raise StorageError(
+            f"run.json is damaged ({error}): move it away to start a new one", reason="bad_run_log"
+        ) from error
+    if not isinstance(log, dict) or not isinstance(log.get("runs"), list):
+        raise StorageError("run.json has no list of runs: move it away to start a new one", reason="bad_run_log")
+    if log.get("survey") != survey:
+        found = str(log.get("survey"))[:40]
+        raise StorageError(f"run.json is of the survey {found!r}, not of {survey!r}", reason="bad_run_log")
+    return list(log["runs"])

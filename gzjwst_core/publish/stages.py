@@ -1,0 +1,94 @@
+"""Publishing as a stage of a run: hand-overs with a receipt, then the report and the run's own record.
+
+Hand-overs are products and know no clock. report.html and run.json tell of the run itself; the report is written anew
+only when the run changed something.
+"""
+
+from functools import partial
+
+from gzjwst_core.catalog.stages import CATALOG
+from gzjwst_core.catalog.table_io import read_parquet, write_parquet
+from gzjwst_core.images.stages import IMAGES, records_of
+from gzjwst_core.models import Receipt, Value, Work, digest_of
+from gzjwst_core.publish.gather import facts_of
+from gzjwst_core.publish.record import RunLog, record_of
+from gzjwst_core.publish.report import report_html
+from gzjwst_core.publish.rows import join_rows
+from gzjwst_core.publish.runlog import append_run
+from gzjwst_core.publish.zoobot import zoobot_table
+from gzjwst_core.publish.zooniverse import manifests
+from gzjwst_core.run import Run
+from gzjwst_core.storage.receipts import Done, complete, latest
+
+__all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "hand_over", "plan"]
+
+_STAGE, _VERSION = "publish", "1"
+ZOOBOT = "zoobot/catalog.parquet"
+REPORT, RUNS = "report.html", "run.json"
+
+
+class RunEnd(Value):
+    """How a run ended."""
+
+    exit_code: int
+    message: str
+    record: str
+    """The run's record as JSON text."""
+
+
+def plan(run: Run) -> Work:
+    """Say what the hand-overs are made from: every image that stands, and the survey catalog."""
+    images = {unit: digest_of([o.digest for o in r.outputs]) for unit, r in latest(run.folder, IMAGES).items()}
+    catalog = latest(run.folder, "merge")["survey"].outputs[0].digest
+    return Work(
+        stage=_STAGE,
+        version=_VERSION,
+        unit="survey",
+        inputs=images | {"catalog": catalog},
+        options=run.profile.publish.digest(),
+    )
+
+
+def hand_over(run: Run, work: Work) -> Done:
+    """Write the Zooniverse manifests and the Zoobot catalog.
+
+    Raises
+    ------
+    CatalogError
+        An image has no row in the catalog.
+    """
+    return complete(run.folder, work, partial(_make, run, work))
+
+
+def _make(run: Run, work: Work) -> Receipt:
+    folder, options = run.folder, run.profile.publish
+    with folder.reading(CATALOG) as path:
+        rows = join_rows(read_parquet(path), records_of(latest(folder, IMAGES).values()))
+    texts = manifests(rows, run.profile.name, options)
+    with folder.writing(ZOOBOT) as path:
+        write_parquet(zoobot_table(rows, run.profile.name, options), path)
+    written = [folder.write(f"zooniverse/{name}", text.encode()) for name, text in texts.items()]
+    outputs = (*written, folder.output(ZOOBOT))
+    counts = {"subjects": len(rows), "manifests": len(written)}
+    return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
+
+
+def close(run: Run, log: RunLog) -> RunEnd:
+    """Write report.html if the run changed anything, and append the run to run.json.
+
+    Raises
+    ------
+    StorageError
+        run.json is damaged: it is never overwritten.
+    """
+    folder = run.folder
+    record = record_of(run, log)
+    changed = any(stage.done for stage in log.stages if stage.stage in _MAKING) or log.troubles
+    if log.error is None and folder.exists(CATALOG) and (changed or not folder.exists(REPORT)):
+        folder.write(REPORT, report_html(facts_of(run, record)).encode())
+    previous = folder.read(RUNS) if folder.exists(RUNS) else None
+    folder.write(RUNS, append_run(previous, record))
+    return RunEnd(exit_code=record.exit_code, message=record.message, record=record.model_dump_json(indent=1))
+
+
+_MAKING = ("catalog", "merge", "cutouts", "images", "publish")

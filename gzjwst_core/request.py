@@ -1,0 +1,93 @@
+"""What a person or a schedule asks for: the options of a run, one model for the command line, the UI and deployments.
+
+`start` turns a request into a `Run`: profile read, overrides laid, folders named.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from gzjwst_core.errors import ProfileError
+from gzjwst_core.options import Options
+from gzjwst_core.profile import SurveyProfile, load_profile, profile_folder_of
+from gzjwst_core.run import Run, default_cache
+
+__all__ = ["STAGES", "RunRequest", "Stage", "profile_of", "start"]
+
+Stage = Literal["query", "locate", "fetch", "catalog", "merge", "cutouts", "images", "publish"]
+STAGES: tuple[Stage, ...] = ("query", "locate", "fetch", "catalog", "merge", "cutouts", "images", "publish")
+
+
+class RunRequest(Options):
+    """One run of one survey."""
+
+    # lists of a form in the UI or of a deployment become tuples
+    model_config = ConfigDict(strict=False)
+
+    profile: str = "demo"
+    """Name of a shipped profile, or the path of a TOML file."""
+    out: str = "runs"
+    """Folder or fsspec URL that gets the survey's folder."""
+    cache: str = ""
+    """Local folder of the mosaic cache; empty = the user's cache folder."""
+    bands: tuple[str, ...] = ()
+    """Only these bands; empty = the profile's."""
+    fields: tuple[str, ...] = ()
+    """Only these fields; empty = all."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """At most this many fields."""
+    until: Stage = "publish"
+    """Last stage to run."""
+    catalog: str = ""
+    """Table of targets (parquet, FITS, CSV or ECSV) that takes the place of detection."""
+    offline: bool = False
+    """Ask no archive; the run folder's lists and the mosaic cache must do."""
+    workers: int = Field(default=0, ge=0, le=512)
+    """CPU processes; 0 = one for each core."""
+    fields_in_flight: int = Field(default=4, ge=1, le=64)
+    """Units under way at once; transfers and CPU work overlap."""
+    overrides: tuple[str, ...] = ()
+    """`key=value` for any key of the profile."""
+
+    @property
+    def processes(self) -> int:
+        """CPU processes to use."""
+        return self.workers or os.cpu_count() or 1
+
+
+def profile_of(request: RunRequest) -> SurveyProfile:
+    """Read the request's profile: default < profile < environment < command line.
+
+    Raises
+    ------
+    ProfileError
+        The profile, an override or a band is wrong.
+    """
+    bands = [f"survey.bands={list(request.bands)!r}"] if request.bands else []
+    return load_profile(request.profile, overrides=[*request.overrides, *bands], environment=os.environ)
+
+
+def start(request: RunRequest) -> Run:
+    """Turn a request into a run.
+
+    Raises
+    ------
+    ProfileError
+        The profile or an option is wrong.
+    """
+    profile = profile_of(request)
+    if request.catalog and not Path(request.catalog).is_file():
+        raise ProfileError(f"--catalog {request.catalog}: no such file")
+    cache = request.cache or os.environ.get("GZJWST_CACHE") or str(default_cache())
+    return Run(
+        profile=profile,
+        out=request.out,
+        cache=str(Path(cache).expanduser().absolute()),
+        profile_folder=str(profile_folder_of(request.profile).absolute()),
+        fields=request.fields,
+        limit=request.limit,
+        targets=request.catalog,
+        offline=request.offline,
+    )

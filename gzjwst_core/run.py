@@ -1,0 +1,125 @@
+"""One run: a profile, where it writes, where its cache is, and which part of the survey was asked for.
+
+Stages take a `Run`, plan their `Work` from it and leave receipts in its folder. Nothing of where or how it runs
+(output URL, cache, workers) enters a key or a product.
+"""
+
+import fcntl
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import platformdirs
+
+from gzjwst_core.errors import ProfileError, StorageError
+from gzjwst_core.models import Field, Value
+from gzjwst_core.options import ImageOptions
+from gzjwst_core.profile import SurveyProfile, profile_toml, read_frozen
+from gzjwst_core.storage.folder import Folder
+
+__all__ = ["FROZEN_PROFILE", "Run", "default_cache", "freeze_profile", "locked", "pinned_images"]
+
+FROZEN_PROFILE = "profile.toml"
+
+
+def default_cache() -> Path:
+    """Folder of the mosaic cache where none is named: always on the local disk."""
+    return platformdirs.user_cache_path("gzjwst", appauthor=False)
+
+
+class Run(Value):
+    """What one run does, as plain values."""
+
+    profile: SurveyProfile
+    out: str
+    """URL of the folder that holds the survey's folder."""
+    cache: str
+    """Local folder of the mosaic cache."""
+    profile_folder: str = "."
+    """Folder that relative paths of the profile are read from."""
+    fields: tuple[str, ...] = ()
+    """Only these fields; empty = all."""
+    limit: int | None = None
+    """At most this many fields."""
+    targets: str = ""
+    """A table of targets that takes the place of detection."""
+    offline: bool = False
+    """Ask no archive: the run folder's lists and the cache must do."""
+
+    @cached_property
+    def folder(self) -> Folder:
+        """The survey's folder."""
+        return Folder(self.out).below(self.profile.name)
+
+    @cached_property
+    def targets_digest(self) -> str:
+        """Digest of the table of targets; empty without one."""
+        if not self.targets:
+            return ""
+        try:
+            return hashlib.sha256(Path(self.targets).read_bytes()).hexdigest()
+        except OSError as error:
+            raise ProfileError(f"--catalog {self.targets}: cannot be read: {error.strerror}") from None
+
+    def chosen(self, fields: tuple[Field, ...]) -> tuple[Field, ...]:
+        """Return the fields this run was asked for, in their order.
+
+        Raises
+        ------
+        ProfileError
+            A field that was asked for is not in the survey.
+        """
+        known = {field.name for field in fields}
+        strange = [name for name in self.fields if name not in known]
+        if strange and known:
+            raise ProfileError(f"--fields {strange[0]}: no such field (the survey has {', '.join(sorted(known))})")
+        wanted = [field for field in fields if not self.fields or field.name in self.fields]
+        return tuple(wanted[: self.limit])
+
+
+def pinned_images(run: Run) -> ImageOptions:
+    """Colour that was pinned before: the profile's own values win, then those of the run folder's frozen copy.
+
+    Raises
+    ------
+    ProfileError
+        The frozen copy is there but cannot be read: colour that volunteers have seen is never guessed anew.
+    """
+    images = run.profile.images
+    try:
+        frozen = read_frozen(run.folder.read(FROZEN_PROFILE), f"{run.folder.url}/{FROZEN_PROFILE}")
+    except StorageError as error:
+        if error.reason == "not_found":
+            return images
+        raise
+    return images.model_copy(update={"sigma": {**frozen.sigma, **images.sigma}, "gain": {**frozen.gain, **images.gain}})
+
+
+def freeze_profile(run: Run, images: ImageOptions) -> Run:
+    """Write the effective profile with its pinned colour, and return the run that goes by it."""
+    profile = run.profile.model_copy(update={"images": images})
+    run.folder.write(FROZEN_PROFILE, profile_toml(profile).encode())
+    return run.model_copy(update={"profile": profile})
+
+
+@contextmanager
+def locked(run: Run) -> Iterator[None]:
+    """Keep other runs of this machine out of the same run folder, and sweep what a killed one left.
+
+    Raises
+    ------
+    StorageError
+        Another run is writing there (reason `busy`).
+    """
+    name = hashlib.sha256(f"{Path(run.out).absolute()}|{run.out}|{run.profile.name}".encode()).hexdigest()[:20]
+    path = Path(run.cache) / "locks" / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # dies with the process
+        except BlockingIOError:
+            raise StorageError(f"another run is writing to {run.folder.url}: wait for it", reason="busy") from None
+        run.folder.sweep()
+        yield

@@ -1,0 +1,1 @@
+"""Files of a run: atomic writing, folders at any fsspec URL, receipts."""

@@ -1,0 +1,83 @@
+"""A file at its final name is complete, or it is not there.
+
+The one way a local file of ours comes into being: temp in the same folder → fsync → replace → fsync of the folder.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from gzjwst_core.errors import StorageError
+
+__all__ = ["atomic_path", "is_temporary", "storage_error", "sync_folder"]
+
+_SUFFIX = ".part"
+
+
+@contextmanager
+def atomic_path(target: Path, *, sync: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside the target, and put it in place when the block succeeds.
+
+    Parameters
+    ----------
+    target
+        Final path; its folder is made if missing.
+    sync
+        Force the bytes to disk before the name appears. Members of a chunk may leave it to one `sync_folder` before
+        their receipt.
+
+    Raises
+    ------
+    StorageError
+        The disk is full (`disk_full`), the place is not ours to write (`not_writable`), or another file fault.
+    """
+    temporary = target.with_name(f".{target.name[:150]}.{os.getpid()}-{uuid4().hex[:8]}{_SUFFIX}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if sync:
+            _sync_file(temporary)
+        temporary.replace(target)
+        if sync:
+            sync_folder(target.parent)
+    except StorageError:
+        raise
+    except OSError as error:
+        if isinstance(error, StorageError) or hasattr(error, "retryable"):
+            raise
+        raise storage_error(error, target) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file name is one of `atomic_path`'s, left by a process that was killed."""
+    return name.startswith(".") and name.endswith(_SUFFIX)
+
+
+def storage_error(error: OSError, path: Path | str) -> StorageError:
+    """Put an operating system's error in our tree, with its stable reason."""
+    reasons = {
+        errno.ENOSPC: "disk_full",
+        errno.EDQUOT: "disk_full",
+        errno.EACCES: "not_writable",
+        errno.EROFS: "not_writable",
+    }
+    text = error.strerror or str(error)
+    return StorageError(f"{path}: {text}", reason=reasons.get(error.errno or 0, "storage"))
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's entries to disk."""
+    _sync_file(folder)

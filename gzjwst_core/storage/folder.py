@@ -1,0 +1,213 @@
+"""A folder at any fsspec URL: the run folder, wherever `--out` points.
+
+Local folders are written with `atomic_path`. Elsewhere (S3, memory) one PUT of whole bytes is the atomic step: an
+object is there whole, or it is not there. Paths are relative, with `/`, and every part is checked.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO, cast
+
+import fsspec
+
+from gzjwst_core.errors import StorageError
+from gzjwst_core.models import Output
+from gzjwst_core.names import safe_name
+from gzjwst_core.storage.atomic import atomic_path, is_temporary, storage_error
+
+__all__ = ["Folder"]
+
+_CHUNK = 1 << 22
+
+
+class Folder:
+    """One folder and what is below it.
+
+    Parameters
+    ----------
+    url
+        A path or any fsspec URL (`s3://bucket/prefix`, `memory://x`).
+
+    Raises
+    ------
+    StorageError
+        The URL's protocol is not known.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._fs, root = fsspec.core.url_to_fs(url)
+        except (ValueError, ImportError) as error:
+            raise StorageError(f"{url}: no such kind of storage: {error}", reason="bad_url") from error
+        self.url = url
+        self._root = str(root).rstrip("/")
+        self._is_local = "file" in _protocols(self._fs.protocol)
+
+    def __repr__(self) -> str:
+        return f"Folder({self.url!r})"
+
+    def below(self, name: str) -> "Folder":
+        """Return the folder of one checked name below this one."""
+        return Folder(f"{self.url.rstrip('/')}/{safe_name(name)}")
+
+    def local(self, relative: str = "") -> Path | None:
+        """Local path of a file below, or None when this folder is not on a local disk."""
+        return Path(self._path(relative)) if self._is_local else None
+
+    def exists(self, relative: str) -> bool:
+        """Whether a file is there."""
+        return bool(self._fs.exists(self._path(relative)))
+
+    def size(self, relative: str) -> int | None:
+        """Bytes of a file, None if it is not there."""
+        try:
+            return int(self._fs.size(self._path(relative)))
+        except FileNotFoundError:
+            return None
+
+    def sizes(self, relative: str = "") -> dict[str, int]:
+        """Bytes of every file below, by relative path; temporary files are left out."""
+        self._fs.invalidate_cache()
+        try:
+            found = self._fs.find(self._path(relative), detail=True)
+        except FileNotFoundError:
+            return {}
+        cut = len(self._root) + 1
+        entries = {str(path)[cut:]: int(info["size"]) for path, info in found.items()}
+        return {path: size for path, size in sorted(entries.items()) if not is_temporary(path.rpartition("/")[2])}
+
+    def read(self, relative: str) -> bytes:
+        """Whole bytes of a file.
+
+        Raises
+        ------
+        StorageError
+            It is not there (`not_found`) or cannot be read.
+        """
+        try:
+            return bytes(self._fs.cat_file(self._path(relative)))
+        except FileNotFoundError:
+            raise StorageError(f"{self.url}: {relative} is not there", reason="not_found") from None
+        except OSError as error:
+            raise storage_error(error, f"{self.url}/{relative}") from error
+
+    def open(self, relative: str) -> BinaryIO:
+        """Open a file for reading.
+
+        Raises
+        ------
+        StorageError
+            It is not there (`not_found`).
+        """
+        try:
+            return cast("BinaryIO", self._fs.open(self._path(relative), "rb"))
+        except FileNotFoundError:
+            raise StorageError(f"{self.url}: {relative} is not there", reason="not_found") from None
+
+    def write(self, relative: str, data: bytes, *, sync: bool = True) -> Output:
+        """Write a whole file; a file that already holds these bytes is left as it is.
+
+        Parameters
+        ----------
+        relative
+            Path below this folder.
+        data
+            The file's bytes.
+        sync
+            Force a local file to disk now.
+
+        Raises
+        ------
+        StorageError
+            The disk is full, or the place cannot be written.
+        """
+        output = Output(path=relative, size=len(data), digest=hashlib.sha256(data).hexdigest())
+        if self._holds(relative, data):
+            return output
+        path = self._path(relative)
+        if self._is_local:
+            with atomic_path(Path(path), sync=sync) as temporary:
+                temporary.write_bytes(data)
+        else:
+            self._fs.pipe_file(path, data)
+        return output
+
+    @contextmanager
+    def writing(self, relative: str) -> Iterator[Path]:
+        """Yield a local path to write to; the file is put in place when the block succeeds.
+
+        For files that a library writes by name, or that grow tile by tile.
+        """
+        if self._is_local:
+            with atomic_path(Path(self._path(relative))) as temporary:
+                yield temporary
+            return
+        with TemporaryDirectory(prefix="gzjwst-") as scratch:
+            local = Path(scratch) / "file"
+            yield local
+            self._fs.put_file(str(local), self._path(relative))
+
+    @contextmanager
+    def writing_if_new(self, relative: str) -> Iterator[Path]:
+        """Yield a local path to write to; the file is put in place only if its bytes are not there already."""
+        with TemporaryDirectory(prefix="gzjwst-") as scratch:
+            local = Path(scratch) / "file"
+            yield local
+            self.write(relative, local.read_bytes())
+
+    @contextmanager
+    def reading(self, relative: str) -> Iterator[Path]:
+        """Yield a local path that holds the file, for libraries that map it into memory."""
+        local = self.local(relative)
+        if local is not None:
+            yield local
+            return
+        with TemporaryDirectory(prefix="gzjwst-") as scratch:
+            copy = Path(scratch) / "file"
+            self._fs.get_file(self._path(relative), str(copy))
+            yield copy
+
+    def output(self, relative: str) -> Output:
+        """Size and digest of a file that is there."""
+        digest, size = hashlib.sha256(), 0
+        with self.open(relative) as file:
+            while block := file.read(_CHUNK):
+                digest.update(block)
+                size += len(block)
+        return Output(path=relative, size=size, digest=digest.hexdigest())
+
+    def sync(self) -> None:
+        """Force every file written with `sync=False` to disk, at once for a whole chunk. Local folders only."""
+        if self._is_local:
+            os.sync()
+
+    def remove(self, relative: str) -> None:
+        """Remove a file, if it is there."""
+        path = self._path(relative)
+        if self._fs.exists(path):
+            self._fs.rm_file(path)
+
+    def sweep(self) -> int:
+        """Remove temporary files that a killed process left; returns how many. Local folders only."""
+        root = self.local()
+        if root is None or not root.is_dir():
+            return 0
+        left = [path for path in root.rglob(".*.part") if is_temporary(path.name)]
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
+    def _holds(self, relative: str, data: bytes) -> bool:
+        return self.size(relative) == len(data) and self.read(relative) == data
+
+    def _path(self, relative: str) -> str:
+        parts = [safe_name(part) for part in relative.split("/")] if relative else []
+        return "/".join([self._root, *parts])
+
+
+def _protocols(protocol: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (protocol,) if isinstance(protocol, str) else protocol

@@ -1,0 +1,35 @@
+"""Tasks of the catalog's room: one field's sources, the survey's catalog, the pinned colour."""
+
+import tasks.settings  # noqa: F401, I001 - before prefect
+
+from prefect import State, task
+
+from gzjwst_core.archives.stages import Brought
+from gzjwst_core.catalog import stages
+from gzjwst_core.models import Field, Work
+from gzjwst_core.run import Run
+from gzjwst_core.storage.receipts import Done
+from tasks.policy import ASKED_ANEW, RECEIPTED, as_state
+
+__all__ = ["catalog_field", "merge_survey", "pin_colour", "plan_catalog", "plan_merge"]
+
+plan_catalog = stages.plan_field
+plan_merge = stages.plan_merge
+
+
+@task(name="catalog", task_run_name="catalog-{field.name}", **RECEIPTED)
+def catalog_field(run: Run, work: Work, field: Field, fetched: list[Brought]) -> Done | State[Done]:
+    """Detect and measure one field's sources; writes its table and segmap."""
+    return as_state(stages.catalog_field(run, work, field, fetched))
+
+
+@task(name="merge", task_run_name="merge-{run.profile.name}", **RECEIPTED)
+def merge_survey(run: Run, work: Work) -> Done | State[Done]:
+    """Settle duplicates over all fields; writes the survey catalog."""
+    return as_state(stages.merge(run, work))
+
+
+@task(name="pin-colour", **ASKED_ANEW)
+def pin_colour(run: Run) -> stages.Pinned:
+    """Fix the survey's sigma and gain of each band; writes profile.toml."""
+    return stages.pin(run)

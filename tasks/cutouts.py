@@ -1,0 +1,32 @@
+"""Tasks of the cutouts' room."""
+
+import tasks.settings  # noqa: F401, I001 - before prefect
+
+from prefect import State, task
+
+from gzjwst_core.archives.stages import Brought
+from gzjwst_core.cutouts import stages
+from gzjwst_core.models import Field, Work
+from gzjwst_core.run import Run
+from gzjwst_core.storage.receipts import Done
+from tasks.policy import ASKED_ANEW, RECEIPTED, as_state
+
+__all__ = ["cut_chunk", "plan_cutouts", "tidy_chunks"]
+
+
+@task(name="plan-cutouts", **ASKED_ANEW)
+def plan_cutouts(run: Run, fields: list[Field]) -> stages.Plan:
+    """Select the targets and share them out to chunks."""
+    return stages.plan(run, fields)
+
+
+@task(name="cutouts", task_run_name="cutouts-{work.unit}", **RECEIPTED)
+def cut_chunk(run: Run, work: Work, field: Field, fetched: list[Brought]) -> Done | State[Done]:
+    """Cut out one chunk of a field's targets in every band."""
+    return as_state(stages.cut_chunk(run, work, field, fetched))
+
+
+@task(name="tidy", **ASKED_ANEW)
+def tidy_chunks(run: Run, plan: stages.Plan) -> int:
+    """Remove what is no longer selected."""
+    return stages.tidy(run, plan)

@@ -1,0 +1,21 @@
+"""Tasks of the images' room: they read cutouts only."""
+
+import tasks.settings  # noqa: F401, I001 - before prefect
+
+from prefect import State, task
+
+from gzjwst_core.images import stages
+from gzjwst_core.models import Work
+from gzjwst_core.run import Run
+from gzjwst_core.storage.receipts import Done
+from tasks.policy import RECEIPTED, as_state
+
+__all__ = ["paint_chunk", "plan_images"]
+
+plan_images = stages.plan
+
+
+@task(name="images", task_run_name="images-{work.unit}", **RECEIPTED)
+def paint_chunk(run: Run, work: Work) -> Done | State[Done]:
+    """Colour one chunk of cutouts for volunteers."""
+    return as_state(stages.paint_chunk(run, work))

@@ -1,0 +1,111 @@
+"""One contract, three archives: what `locate` and `fetch` rely on holds for each of them, through its real client."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+
+from gzjwst_core.archives.base import Archive
+from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.archives.datalabs import DataLabs
+from gzjwst_core.archives.fetch import fetch
+from gzjwst_core.archives.locate import locate
+from gzjwst_core.archives.mast_download import MastDownload
+from gzjwst_core.archives.s3 import S3
+from gzjwst_core.errors import CorruptMosaicError, ProductNotFoundError
+from gzjwst_core.models import Mosaic
+from tests.archives.conftest import FAST, Served
+from tests.archives.tiny import OBS, SCI, leftovers, mosaic
+
+
+class ArchiveContract:
+    """Subclass it with a fixture `archive`; the fixture's archive must hold `mosaic()` as `body`."""
+
+    uri: str
+    gzipped = False
+
+    def test_finds_with_a_logical_identity(self, archive: Archive, served: Served) -> None:
+        found = archive.find(mosaic())
+        assert found.archive == archive.name
+        assert found.uri == self.uri
+        mark = found.identity.removeprefix(f"{found.uri}|{found.size}|")
+        assert len(mark) >= 32
+        assert served.url not in found.identity
+        assert str(served.folder) not in found.identity
+        assert archive.find(mosaic()) == found
+
+    def test_cheap_answer_agrees(self, archive: Archive) -> None:
+        found, cheap = archive.find(mosaic()), archive.find(mosaic(), cheap=True)
+        assert cheap == found  # the digest is on record by now
+
+    def test_does_not_have_what_is_not_there(self, archive: Archive) -> None:
+        for other in ("jw09801-o0011_t001_nircam_clear-f277w", f"{OBS}-sub160", "jw09802-o001_t001_nircam_clear-f277w"):
+            with pytest.raises(ProductNotFoundError):
+                archive.find(mosaic(f"{other}_i2d.fits"))
+
+    def test_gives_the_body(self, archive: Archive, served: Served) -> None:
+        located = locate(mosaic(), [archive])
+        with archive.open(located) as stream:
+            data = b"".join(iter(lambda: stream.read(1 << 16), b""))
+        assert len(data) == located.size
+        assert self.gzipped or data == served.body
+
+    def test_fetches_the_needed_planes(self, archive: Archive, cache: MosaicCache, served: Served) -> None:
+        located, told = locate(mosaic(), [archive]), []
+        fetched = fetch(located, archive, cache, SCI, progress=told.append)
+        assert fetched.bytes_moved == located.size == sum(told)
+        assert (fetched.source.uri, fetched.source.identity) == (located.uri, located.identity)
+        with fits.open(fetched.source.path) as kept, fits.open(io.BytesIO(served.body)) as whole:
+            assert [hdu.name for hdu in kept] == ["PRIMARY", "SCI", "ERR", "WHT"]
+            assert all(repr(hdu.header) == repr(whole[hdu.name].header) for hdu in kept)
+            assert all((kept[name].data == whole[name].data).all() for name in ("SCI", "ERR", "WHT"))
+        assert not leftovers(cache.folder)
+
+    def test_second_fetch_moves_nothing(self, archive: Archive, cache: MosaicCache, served: Served) -> None:
+        located = locate(mosaic(), [archive])
+        first = fetch(located, archive, cache, SCI)
+        state = Path(first.source.path).stat()
+        served.forget()
+        again = fetch(located, archive, cache, SCI)
+        assert (again.bytes_moved, again.bytes_written, again.source) == (0, 0, first.source)
+        assert served.log() == []
+        assert Path(first.source.path).stat().st_mtime_ns == state.st_mtime_ns
+
+    def test_another_size_is_refused(self, archive: Archive, cache: MosaicCache) -> None:
+        located = locate(mosaic(), [archive])
+        for size in (located.size - 1, located.size + 1):
+            with pytest.raises(CorruptMosaicError) as caught:
+                fetch(located.replace(size=size, identity=self.identity_for(located)), archive, cache, SCI)
+            assert caught.value.reason == "size_mismatch"
+        assert not list(cache.folder.rglob("*.fits"))
+        assert not leftovers(cache.folder)
+
+    def identity_for(self, located: Mosaic) -> str:
+        return located.identity
+
+
+class TestDataLabs(ArchiveContract):
+    uri = f"datalabs:jw09801/{OBS}_i2d.fits.gz"
+    gzipped = True
+
+    @pytest.fixture
+    def archive(self, served: Served, cache: MosaicCache) -> Archive:
+        return DataLabs(served.folder / "datalabs", cache.digests)
+
+
+class TestS3(ArchiveContract):
+    uri = f"s3://stpubdata/jwst/public/jw09801/L3/t/o001/{OBS}_i2d.fits"
+
+    @pytest.fixture
+    def archive(self, served: Served) -> Iterator[Archive]:
+        yield S3(FAST)
+
+
+class TestMast(ArchiveContract):
+    uri = f"mast:JWST/product/{OBS}_i2d.fits"
+
+    @pytest.fixture
+    def archive(self, served: Served) -> Archive:
+        return MastDownload(FAST)

@@ -1,0 +1,83 @@
+"""Manifests keep the contract of panoptes-cli: no empty cell, one medium a row, ASCII, chunks."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from gzjwst_core.errors import ProfileError
+from gzjwst_core.options import PublishOptions
+from gzjwst_core.publish.rows import join_rows
+from gzjwst_core.publish.zooniverse import MANIFEST_COLUMNS, manifests
+from tests.publish.conftest import make_catalog, make_image
+
+OPTIONS = PublishOptions()
+
+
+def read(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_one_line_an_image_with_what_volunteers_may_see(rows: Table) -> None:
+    made = manifests(rows, "demo", OPTIONS)
+    assert list(made) == ["manifest-0001.csv"]
+    lines = read(made["manifest-0001.csv"])
+    assert len(lines) == len(rows)
+    assert tuple(lines[0]) == MANIFEST_COLUMNS
+    assert lines[0]["file_name"] == "../images/f0/demo_J000000.00p020000.0.jpg"
+    assert lines[0]["!iauname"] == "J000000.00+020000.0"
+    assert lines[0]["#ra"] == f"{rows['ra'][0]:.6f}"
+    assert lines[0]["#dec"].startswith("+2.")
+    assert lines[1]["#mag_ref"] == "none"
+    assert lines[1]["#ext_id"] == "none"
+    assert lines[0]["!link"].startswith("https://")
+    hidden = [name for name in MANIFEST_COLUMNS if name not in {"file_name", "id_str"}]
+    assert all(name[0] in "#!" for name in hidden)
+
+
+def test_chunks_hold_every_row_once_in_order(rows: Table) -> None:
+    made = manifests(rows, "demo", PublishOptions(manifest_rows=10))
+    assert {name: len(read(text)) for name, text in made.items()} == {
+        "manifest-0001.csv": 10,
+        "manifest-0002.csv": 10,
+        "manifest-0003.csv": 5,
+    }
+    names = [line["id_str"] for text in made.values() for line in read(text)]
+    assert names == rows["id_str"].tolist()
+
+
+def test_no_rows_make_no_manifest(rows: Table) -> None:
+    assert manifests(rows[:0], "demo", OPTIONS) == {}
+
+
+@pytest.mark.parametrize("strange", ["", ".", "..", "./", "~", " ", "a/b.jpg", "Ünï", 'say "x", y', "\\\\x\\y"])
+def test_the_client_finds_exactly_one_medium_whatever_a_cell_holds(tmp_path: Path, strange: str) -> None:
+    catalog = make_catalog(1)
+    catalog["ext_id"] = [strange]
+    image = make_image(catalog, 0)
+    rows = join_rows(catalog, [image])
+    folder = tmp_path / "zooniverse"
+    for path in (tmp_path / image.image, folder / "a" / "b.jpg"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"jpeg")
+    text = manifests(rows, "demo", OPTIONS)["manifest-0001.csv"]
+    assert text.isascii()
+    (line,) = read(text)
+    assert all(line.values())
+    # panoptes-cli takes each cell whose path exists, seen from the manifest, for a medium
+    found = [name for name, cell in line.items() if (folder / cell).exists()]
+    assert found == ["file_name"]
+
+
+def test_infinite_magnitudes_do_not_reach_volunteers(rows: Table) -> None:
+    rows["mag_ref"][0] = np.inf
+    assert read(manifests(rows, "demo", OPTIONS)["manifest-0001.csv"])[0]["#mag_ref"] == "none"
+
+
+@pytest.mark.parametrize("link", ["https://x/{name}", "https://x/{}", "https://x/{ra:.6q}", "https://x/{ra.foo}", "{"])
+def test_a_link_that_cannot_be_filled_names_its_key(rows: Table, link: str) -> None:
+    with pytest.raises(ProfileError, match=r"publish\.link.*allowed: \{ra\}"):
+        manifests(rows, "demo", PublishOptions(link=link))

@@ -1,0 +1,87 @@
+"""One contract for run folders, wherever they are."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import fsspec
+import pytest
+
+from gzjwst_core.errors import NameRefusedError, StorageError
+from gzjwst_core.storage.folder import Folder
+
+
+@pytest.fixture(params=["file", "memory"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Folder]:
+    if request.param == "file":
+        yield Folder(str(tmp_path / "run"))
+        return
+    url = f"memory://{uuid4().hex}"
+    yield Folder(url)
+    if fsspec.filesystem("memory").exists(url):
+        fsspec.filesystem("memory").rm(url, recursive=True)
+
+
+def test_what_is_written_is_read(folder: Folder) -> None:
+    output = folder.write("catalog/fields/a.bin", b"some bytes")
+    assert (output.path, output.size) == ("catalog/fields/a.bin", 10)
+    assert folder.read("catalog/fields/a.bin") == b"some bytes"
+    assert folder.output("catalog/fields/a.bin") == output
+    assert folder.sizes() == {"catalog/fields/a.bin": 10}
+    with folder.reading("catalog/fields/a.bin") as path:
+        assert path.read_bytes() == b"some bytes"
+
+
+def test_a_written_file_appears_whole(folder: Folder) -> None:
+    with folder.writing("x/y.bin") as path:
+        path.write_bytes(b"12345")
+        assert not folder.exists("x/y.bin")
+    assert folder.size("x/y.bin") == 5
+    with pytest.raises(ValueError, match="stop"), folder.writing("x/y.bin") as path:
+        path.write_bytes(b"1")
+        raise ValueError("stop")
+    assert folder.read("x/y.bin") == b"12345"
+
+
+def test_what_is_missing_is_named(folder: Folder) -> None:
+    folder.write("a", b"")
+    assert folder.size("nothing") is None
+    assert folder.sizes("nothing") == {}
+    with pytest.raises(StorageError, match="nothing is not there") as caught:
+        folder.read("nothing")
+    assert caught.value.reason == "not_found"
+    folder.remove("nothing")
+    folder.remove("a")
+    assert not folder.exists("a")
+
+
+@pytest.mark.parametrize("path", ["../a", "a/../../b", "/etc/passwd", "a//b", "a\nb", ".hidden"])
+def test_no_path_leads_out(folder: Folder, path: str) -> None:
+    with pytest.raises(NameRefusedError):
+        folder.write(path, b"x")
+
+
+def test_equal_bytes_are_not_written_again(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    folder.write("a", b"same")
+    before = (tmp_path / "a").stat()
+    folder.write("a", b"same")
+    after = (tmp_path / "a").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+    folder.write("a", b"diff")
+    assert (tmp_path / "a").read_bytes() == b"diff"
+
+
+def test_leftovers_of_a_killed_process_are_swept(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / ".a.jpg.123-abcdef12.part").write_bytes(b"half")
+    (tmp_path / "images" / "a.jpg").write_bytes(b"whole")
+    folder = Folder(str(tmp_path))
+    assert folder.sizes() == {"images/a.jpg": 5}
+    assert folder.sweep() == 1
+    assert [p.name for p in (tmp_path / "images").iterdir()] == ["a.jpg"]
+
+
+def test_an_unknown_kind_of_storage_is_named() -> None:
+    with pytest.raises(StorageError, match="no such kind of storage"):
+        Folder("nowhere://x")
