@@ -14,6 +14,7 @@ from gzjwst_core.run import Run
 __all__ = ["dry_run"]
 
 _OVER_BUDGET = 3
+_PIPE_WIDTH = 160
 
 
 def dry_run(run: Run, terminal: Terminal, *, as_json: bool) -> int:
@@ -30,19 +31,23 @@ def dry_run(run: Run, terminal: Terminal, *, as_json: bool) -> int:
 
 
 def _show(found: Estimate) -> None:
-    console = Console(soft_wrap=True)
-    table = Table(title=f"{found.survey}: {len(found.rows)} mosaics", title_justify="left")
-    for name in ("field", "band", "where", "address or reason"):
-        table.add_column(name)
-    for name in ("bytes", "for the catalog", "for cutouts"):
-        table.add_column(name, justify="right")
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_PIPE_WIDTH)
+    table = Table(title=f"{found.survey}: {len(found.rows)} mosaics", title_justify="left", box=None, pad_edge=False)
+    for name in ("field", "band", "where"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("file, or why it is nowhere", overflow="fold")
+    for name in ("bytes", "1st visit", "2nd visit"):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("cached")
     for row in found.rows:
         sizes = [megabytes(size) for size in (row.size, row.catalog_bytes, row.cutout_bytes)]
-        table.add_row(row.field, row.band, row.where, row.address, *sizes, "yes" if row.cached else "no")
+        name = row.address.rpartition("/")[2]
+        table.add_row(row.field, row.band, row.where, name, *sizes, "yes" if row.cached else "no")
     console.print(table)
     for line in _sums(found):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _sums(found: Estimate) -> list[str]:

@@ -6,10 +6,12 @@ It waits for the stages' futures, keeps what succeeded in the order it was asked
 import tasks.settings  # noqa: F401, I001 - before prefect
 
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 from prefect.futures import PrefectFuture, as_completed
@@ -176,4 +178,7 @@ def _settle(what: str, future: PrefectFuture[Any]) -> tuple[Any, Missing | None]
     error = state.result(raise_on_failure=False)
     if isinstance(error, GzJwstError):
         return None, Missing(what=what, reason=error.reason, detail=str(error))
-    return None, Missing(what=what, reason="unexpected", detail=f"{type(error).__name__}: {error}")
+    frames = traceback.extract_tb(getattr(error, "__traceback__", None))
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    said = f"{type(error).__name__}: {error}{where}; this is a fault of ours, please report it"
+    return None, Missing(what=what, reason="unexpected", detail=said)

@@ -71,7 +71,7 @@ def mosaic_rows(fields: Sequence[Field]) -> list[dict[str, str | int]]:
         {
             "field": m.field,
             "band": m.band,
-            "where": m.archive or "–",
+            "where": m.archive or "-",
             "bytes": m.size,
             "outcome": "located" if m.located else "missing (expected)" if m.expected else "missing",
             "asked": " > ".join(f"{a.archive}: {'found' if a.found else a.reason}" for a in m.trail),

@@ -119,7 +119,7 @@ def _row(mosaic: Mosaic, cached: bool, *, again: bool) -> EstimateRow:
     return EstimateRow(
         field=mosaic.field,
         band=mosaic.band,
-        where=mosaic.archive or "–",
+        where=mosaic.archive or "-",
         address=mosaic.uri if mosaic.located else f"{mosaic.obs_id}: {reason}",
         size=mosaic.size,
         catalog_bytes=moved,

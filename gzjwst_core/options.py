@@ -4,6 +4,7 @@ Every section is strict and frozen; every field says its unit and meaning. Stage
 that changing a colour does not redo a catalog. Reading TOML and merging overrides is in `profile`.
 """
 
+import difflib
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -67,8 +68,14 @@ NIRCAM_BANDS = (
 
 def _known_band(name: str) -> str:
     if name not in NIRCAM_BANDS:
-        raise ValueError(f"{name!r} is not a NIRCam band (allowed: {', '.join(NIRCAM_BANDS)})")
+        near = difflib.get_close_matches(name, NIRCAM_BANDS, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"not a NIRCam band{hint} (allowed: {', '.join(NIRCAM_BANDS)})")
     return name
+
+
+def _known_band_or_none(name: str) -> str:
+    return _known_band(name) if name else name
 
 
 def _slug(name: str) -> str:
@@ -178,7 +185,7 @@ class LocalMosaics(Options):
     """Regular expression on the file's name with groups `field` and `band`; empty = the archive's own naming rules."""
     field: str = ""
     """Field, where the name does not tell."""
-    band: str = ""
+    band: Annotated[str, AfterValidator(_known_band_or_none)] = ""
     """Band, where the name does not tell."""
     err: str = ""
     """A separate noise map beside a single mosaic; relative to the profile's folder."""
@@ -194,8 +201,6 @@ class LocalMosaics(Options):
         stated = [v is not None for v in (self.pixel_scale_arcsec, self.centre_ra_deg, self.centre_dec_deg)]
         if any(stated) and not all(stated):
             raise ValueError("pixel_scale_arcsec, centre_ra_deg and centre_dec_deg go together")
-        if self.band:
-            _known_band(self.band)
         return self
 
 
@@ -259,7 +264,9 @@ class DetectOptions(Options):
         if not isinstance(given, dict):
             return given
         name = given.get("recipe", "recommended")
-        return {**_RECIPES[name], **given} if isinstance(name, str) and name in _RECIPES else given
+        recipe = _RECIPES.get(name, {}) if isinstance(name, str) else {}
+        # behind this validator pydantic no longer knows that the data were JSON, whose arrays are tuples to us
+        return {**recipe, **{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}}
 
 
 class PhotometryOptions(Options):
@@ -315,7 +322,7 @@ class SelectOptions(Options):
 class CutoutOptions(Options):
     """Field of view and contents of a cutout."""
 
-    reference: Band | Literal[""] = ""
+    reference: Annotated[str, AfterValidator(_known_band_or_none)] = ""
     """Band of the PRIMARY pixels; empty = the field's first detection band."""
     fov_rule: Literal["bbox", "kron"] = "bbox"
     """Size from the diagonal of the segment's bounding box, or from the Kron ellipse (3 x its long axis)."""

@@ -7,6 +7,7 @@ fault into one message with file, key and what is allowed. The sections themselv
 import difflib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -241,11 +242,12 @@ def _toml_value(text: str) -> Any:
 
 
 def _explain(source: str, fault: Any) -> str:
-    location = [str(part) for part in fault["loc"] if part not in ("function-after", "literal")]
+    # pydantic marks which member of a union failed with a part such as `literal['']`: no key of ours
+    location = [str(part) for part in fault["loc"] if not re.fullmatch(r"[a-z-]+\[.*\]", str(part))]
     key = ".".join(location) or "profile"
     if fault["type"] == "extra_forbidden":
         allowed = _keys_at(location[:-1])
-        near = difflib.get_close_matches(location[-1], allowed, n=1)
+        near = difflib.get_close_matches(str(fault["loc"][-1]), allowed, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"{source}: {key}: unknown key{hint} (allowed: {', '.join(allowed)})"
     said = str(fault["msg"]).removeprefix("Value error, ")

@@ -6,6 +6,7 @@ look whether all pages came. Both are seen here, on the wire.
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -32,11 +33,21 @@ class PollingAdapter(PatientAdapter):
         Limits in seconds.
     executing_s
         How long a query may keep executing.
+    sleep
+        Waits that many seconds.
     """
 
-    def __init__(self, connect_s: float, read_s: float, *, executing_s: float = _EXECUTING_S) -> None:
+    def __init__(
+        self,
+        connect_s: float,
+        read_s: float,
+        *,
+        executing_s: float = _EXECUTING_S,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         super().__init__(connect_s, read_s)
         self._executing_s = executing_s
+        self._sleep = sleep
         self.forget()
 
     def forget(self) -> None:
@@ -73,7 +84,7 @@ class PollingAdapter(PatientAdapter):
     def _wait(self) -> None:
         if self._waited_s >= self._executing_s:
             raise requests.ReadTimeout(f"still executing after {self._waited_s:.0f} s")
-        time.sleep(self._pause_s)
+        self._sleep(self._pause_s)
         self._waited_s += self._pause_s
         self._pause_s = min(self._pause_s * _GROWTH, _LONGEST_PAUSE_S)
 

@@ -110,7 +110,14 @@ def kernel_for(options: DetectOptions, pixel_scale_arcsec: float) -> NDArray[np.
     return np.ascontiguousarray(kernel / kernel.sum(), dtype=np.float32)
 
 
-def extract(frame: Frame, options: DetectOptions, pixel_scale_arcsec: float, *, rms: float | None = None) -> Extraction:
+def extract(
+    frame: Frame,
+    options: DetectOptions,
+    pixel_scale_arcsec: float,
+    *,
+    filter_noise: float = 1.0,
+    rms: float | None = None,
+) -> Extraction:
     """Detect and deblend.
 
     Parameters
@@ -121,8 +128,10 @@ def extract(frame: Frame, options: DetectOptions, pixel_scale_arcsec: float, *, 
         Threshold, kernel, area, deblending, cleaning.
     pixel_scale_arcsec
         Of this grid.
+    filter_noise
+        Noise of the filtered image in units of the frame's noise map: the threshold counts in it.
     rms
-        One noise for all pixels instead of the frame's map.
+        One noise for all pixels instead, of a pixel that is not filtered (the reference recipe).
 
     Raises
     ------
@@ -137,7 +146,7 @@ def extract(frame: Frame, options: DetectOptions, pixel_scale_arcsec: float, *, 
     """
     area = max(round(options.min_area_arcsec2 / pixel_scale_arcsec**2), _SMALLEST_AREA_PX)
     given: dict[str, Any] = {
-        "thresh": options.threshold * (1.0 if rms is None else rms),
+        "thresh": options.threshold * (filter_noise if rms is None else rms),
         "err": frame.err if rms is None else None,
         "mask": frame.bad,
         "minarea": area,

@@ -25,7 +25,7 @@ from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.mosaics.geometry import Box, fit_affine
 from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
-from gzjwst_core.mosaics.segmap import SegmapReader, open_segmap
+from gzjwst_core.mosaics.segmap import open_segmap
 from gzjwst_core.options import PhotometryOptions
 
 __all__ = ["ForcedPlan", "measure_field"]
@@ -103,15 +103,15 @@ def _measure_group(group: _Group) -> Columns:
     plan, box, objects = group.plan, group.box, group.objects
     with open_segmap(Path(plan.segmap)) as segmap:
         labels, wcs = segmap.window(box), segmap.wcs
-        frame = detection_frame(plan.detection, box)
-        ids = np.ascontiguousarray(objects["id"])
-        scene = Scene(frame, labels, ids, plan.law)
-        moments = Ellipses(*(objects[name] for name in ("x", "y", "a", "b", "theta"))).shift(-box.y0, -box.x0)
-        kron, columns = _measure_detection(plan, scene, moments, box)
-        for learned in plan.bands:
-            with open_mosaic(learned.source, plan.detection.mosaics, check=False) as reader:
-                there = _band_scene(plan, learned, reader, segmap, box, kron.ellipses.shift(box.y0, box.x0), ids, wcs)
-            columns |= _measure_band(plan, learned, there)
+    ids = np.ascontiguousarray(objects["id"])
+    scene = Scene(detection_frame(plan.detection, box), labels, ids, plan.law)
+    moments = Ellipses(*(objects[name] for name in ("x", "y", "a", "b", "theta"))).shift(-box.y0, -box.x0)
+    kron, columns = _measure_detection(plan, scene, moments, box)
+    place = _Place(wcs, box, labels, kron.ellipses.shift(box.y0, box.x0), ids)
+    for learned in plan.bands:
+        with open_mosaic(learned.source, plan.detection.mosaics, check=False) as reader:
+            there, ellipses = _band_scene(learned, reader, place)
+        columns |= _measure_band(plan, learned, there, ellipses)
     return columns
 
 
@@ -140,6 +140,7 @@ def _measure_detection(plan: ForcedPlan, scene: Scene, moments: Ellipses, box: B
         "crowded": measure.crowded_share(scene, kron.ellipses),
         "edge_dist": measure.edge_distance(scene, moments.x, moments.y),
         "hollow": measure.hollow(scene, scale),
+        "empty_centre": measure.empty_centre(scene, moments.x, moments.y),
     }
     limits = measure.segment_boxes(scene)
     for name, values in limits.items():
@@ -147,39 +148,36 @@ def _measure_detection(plan: ForcedPlan, scene: Scene, moments: Ellipses, box: B
     return kron, columns
 
 
-@dataclass(frozen=True)
-class _BandScene:
-    scene: Scene
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a group is on the detection grid, and what is to be carried from there."""
+
+    wcs: WCS
+    box: Box
+    labels: NDArray[np.int32]
     kron: Ellipses
+    """On the whole grid."""
+    ids: NDArray[np.int32]
 
 
-def _band_scene(
-    plan: ForcedPlan,
-    learned: Learned,
-    reader: MosaicReader,
-    segmap: SegmapReader,
-    box: Box,
-    kron: Ellipses,
-    ids: NDArray[np.int32],
-    wcs: WCS,
-) -> _BandScene:
+def _band_scene(learned: Learned, reader: MosaicReader, place: _Place) -> tuple[Scene, Ellipses]:
     """Prepare a band's window, with ellipses and labels carried to its grid."""
-    affine = fit_affine(wcs, reader.wcs, box)
+    affine = fit_affine(place.wcs, reader.wcs, place.box)
     shift = aligned_shift(affine)
-    target = box.shift(*shift) if shift is not None else box_on(affine, box)
+    target = place.box.shift(*shift) if shift is not None else box_on(affine, place.box)
     frame = band_frame(reader.windows(target), learned.model, target)
     if shift is not None:
-        labels = segmap.window(box)
-        ellipses = kron.shift(*shift)
+        labels, ellipses = place.labels, place.kron.shift(*shift)
     else:
-        labels = carry_labels(segmap.window(box), box, target, fit_affine(reader.wcs, wcs, target))
-        x, y = reader.wcs.all_world2pix(*wcs.all_pix2world(kron.x, kron.y, 0), 0)
-        ellipses = carry_ellipses(kron, affine, np.asarray(x), np.asarray(y))
-    return _BandScene(Scene(frame, labels, ids, learned.model.law), ellipses.shift(-target.y0, -target.x0))
+        labels = carry_labels(place.labels, place.box, target, fit_affine(reader.wcs, place.wcs, target))
+        sky = place.wcs.all_pix2world(place.kron.x, place.kron.y, 0)
+        x, y = (np.asarray(v) for v in reader.wcs.all_world2pix(*sky, 0))
+        ellipses = carry_ellipses(place.kron, affine, x, y)
+    return Scene(frame, labels, place.ids, learned.model.law), ellipses.shift(-target.y0, -target.x0)
 
 
-def _measure_band(plan: ForcedPlan, learned: Learned, there: _BandScene) -> Columns:
-    band, scene, kron = learned.source.band, there.scene, there.kron
+def _measure_band(plan: ForcedPlan, learned: Learned, scene: Scene, kron: Ellipses) -> Columns:
+    band = learned.source.band
     flux, error = measure.ellipse_fluxes(scene, kron)
     segment = measure.segment_sums(scene)
     columns: Columns = {
@@ -189,6 +187,7 @@ def _measure_band(plan: ForcedPlan, learned: Learned, there: _BandScene) -> Colu
         f"{band}_valid_frac": measure.valid_share(scene, kron),
         f"{band}_wht_med": measure.median_weight(scene, kron),
         f"{band}_hollow": measure.hollow(scene, learned.grid.scale_arcsec),
+        f"{band}_empty_centre": measure.empty_centre(scene, kron.x, kron.y),
     }
     for diameter in plan.photometry.apertures_arcsec:
         radius = diameter / 2 / learned.grid.scale_arcsec

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gzjwst_core.catalog.background import Mesh, cells, fill_cells, mesh_of, mesh_statistics, source_mask
 from gzjwst_core.catalog.frames import BandModel, band_frame, raw_error
-from gzjwst_core.catalog.noise import empty_apertures, fit_noise_law, snr_scatter
+from gzjwst_core.catalog.noise import NoiseLaw, empty_apertures, fit_noise_law, snr_scatter
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import NoValidPixelsError
 from gzjwst_core.models import MosaicSource
@@ -22,7 +22,7 @@ from gzjwst_core.mosaics.geometry import Box, pixel_scale_arcsec, tiles
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.options import MosaicOptions
 
-__all__ = ["Grid", "Learned", "empty_sky", "learn_bands"]
+__all__ = ["Grid", "Learned", "law_of", "learn_bands", "noise_radii_px", "source_scale", "spread"]
 
 _TILE_PX = 1024
 _MARGIN_PX = 32
@@ -65,6 +65,13 @@ class _Item:
     grid: Grid
     box: Box
     model: BandModel | None
+    """None before anything is known."""
+
+    @property
+    def known(self) -> BandModel:
+        """The model of the third pass, which always has one."""
+        nothing = np.zeros((1, 1))
+        return self.model or BandModel(Mesh(self.grid.side, nothing, nothing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +148,7 @@ def _tile_statistics(item: _Item) -> _TileStatistics:
 
 def _sources(sci: NDArray[np.float32], good: NDArray[np.bool_], mesh: Mesh, box: Box, grid: Grid) -> NDArray[np.bool_]:
     sub = np.where(good, sci - mesh.back_in(box), np.float32(0))
-    smooth_px = max(_SMOOTH_ARCSEC / grid.scale_arcsec, 1.0)
-    grow_px = max(round(_GROW_ARCSEC / grid.scale_arcsec), 1)
+    smooth_px, grow_px = source_scale(grid.scale_arcsec)
     return source_mask(sub, good, mesh.rms_in(box), smooth_px=smooth_px, grow_px=grow_px)
 
 
@@ -202,11 +208,16 @@ def spread(boxes: Sequence[Box], most: int) -> list[Box]:
     return [boxes[i * len(boxes) // count] for i in range(count)]
 
 
-def law_of(samples: Iterable[Sequence[NDArray[np.float64]]], scale_arcsec: float) -> Any:
+def law_of(samples: Iterable[Sequence[NDArray[np.float64]]], scale_arcsec: float) -> NoiseLaw:
     """Fit the noise law to the empty apertures of several tiles."""
     radii = noise_radii_px(scale_arcsec)
     together = [np.concatenate(of_radius) for of_radius in zip(*samples, strict=True)]
     return fit_noise_law(together, radii)
+
+
+def source_scale(scale_arcsec: float) -> tuple[float, int]:
+    """Return how far sources are smoothed (sigma) and grown when they are masked, pixels."""
+    return max(_SMOOTH_ARCSEC / scale_arcsec, 1.0), max(round(_GROW_ARCSEC / scale_arcsec), 1)
 
 
 def noise_radii_px(scale_arcsec: float) -> list[float]:
@@ -215,19 +226,9 @@ def noise_radii_px(scale_arcsec: float) -> list[float]:
 
 
 def _tile_apertures(item: _Item) -> list[NDArray[np.float64]]:
-    model = item.model
-    if model is None:  # pragma: no cover - the third pass always has one
-        return []
     with open_mosaic(item.source, item.options, check=False) as reader:
-        frame = band_frame(reader.windows(item.box), model, item.box)
-    return empty_sky(frame.sub, frame.err, frame.bad, item.grid)
-
-
-def empty_sky(
-    sub: NDArray[np.float32], err: NDArray[np.float32], bad: NDArray[np.bool_], grid: Grid
-) -> list[NDArray[np.float64]]:
-    """Measure empty apertures of all radii in one prepared window."""
-    smooth_px = max(_SMOOTH_ARCSEC / grid.scale_arcsec, 1.0)
-    grow_px = max(round(_GROW_ARCSEC / grid.scale_arcsec), 1)
-    sources = source_mask(sub, ~bad, err, smooth_px=smooth_px, grow_px=grow_px)
-    return empty_apertures(sub, err, bad | sources, noise_radii_px(grid.scale_arcsec))
+        window = reader.windows(item.box)
+    frame = band_frame(window, item.known, item.box)
+    smooth_px, grow_px = source_scale(item.grid.scale_arcsec)
+    sources = source_mask(frame.sub, ~frame.bad, frame.err, smooth_px=smooth_px, grow_px=grow_px)
+    return empty_apertures(frame.sub, frame.err, frame.bad | sources, noise_radii_px(item.grid.scale_arcsec))

@@ -251,6 +251,15 @@ def edge_distance(scene: Scene, x: Floats, y: Floats) -> Floats:
     return found
 
 
+def empty_centre(scene: Scene, x: Floats, y: Floats) -> NDArray[np.bool_]:
+    """Tell which sources have no data at their own centre."""
+    rows, columns = np.rint(y).astype(int), np.rint(x).astype(int)
+    inside = (rows >= 0) & (rows < scene.labels.shape[0]) & (columns >= 0) & (columns < scene.labels.shape[1])
+    empty: NDArray[np.bool_] = inside.copy()
+    empty[inside] = scene.frame.bad[rows[inside], columns[inside]]
+    return empty
+
+
 def hollow(scene: Scene, pixel_scale_arcsec: float) -> NDArray[np.bool_]:
     """Tell which sources have a saturated or empty core.
 

@@ -13,7 +13,8 @@ from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
 from gzjwst_core.catalog.merge import merge_fields
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.table_io import apply_columns, read_parquet, write_fits, write_parquet
-from gzjwst_core.catalog.targets import catalog_of_targets, read_targets
+from gzjwst_core.catalog.target_list import read_targets
+from gzjwst_core.catalog.targets import catalog_of_targets
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.images.pins import drift, propose_pins
@@ -102,7 +103,7 @@ def _make_field(run: Run, work: Work, field: Field, fetched: Sequence[Brought]) 
     sources = [f.source for f in fetched if f.source is not None]
     folder, profile = run.folder, run.profile
     with folder.writing(segmap_path(field.name)) as segmap:
-        made = _measure(run, field, sources, segmap)
+        made = _measure(run, sources, segmap)
     table = apply_columns(made.table, columns_for(profile.survey.bands, profile.photometry.apertures_arcsec))
     outputs = (folder.output(segmap_path(field.name)), _write_table(folder, field_table(field.name), table))
     return Receipt(
@@ -114,7 +115,7 @@ def _make_field(run: Run, work: Work, field: Field, fetched: Sequence[Brought]) 
     )
 
 
-def _measure(run: Run, field: Field, sources: Sequence[MosaicSource], segmap: Any) -> FieldCatalog:
+def _measure(run: Run, sources: Sequence[MosaicSource], segmap: Any) -> FieldCatalog:
     profile = run.profile
     bands = profile.survey.bands
     if run.targets:

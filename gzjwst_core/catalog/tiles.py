@@ -5,7 +5,7 @@ agrees on, so that nothing is found twice or lost at a seam. A tile looks again 
 owns hangs together with pixels its window cuts. Opening and reading is done here, arithmetic in `detect`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
 from gzjwst_core.mosaics.segmap import SegmapWriter
 from gzjwst_core.options import DetectOptions, MosaicOptions
 
-__all__ = ["Detected", "DetectionPlan", "detect_field", "detection_frame"]
+__all__ = ["BLOCK_PX", "OBJECT_DTYPE", "Detected", "DetectionPlan", "detect_field", "detection_frame"]
 
 _WIDEST_HALO_PX = 1024
-_KEPT = ("x", "y", "a", "b", "theta", "flag", "thresh", "peak")
-OBJECT_DTYPE = np.dtype([("id", np.int32), ("tile", np.int32), ("flag", np.int32), *((n, float) for n in _KEPT[:5])])
+BLOCK_PX = 16
+_FLOATS = ("x", "y", "a", "b", "theta")
+OBJECT_DTYPE = np.dtype([("id", np.int32), ("tile", np.int32), ("flag", np.int32), *((n, float) for n in _FLOATS)])
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class DetectionPlan:
     """Calibration of the stack's noise."""
     sigma: float = float("nan")
     """Median noise of a pixel of the stack, uJy."""
+    filter_noise: float = 1.0
+    """Noise of the filtered stack in units of a pixel's."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -62,14 +65,23 @@ class _Item:
 
 
 @dataclass(frozen=True, slots=True)
+class _Runs:
+    """Non-zero labels of a window: first flat index, length and label of each run."""
+
+    starts: NDArray[np.int32]
+    lengths: NDArray[np.int32]
+    labels: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
 class _Found:
     """Objects a tile owns, and their pixels as runs along rows."""
 
     objects: NDArray[Any]
     box: Box
-    starts: NDArray[np.int32]
-    lengths: NDArray[np.int32]
-    labels: NDArray[np.int32]
+    runs: "_Runs"
+    empty_blocks: NDArray[np.int32]
+    """(n, 2) row and column of the 16-pixel blocks of its area in which some pixel has no data."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,8 @@ class Detected:
     objects: NDArray[Any]
     """`OBJECT_DTYPE`: segment id, index of the tile that owns it, SEP's flag, centre, axes (pixels), angle."""
     tiles: tuple[Box, ...]
+    empty_blocks: NDArray[np.bool_]
+    """Blocks of 16 pixels in which some pixel has no data."""
 
 
 def detection_frame(plan: DetectionPlan, box: Box) -> Frame:
@@ -135,6 +149,7 @@ def detect_field(plan: DetectionPlan, segmap_path: Path, *, cpu_map: CpuMap) -> 
         wcs = reader.wcs
     parts: list[NDArray[Any]] = []
     last = 0
+    blocks = np.zeros((-(-plan.shape[0] // BLOCK_PX), -(-plan.shape[1] // BLOCK_PX)), dtype=bool)
     with SegmapWriter(segmap_path, plan.shape, wcs) as segmap:
         for number, found in enumerate(cpu_map(_detect_tile, [_Item(plan, box) for box in boxes])):
             objects = found.objects
@@ -143,14 +158,16 @@ def detect_field(plan: DetectionPlan, segmap_path: Path, *, cpu_map: CpuMap) -> 
             segmap.write(found.box, _painted(found, last))
             parts.append(objects)
             last += len(objects)
-    return Detected(np.concatenate(parts), boxes)
+            blocks[tuple(found.empty_blocks.T)] = True
+    return Detected(np.concatenate(parts), boxes, blocks)
 
 
 def _painted(found: _Found, last: int) -> NDArray[np.int32]:
+    runs = found.runs
     labels = np.zeros(found.box.shape[0] * found.box.shape[1], dtype=np.int32)
-    ends = np.cumsum(found.lengths)
-    within = np.arange(ends[-1] if ends.size else 0) - np.repeat(ends - found.lengths, found.lengths)
-    labels[np.repeat(found.starts, found.lengths) + within] = np.repeat(found.labels + last, found.lengths)
+    ends = np.cumsum(runs.lengths)
+    within = np.arange(ends[-1] if ends.size else 0) - np.repeat(ends - runs.lengths, runs.lengths)
+    labels[np.repeat(runs.starts, runs.lengths) + within] = np.repeat(runs.labels + last, runs.lengths)
     return labels.reshape(found.box.shape)
 
 
@@ -159,17 +176,23 @@ def _detect_tile(item: _Item) -> _Found:
     for halo in _halos(plan.options.halo_px):
         box = tile.grow(halo).clip(plan.shape)
         frame = detection_frame(plan, box)
+        empty = _empty_blocks(frame.bad, box, tile)
         if frame.bad.all():
-            return _nothing(box)
+            return _nothing(box, empty)
         whole = fill_cores(frame, plan.scale_arcsec)
         rms = plan.sigma if plan.options.noise == "scalar" else None
-        extraction = extract(whole, plan.options, plan.scale_arcsec, rms=rms)
-        objects = extraction.objects
-        owned = tile.holds(objects["ycpeak"] + box.y0, objects["xcpeak"] + box.x0)
+        found = extract(whole, plan.options, plan.scale_arcsec, filter_noise=plan.filter_noise, rms=rms)
+        owned = tile.holds(found.objects["ycpeak"] + box.y0, found.objects["xcpeak"] + box.x0)
         sides = (box.y0 > 0, box.y1 < plan.shape[0], box.x0 > 0, box.x1 < plan.shape[1])
-        if not (owned & touches_edge(extraction.labels, len(objects), sides)).any():
+        if not (owned & touches_edge(found.labels, len(found.objects), sides)).any():
             break
-    return _collect(objects, np.where(frame.bad, 0, extraction.labels), owned, box)
+    return _collect(found.objects, np.where(frame.bad, 0, found.labels), owned, box, empty)
+
+
+def _empty_blocks(bad: NDArray[np.bool_], box: Box, tile: Box) -> NDArray[np.int32]:
+    rows, columns = np.nonzero(bad[tile.shift(-box.y0, -box.x0).slices])
+    pairs = np.column_stack([(rows + tile.y0) // BLOCK_PX, (columns + tile.x0) // BLOCK_PX])
+    return np.unique(pairs, axis=0).astype(np.int32)
 
 
 def _halos(first: int) -> Iterator[int]:
@@ -180,41 +203,31 @@ def _halos(first: int) -> Iterator[int]:
         yield halo
 
 
-def _nothing(box: Box) -> _Found:
-    none = np.zeros(0, dtype=np.int32)
-    return _Found(np.zeros(0, dtype=OBJECT_DTYPE), box, none, none, none)
+def _nothing(box: Box, empty: NDArray[np.int32]) -> _Found:
+    return _Found(np.zeros(0, dtype=OBJECT_DTYPE), box, _runs(np.zeros(0, dtype=np.int32)), empty)
 
 
-def _collect(objects: NDArray[Any], labels: NDArray[np.int32], owned: NDArray[np.bool_], box: Box) -> _Found:
+def _collect(
+    objects: NDArray[Any], labels: NDArray[np.int32], owned: NDArray[np.bool_], box: Box, empty: NDArray[np.int32]
+) -> _Found:
     """Keep what the tile owns and has pixels, in order of the peaks; ids from 1."""
     owned &= np.bincount(labels.ravel(), minlength=len(objects) + 1)[1:] > 0
     rows = np.flatnonzero(owned)
     rows = rows[np.lexsort((objects["xcpeak"][rows], objects["ycpeak"][rows]))]
     kept = np.zeros(len(rows), dtype=OBJECT_DTYPE)
     kept["id"] = np.arange(1, len(rows) + 1)
-    for name in ("flag", "x", "y", "a", "b", "theta"):
+    for name in ("flag", *_FLOATS):
         kept[name] = objects[name][rows]
     kept["x"] += box.x0
     kept["y"] += box.y0
     renumber = np.zeros(len(objects) + 1, dtype=np.int32)
     renumber[rows + 1] = kept["id"]
-    return _Found(kept, box, *_runs(renumber[labels].ravel()))
+    return _Found(kept, box, _runs(renumber[labels].ravel()), empty)
 
 
-def _runs(labels: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Encode non-zero labels as runs: first index, length, label."""
+def _runs(labels: NDArray[np.int32]) -> _Runs:
     edges = np.flatnonzero(np.diff(labels, prepend=0, append=0))
     begins, ends = edges[:-1], edges[1:]
     on = labels[begins] > 0 if begins.size else np.zeros(0, dtype=bool)
     begins, ends = begins[on], ends[on]
-    return begins.astype(np.int32), (ends - begins).astype(np.int32), labels[begins]
-
-
-def objects_of(detected: Detected, number: int) -> NDArray[Any]:
-    """Return the objects that one tile owns."""
-    return detected.objects[detected.objects["tile"] == number]
-
-
-def non_empty(detected: Detected) -> Sequence[int]:
-    """Return the indices of the tiles that own objects."""
-    return [int(n) for n in np.unique(detected.objects["tile"])]
+    return _Runs(begins.astype(np.int32), (ends - begins).astype(np.int32), labels[begins])

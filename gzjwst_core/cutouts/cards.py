@@ -42,7 +42,7 @@ def _card(keyword: str, value: CardValue | None, comment: str) -> str:
     if isinstance(value, bool):
         text = "T" if value else "F"
     else:
-        text = repr(value).upper() if isinstance(value, float) else str(value)
+        text = repr(float(value)).upper() if isinstance(value, float) else str(value)  # numpy's own repr differs
     return f"{keyword:<8}= {text:>20} / {comment}"[:80].ljust(80)
 
 

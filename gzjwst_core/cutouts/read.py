@@ -178,6 +178,8 @@ def _band(name: str, planes: Mapping[str, tuple[Header, NDArray[Any]]]) -> Cutou
 
 
 def _planes(data: bytes) -> Iterator[tuple[Header, NDArray[Any]]]:
+    if len(data) % _BLOCK or not data:
+        raise ValueError(f"{len(data)} bytes are no whole number of FITS blocks")
     at = 0
     while at < len(data):
         header, at = _header(data, at)

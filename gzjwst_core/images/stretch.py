@@ -13,6 +13,8 @@ from gzjwst_core.options import ImageOptions
 
 __all__ = ["asinh_levels", "lupton_levels", "sky_level"]
 
+_CORE_SIGMA = 1e4
+
 
 def asinh_levels(signal: NDArray[np.float32], options: ImageOptions) -> NDArray[np.float32]:
     """Stretch one channel by itself.
@@ -70,7 +72,8 @@ def lupton_levels(signals: NDArray[np.float32], options: ImageOptions) -> NDArra
     -----
     Lupton et al. (2004, PASP 116, 133): with I the mean of the channels above black, each is multiplied by
     f(I) / I, f(I) = asinh(I / knee) / q, and a pixel whose largest channel exceeds 1 is divided by it. Point sources
-    show rings of colour where the bands' PSFs differ: that is the nature of the recipe, not a fault.
+    show rings of colour where the bands' PSFs differ: that is the nature of the recipe, not a fault. Only what exceeds
+    10,000 sigma in some channel (a filled core) is white.
     """
     above = signals - np.float32(options.low_sigma)
     mean = above.mean(axis=0)
@@ -78,5 +81,6 @@ def lupton_levels(signals: NDArray[np.float32], options: ImageOptions) -> NDArra
     factor = np.arcsinh(bright * np.float32(1 / options.knee_sigma)) * np.float32(1 / options.lupton_q) / bright
     levels = np.maximum(above * np.where(mean > 0, factor, np.float32(0)), np.float32(0))
     levels /= np.maximum(levels.max(axis=0), np.float32(1))
+    levels[:, (signals > _CORE_SIGMA).any(axis=0)] = 1
     levels[:, ~np.isfinite(mean)] = np.nan
     return np.asarray(levels, dtype=np.float32)

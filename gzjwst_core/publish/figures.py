@@ -12,7 +12,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from gzjwst_core.catalog.columns import Flag
-from gzjwst_core.publish.plots import Axis, Frame, band_colour, legend, nice_ticks, points, steps
+from gzjwst_core.publish.plots import ASPECT, Axis, Frame, band_colour, legend, nice_ticks, points, steps
 
 __all__ = ["FLAG_TEXTS", "FlagCount", "flag_counts", "number_counts", "size_magnitude", "sky_map"]
 
@@ -190,9 +190,8 @@ def _unwrapped(ra: NDArray[np.float64]) -> NDArray[np.float64]:
 def _sky_frame(ra: NDArray[np.float64], dec: NDArray[np.float64], middle: float) -> Frame:
     """Equal scales on both axes; the horizontal one holds minus the right ascension: east is left."""
     stretch = max(float(np.cos(np.deg2rad(middle))), 0.01)
-    room = (520 - 64 - 14) / (340 - 14 - 44)
-    height = max(float(np.ptp(dec)), float(np.ptp(ra)) * stretch / room, 1e-3) * 1.08
-    width = height * room / stretch
+    height = max(float(np.ptp(dec)), float(np.ptp(ra)) * stretch / ASPECT, 1e-3) * 1.08
+    width = height * ASPECT / stretch
     x0, y0 = -float(ra.max() + ra.min()) / 2, float(dec.max() + dec.min()) / 2
     x_low, x_high, y_low, y_high = x0 - width / 2, x0 + width / 2, y0 - height / 2, y0 + height / 2
     ticks = tuple((-value, text) for value, text in nice_ticks(-x_high, -x_low, 5))

@@ -12,7 +12,12 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Axis", "Frame", "band_colour", "legend", "nice_ticks", "points", "spark", "steps"]
+__all__ = ["ASPECT", "Axis", "Frame", "band_colour", "legend", "nice_ticks", "points", "spark", "steps"]
+
+_WIDTH, _HEIGHT = 520, 340
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 28, 44
+ASPECT = (_WIDTH - _LEFT - _RIGHT) / (_HEIGHT - _TOP - _BOTTOM)
+"""Width of a drawing's plane over its height."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,50 +41,43 @@ class Frame:
     x: Axis
     y: Axis
     title: str
-    width: int = 520
-    height: int = 340
-    left: int = 64
-    right: int = 14
-    top: int = 14
-    bottom: int = 44
 
     def px(self, values: ArrayLike) -> NDArray[np.float64]:
         """Horizontal pixels of data."""
-        return self.left + self.x.share(values) * (self.width - self.left - self.right)
+        return _LEFT + self.x.share(values) * (_WIDTH - _LEFT - _RIGHT)
 
     def py(self, values: ArrayLike) -> NDArray[np.float64]:
         """Vertical pixels of data."""
-        return self.height - self.bottom - self.y.share(values) * (self.height - self.top - self.bottom)
+        return _HEIGHT - _BOTTOM - self.y.share(values) * (_HEIGHT - _TOP - _BOTTOM)
 
     def draw(self, *layers: Markup) -> Markup:
         """Put layers on the axes."""
         inner = Markup("").join([self._grid(), *layers, self._labels()])
         return Markup('<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-            self.width, self.height, self.title, inner
+            _WIDTH, _HEIGHT, self.title, inner
         )
 
     def _grid(self) -> Markup:
-        bottom, right = self.height - self.bottom, self.width - self.right
+        bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
         parts = [
-            f'<path class="grid" d="M{px:.1f} {self.top}V{bottom}"/>'
+            f'<path class="grid" d="M{px:.1f} {_TOP}V{bottom}"/>'
             f'<text class="tick" x="{px:.1f}" y="{bottom + 16}" text-anchor="middle">{escape(text)}</text>'
             for px, text in _placed(self.x, self.px)
         ]
         parts += [
-            f'<path class="grid" d="M{self.left} {py:.1f}H{right}"/>'
-            f'<text class="tick" x="{self.left - 6}" y="{py + 4:.1f}" text-anchor="end">{escape(text)}</text>'
+            f'<path class="grid" d="M{_LEFT} {py:.1f}H{right}"/>'
+            f'<text class="tick" x="{_LEFT - 6}" y="{py + 4:.1f}" text-anchor="end">{escape(text)}</text>'
             for py, text in _placed(self.y, self.py)
         ]
-        parts.append(f'<path class="axis" d="M{self.left} {self.top}V{bottom}H{right}"/>')
+        parts.append(f'<path class="axis" d="M{_LEFT} {_TOP}V{bottom}H{right}"/>')
         return Markup("".join(parts))  # noqa: S704 - numbers of ours and escaped texts
 
     def _labels(self) -> Markup:
-        middle_x = (self.left + self.width - self.right) / 2
-        middle_y = (self.top + self.height - self.bottom) / 2
+        middle = (_LEFT + _WIDTH - _RIGHT) / 2
         return Markup(
             '<text class="label" x="{:.0f}" y="{}" text-anchor="middle">{}</text>'
-            '<text class="label" transform="translate(14 {:.0f}) rotate(-90)" text-anchor="middle">{}</text>'
-        ).format(middle_x, self.height - 8, self.x.label, middle_y, self.y.label)
+            '<text class="label" x="2" y="13">{}</text>'
+        ).format(middle, _HEIGHT - 8, self.x.label, self.y.label)
 
 
 def _placed(axis: Axis, place: Callable[[ArrayLike], NDArray[np.float64]]) -> list[tuple[float, str]]:

@@ -13,8 +13,6 @@ from tempfile import TemporaryDirectory
 
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.run import Run
-from gzjwst_core.sky.build import build_sky
-from gzjwst_core.sky.serving import serving
 
 __all__ = ["archives_stand_in", "needs_archive", "sky_folder"]
 
@@ -48,6 +46,9 @@ def archives_stand_in(run: Run) -> Iterator[dict[str, str]]:
         return
     if "astroquery" in sys.modules:
         raise ProfileError(f"{run.profile.name}: a synthetic sky must be served before astroquery is imported")
+    from gzjwst_core.sky.build import build_sky  # noqa: PLC0415 - a real survey does not pay for the sky's imports
+    from gzjwst_core.sky.serving import serving  # noqa: PLC0415
+
     before = dict(os.environ)
     folder = build_sky(run.profile.sky, sky_folder(run)).folder
     with TemporaryDirectory(prefix="gzjwst-sky-") as scratch, serving(folder, Path(scratch)) as environment:

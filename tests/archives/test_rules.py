@@ -105,7 +105,9 @@ def test_pointing_2_triple_keeps_the_largest() -> None:
 
 
 def test_a_chain_of_overlapping_visits_stays_apart() -> None:
-    rows = [row(f"jw01727-o{i:03d}_t001_nircam_clear-f444w", s_region=square(150 + 0.02 * i, 2, 0.05)) for i in range(4)]
+    rows = [
+        row(f"jw01727-o{i:03d}_t001_nircam_clear-f444w", s_region=square(150 + 0.02 * i, 2, 0.05)) for i in range(4)
+    ]
     rows = [{**r, "obs_id": str(r["obs_id"]).replace("t001", f"t{i:03d}")} for i, r in enumerate(rows)]
     query = QueryOptions(same_field_overlap=0.55)
     fields = {p.field for p in choose_products(rows, query, BANDS) if p.outcome == "kept"}
@@ -155,7 +157,9 @@ obs_ids = st.sampled_from(
         "x/../y",
     ]
 )
-regions = st.sampled_from(["", "POLYGON 1 2", square(214.9, 52.9, 0.04), square(214.91, 52.9, 0.04), square(359.99, 1, 0.05)])
+regions = st.sampled_from(
+    ["", "POLYGON 1 2", square(214.9, 52.9, 0.04), square(214.91, 52.9, 0.04), square(359.99, 1, 0.05)]
+)
 rows_of_mast = st.lists(
     st.builds(
         lambda obs, region, collection, size, rights: row(

@@ -14,11 +14,11 @@ OBS = "jw09801-o001_t001_nircam_clear-f277w"
 
 
 def fits_bytes(planes: tuple[str, ...] = ("SCI", "ERR", "CON", "WHT", "VAR_FLAT"), *, side: int = 24) -> bytes:
-    """A mosaic whose planes hold their own number in every pixel."""
+    """A mosaic of constant planes; which constant depends on the plane's name alone."""
     hdus = [fits.PrimaryHDU()]
     hdus[0].header["TELESCOP"] = "JWST"
-    for number, name in enumerate(planes):
-        hdus.append(fits.ImageHDU(np.full((side, side + 3), number, np.float32), name=name))
+    shape = (side, side + 3)
+    hdus += [fits.ImageHDU(np.full(shape, sum(name.encode()), np.float32), name=name) for name in planes]
     out = io.BytesIO()
     fits.HDUList(hdus).writeto(out)
     return out.getvalue()
@@ -39,7 +39,9 @@ def mosaic(filename: str = f"{OBS}_i2d.fits", *, size: int = 0, **changes: objec
     ).replace(**changes)
 
 
-def row(obs_id: str, *, s_region: str = "", collection: str = "JWST", size: int = 100, **more: str) -> dict[str, str | int]:
+def row(
+    obs_id: str, *, s_region: str = "", collection: str = "JWST", size: int = 100, **more: str
+) -> dict[str, str | int]:
     ending = "_i2d.fits" if collection == "JWST" else "_i2d.fits.gz"
     where = "JWST/product" if collection == "JWST" else "HLSP/x"
     return {

@@ -16,6 +16,8 @@ from gzjwst_core.mosaics.segmap import SegmapReader, SegmapWriter, open_segmap
 from gzjwst_core.options import MosaicOptions
 
 RA, DEC = 150.1, 2.2
+BANDS = ("F115W", "F150W", "F277W", "F444W")
+PSF_FWHM = dict(zip(BANDS, (0.040, 0.050, 0.092, 0.145), strict=True))
 
 
 def tan_wcs(
@@ -37,7 +39,7 @@ def tan_wcs(
 
 @dataclass(frozen=True)
 class Blob:
-    """A round Gaussian galaxy: offsets on the sky, size, flux of each band (uJy)."""
+    """A round Gaussian galaxy: offsets on the sky, size before the PSF, flux of each band (uJy)."""
 
     east: float
     north: float
@@ -69,8 +71,9 @@ def paint(
     area = float(abs(np.linalg.det(wcs.pixel_scale_matrix))) * 3600**2
     image: NDArray[np.float64] = np.random.default_rng(seed).normal(0, max(noise, 1e-6), shape) * area
     for b in blobs:
-        r2 = ((east - b.east) ** 2 + (north - b.north) ** 2) / b.sigma_arcsec**2
-        image += b.flux.get(band, 0.0) * area / (2 * np.pi * b.sigma_arcsec**2) * np.exp(-r2 / 2)
+        width2 = b.sigma_arcsec**2 + (PSF_FWHM[band] / 2.3548) ** 2
+        r2 = ((east - b.east) ** 2 + (north - b.north) ** 2) / width2
+        image += b.flux.get(band, 0.0) * area / (2 * np.pi * width2) * np.exp(-r2 / 2)
     return image.astype(np.float32)
 
 
@@ -82,7 +85,7 @@ class Grid:
     scale: float
     roll: float = 0.0
     offset: tuple[float, float] = (0.0, 0.0)
-    side_arcsec: float = 18.0
+    side_arcsec: float = 10.0
 
     @property
     def shape(self) -> tuple[int, int]:

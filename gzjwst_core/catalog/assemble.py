@@ -1,0 +1,279 @@
+"""Put a field's table together: everything that needs all of its sources at once, units and names.
+
+Sky positions and angles, total fluxes, stars, neighbours, edges, flags; and the table of mosaics. Arrays in, tables
+out; measuring pixels is in `measure`.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import cKDTree
+
+from gzjwst_core.catalog import stars
+from gzjwst_core.catalog.columns import aperture_name, columns_for
+from gzjwst_core.catalog.flags import flags_of
+from gzjwst_core.catalog.forced import Columns, ForcedPlan
+from gzjwst_core.catalog.table_io import apply_columns
+from gzjwst_core.catalog.tiles import BLOCK_PX, Detected
+from gzjwst_core.catalog.totals import total_factors
+from gzjwst_core.mosaics.units import ab_magnitude, magnitude_error, zero_point_ab
+
+__all__ = ["mosaic_table", "source_table"]
+
+Floats = NDArray[np.float64]
+
+_HALF_COVERED = 0.5
+_STAR_SCORE, _STAR_ELLIPTICITY, _HOLLOW_STAR_SNR = 0.5, 0.3, 100.0
+_BRIGHT_STAR_MAG = 21.0
+
+
+def source_table(plan: ForcedPlan, detected: Detected, measured: Columns, wcs: WCS, bands: tuple[str, ...]) -> Table:
+    """Build the table of sources.
+
+    Parameters
+    ----------
+    plan
+        What was measured, how, and in which bands.
+    detected
+        Objects on the detection grid.
+    measured
+        From `forced.measure_field`, in the order of the objects.
+    wcs
+        Of the detection grid.
+    bands
+        Bands of the survey.
+
+    Returns
+    -------
+    Table
+        Exactly `columns_for(bands, apertures)`, ordered by segment id; objects without pixels are left out.
+    """
+    kept = measured["npix"] > 0
+    columns = {name: values[kept] for name, values in measured.items()}
+    objects = detected.objects[kept]
+    names = columns_for(bands, plan.photometry.apertures_arcsec)
+    scale = plan.detection.scale_arcsec
+    rows: dict[str, Any] = _identity(plan, objects)
+    rows |= _shape(objects, columns, wcs, scale)
+    rows |= _light(columns, plan, scale)
+    rows |= _bands(columns, rows["total_factor"], plan, bands)
+    rows["mag_ref"] = rows[f"{plan.reference_band}_mag_tot"]
+    rows["n_bands"] = _band_count(columns, plan)
+    rows["edge_dist"] = _edge_distance(columns, objects, detected, plan)
+    rows["nn_dist"] = _nearest(objects, scale)
+    rows["valid_frac"] = columns["valid_frac"]
+    hollow, star = _star_columns(rows, columns, plan)
+    rows |= star
+    rows["flags"] = _flags(rows, columns, objects, plan, hollow)
+    return apply_columns(Table({c.name: rows[c.name] for c in names}), names)
+
+
+def _identity(plan: ForcedPlan, objects: NDArray[Any]) -> dict[str, Any]:
+    count = len(objects)
+    return {
+        "field": np.full(count, plan.detection.bands[0].source.field),
+        "source_id": np.arange(1, count + 1),
+        "segment_id": objects["id"],
+        "ext_id": np.full(count, ""),
+    }
+
+
+def _shape(objects: NDArray[Any], columns: Columns, wcs: WCS, scale: float) -> dict[str, Any]:
+    x, y, theta = objects["x"], objects["y"], objects["theta"]
+    ra, dec = (np.asarray(v, dtype=float) for v in wcs.all_pix2world(x, y, 0))
+    width, height = columns["xmax"] - columns["xmin"] + 1, columns["ymax"] - columns["ymin"] + 1
+    shape = {name: columns[name] for name in ("npix", "xmin", "xmax", "ymin", "ymax", "kron_factor")}
+    return shape | {
+        "x": x,
+        "y": y,
+        "ra": ra,
+        "dec": dec,
+        "a": objects["a"] * scale,
+        "b": objects["b"] * scale,
+        "theta_image": np.degrees(theta),
+        "theta_sky": position_angle(wcs, x, y, theta),
+        "ellipticity": 1 - objects["b"] / np.maximum(objects["a"], 1e-12),
+        "bbox_diagonal": np.hypot(width, height) * scale,
+        "kron_a": columns["kron_a"] * scale,
+        "kron_b": columns["kron_b"] * scale,
+    }
+
+
+def position_angle(wcs: WCS, x: Floats, y: Floats, theta: Floats) -> Floats:
+    """Return the position angle on the sky of axes on the grid.
+
+    Parameters
+    ----------
+    wcs
+        Of the grid.
+    x, y
+        Where, 0-based pixels.
+    theta
+        Angle from +x to +y, radian.
+
+    Returns
+    -------
+    ndarray
+        Degrees east of north, in [0, 180).
+    """
+    ra, dec = wcs.all_pix2world(x, y, 0)
+    there_ra, there_dec = wcs.all_pix2world(x + np.cos(theta), y + np.sin(theta), 0)
+    east = (np.asarray(there_ra) - ra + 180) % 360 - 180
+    angle = np.degrees(np.arctan2(east * np.cos(np.radians(dec)), np.asarray(there_dec) - dec))
+    return np.asarray(angle % 180, dtype=float) % 180
+
+
+def _light(columns: Columns, plan: ForcedPlan, scale: float) -> dict[str, Any]:
+    whole = (columns["valid_frac"] == 1) & ~columns["hollow"]
+    factor = total_factors(
+        columns["flux"], columns["error"], columns["wide_flux"], columns["wide_error"], columns["crowded"], whole
+    )
+    light = {name: columns[name] * scale for name in ("r20", "r50", "r90")}
+    return light | {
+        "mu_max": ab_magnitude(columns["peak"] / scale**2),
+        "snr_det": columns["snr_det"],
+        "total_factor": factor.astype(np.float32).astype(float),  # as stored, so that products of columns agree
+    }
+
+
+def _bands(columns: Columns, factor: Floats, plan: ForcedPlan, bands: tuple[str, ...]) -> dict[str, Any]:
+    here = {learned.source.band for learned in plan.bands}
+    made: dict[str, Any] = {}
+    for band in bands:
+        flux, error = (_column(columns, f"{band}_{n}", band in here, factor) for n in ("flux_auto", "fluxerr_auto"))
+        made |= {f"{band}_flux_auto": flux, f"{band}_fluxerr_auto": error}
+        made |= {f"{band}_flux_tot": flux * factor, f"{band}_fluxerr_tot": error * factor}
+        made |= {f"{band}_mag_tot": ab_magnitude(flux * factor), f"{band}_mag_tot_err": magnitude_error(flux, error)}
+        names = [f"{band}_{n}" for n in ("flux_iso", "valid_frac", "wht_med")]
+        for diameter in plan.photometry.apertures_arcsec:
+            names += [aperture_name(band, diameter), aperture_name(band, diameter, error=True)]
+        made |= {name: _column(columns, name, band in here, factor) for name in names}
+    return made
+
+
+def _column(columns: Columns, name: str, measured: bool, like: Floats) -> Floats:
+    if not measured:
+        return np.full(like.shape, 0.0 if name.endswith("valid_frac") else np.nan)
+    return np.asarray(columns[name], dtype=float)
+
+
+def _band_count(columns: Columns, plan: ForcedPlan) -> NDArray[np.int64]:
+    shares = [columns[f"{learned.source.band}_valid_frac"] for learned in plan.bands]
+    return np.sum([share >= _HALF_COVERED for share in shares], axis=0)
+
+
+def _edge_distance(columns: Columns, objects: NDArray[Any], detected: Detected, plan: ForcedPlan) -> Floats:
+    """Arcsec: exact within a tile's margin, beyond it from blocks of 16 pixels (good to about a block)."""
+    halo = float(plan.detection.options.halo_px)
+    empty = np.pad(detected.empty_blocks, 1, constant_values=True)  # beyond the mosaic there is nothing either
+    coarse = distance_transform_edt(~empty) * BLOCK_PX
+    rows = np.clip(np.rint(objects["y"]).astype(int) // BLOCK_PX + 1, 0, empty.shape[0] - 1)
+    cols = np.clip(np.rint(objects["x"]).astype(int) // BLOCK_PX + 1, 0, empty.shape[1] - 1)
+    exact = columns["edge_dist"]
+    distance = np.where(exact <= halo, exact, np.maximum(coarse[rows, cols], halo))
+    return np.asarray(distance * plan.detection.scale_arcsec, dtype=float)
+
+
+def _nearest(objects: NDArray[Any], scale: float) -> Floats:
+    if len(objects) < 2:
+        return np.full(len(objects), np.nan)
+    points = np.column_stack([objects["x"], objects["y"]])
+    distance, _ = cKDTree(points).query(points, k=2)
+    return np.asarray(distance[:, 1] * scale, dtype=float)
+
+
+def _star_columns(rows: dict[str, Any], columns: Columns, plan: ForcedPlan) -> tuple[NDArray[np.bool_], dict[str, Any]]:
+    """Classify by size; a source that is saturated at its own centre is a star too."""
+    names = [learned.source.band for learned in plan.bands]
+    hollow = columns["hollow"] | np.any([columns[f"{band}_hollow"] for band in names], axis=0)
+    empty = columns["empty_centre"] | np.any([columns[f"{band}_empty_centre"] for band in names], axis=0)
+    expected = stars.expected_r50([learned.source.band for learned in plan.detection.bands])
+    locus = stars.point_source_r50(rows["r50"], rows["snr_det"], rows["ellipticity"], expected)
+    score = stars.star_scores(rows["r50"], rows["snr_det"], locus)
+    saturated = hollow & empty & (rows["snr_det"] > _HOLLOW_STAR_SNR)
+    is_star = saturated | ((score > _STAR_SCORE) & (rows["ellipticity"] < _STAR_ELLIPTICITY))
+    return hollow, {"star_score": np.where(saturated, 1.0, score), "is_star": is_star}
+
+
+def _flags(
+    rows: dict[str, Any], columns: Columns, objects: NDArray[Any], plan: ForcedPlan, hollow: NDArray[np.bool_]
+) -> Any:
+    reference = next(b for b in plan.bands if b.source.band == plan.reference_band)
+    bright = np.flatnonzero(rows["is_star"] & ((rows["mag_ref"] < _BRIGHT_STAR_MAG) | hollow))
+    zones = stars.zone_radii(rows["mag_ref"][bright], rows["bbox_diagonal"][bright])
+    x, y = objects["x"], objects["y"]
+    known = {
+        "sep_flag": objects["flag"],
+        "valid_frac": columns["valid_frac"],
+        "edge_dist": rows["edge_dist"],
+        "kron_b": rows["kron_b"],
+        "hollow": hollow,
+        "in_zone": stars.in_star_zone(x, y, rows["mag_ref"], bright, zones, plan.detection.scale_arcsec),
+        "n_bands": rows["n_bands"],
+        "kron_circle": columns["kron_circle"],
+        "crowded": columns["crowded"],
+    }
+    weight = columns[f"{plan.reference_band}_wht_med"] / reference.model.wht_median
+    return flags_of(known, weight_ratio=weight, no_error_map=not reference.model.has_err)
+
+
+def mosaic_table(plan: ForcedPlan) -> Table:
+    """Build the table of mosaics: one row a band.
+
+    Returns
+    -------
+    Table
+        `sigma` is the median calibrated noise of a pixel as surface brightness; the noise of the sum of N pixels is
+        `sigma_pixel x noise_alpha x N^noise_beta`; `depth` is 5 sigma in an aperture of 0.3 arcsec diameter.
+    """
+    detection = {learned.source.band for learned in plan.detection.bands}
+    rows = []
+    for learned in plan.bands:
+        model, scale = learned.model, learned.grid.scale_arcsec
+        rows.append(
+            {
+                "field": learned.source.field,
+                "band": learned.source.band,
+                "obs_id": learned.source.obs_id,
+                "uri": learned.source.uri,
+                "width": learned.grid.shape[1],
+                "height": learned.grid.shape[0],
+                "pixel_scale": scale,
+                "zero_point": zero_point_ab(learned.ujy_per_unit),
+                "sigma": model.sigma / scale**2,
+                "sigma_pixel": model.sigma,
+                "err_factor": model.err_factor if model.has_err else math.nan,
+                "noise_alpha": model.law.alpha,
+                "noise_beta": model.law.beta,
+                "depth": model.law.depth_ab(model.sigma, scale),
+                "background": float(np.median(model.mesh.back)) / scale**2,
+                "area": learned.valid_px * scale**2 / 3600.0,
+                "is_detection": learned.source.band in detection,
+            }
+        )
+    table = Table(rows)
+    for name, (unit, meaning) in _MOSAIC_UNITS.items():
+        table[name].unit, table[name].description = unit, meaning
+    return table
+
+
+_MOSAIC_UNITS = {
+    "width": ("pix", "columns"),
+    "height": ("pix", "rows"),
+    "pixel_scale": ("arcsec", "side of a pixel"),
+    "zero_point": ("mag", "AB magnitude of one unit of the science plane in one pixel"),
+    "sigma": ("uJy/arcsec2", "median calibrated noise of a pixel, as surface brightness"),
+    "sigma_pixel": ("uJy", "median calibrated noise of a pixel"),
+    "err_factor": (None, "calibrated noise / error plane"),
+    "noise_alpha": (None, "noise of the sum of N pixels = sigma_pixel x noise_alpha x N^noise_beta"),
+    "noise_beta": (None, "see noise_alpha; 0.5 = uncorrelated"),
+    "depth": ("mag", "5 sigma in an aperture of 0.3 arcsec diameter, AB, from empty apertures"),
+    "background": ("uJy/arcsec2", "median background that was taken off"),
+    "area": ("arcmin2", "sky with data"),
+    "is_detection": (None, "part of the detection image"),
+}

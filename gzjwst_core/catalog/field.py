@@ -1,0 +1,155 @@
+"""The catalog of one field, from its mosaics to one table: the order of the work.
+
+Learn every band's background and noise, calibrate the detection image, detect tile by tile, measure every source in
+every band, put the table together. The parts are in the modules beside this one.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from astropy.table import Table
+
+from gzjwst_core.catalog.assemble import mosaic_table, source_table
+from gzjwst_core.catalog.calibrate import calibrate
+from gzjwst_core.catalog.forced import ForcedPlan, measure_field
+from gzjwst_core.catalog.learn import Learned, learn_bands
+from gzjwst_core.catalog.tiles import DetectionPlan, detect_field
+from gzjwst_core.engine import CpuMap
+from gzjwst_core.errors import CatalogError, NoValidPixelsError
+from gzjwst_core.models import MosaicSource
+from gzjwst_core.mosaics.reader import open_mosaic
+from gzjwst_core.mosaics.segmap import open_segmap
+from gzjwst_core.options import DetectOptions, MosaicOptions, PhotometryOptions
+
+__all__ = ["FieldCatalog", "Sections", "build_field_catalog"]
+
+_log = logging.getLogger(__name__)
+
+
+class Sections(Protocol):
+    """The sections of a profile that a field's catalog reads."""
+
+    @property
+    def mosaics(self) -> MosaicOptions:
+        """How mosaics are read."""
+        ...
+
+    @property
+    def detect(self) -> DetectOptions:
+        """How sources are detected."""
+        ...
+
+    @property
+    def photometry(self) -> PhotometryOptions:
+        """What is measured."""
+        ...
+
+
+@dataclass(frozen=True)
+class FieldCatalog:
+    """What was found in one field."""
+
+    table: Table
+    """One row a source; columns of `columns.columns_for`."""
+    mosaics: Table
+    """One row a mosaic: zero point, scale, noise, noise law, depth, area."""
+    reference_band: str
+    """First detection band: its grid is the detection grid, `mag_ref` is measured in it."""
+    counts: Mapping[str, int]
+    """`stars`, `hollow` sources, `tiles`, and `skipped:<reason>` mosaics."""
+
+
+def build_field_catalog(
+    sources: Sequence[MosaicSource],
+    profile: Sections,
+    segmap_path: Path,
+    *,
+    bands: tuple[str, ...],
+    cpu_map: CpuMap = map,
+) -> FieldCatalog:
+    """Detect and measure the sources of one field.
+
+    Parameters
+    ----------
+    sources
+        The field's mosaics, at most one a band.
+    profile
+        Sections `mosaics`, `detect` and `photometry`.
+    segmap_path
+        Where the segmap is written; a temporary path, complete when this returns.
+    bands
+        Bands of the survey: the table has columns for all of them, NaN where the field has no mosaic.
+    cpu_map
+        Where the work runs; the result does not depend on it.
+
+    Returns
+    -------
+    FieldCatalog
+        Also for a field without any source (an empty table).
+
+    Raises
+    ------
+    CatalogError
+        No mosaics, or two of one band; SEP failed.
+    NoValidPixelsError
+        No mosaic can be measured. (One that cannot, beside others that can, is left out and counted.)
+    MosaicError
+        A mosaic is damaged or its layout is not understood.
+    """
+    usable, counts = _usable(_in_order(sources, bands), profile.mosaics)
+    learned = learn_bands(usable, profile.mosaics, profile.detect.mesh_arcsec, cpu_map=cpu_map)
+    plan = DetectionPlan(_detection_bands(learned, profile.detect), profile.mosaics, profile.detect)
+    reference = plan.bands[0].source.band
+    plan, law = calibrate(plan, cpu_map=cpu_map)
+    detected = detect_field(plan, segmap_path, cpu_map=cpu_map)
+    forced = ForcedPlan(plan, tuple(learned.values()), profile.photometry, str(segmap_path), reference, law)
+    columns = measure_field(forced, detected, cpu_map=cpu_map)
+    with open_segmap(segmap_path) as segmap:
+        table = source_table(forced, detected, columns, segmap.wcs, bands)
+    counts |= {
+        "tiles": len(detected.tiles),
+        "stars": int(np.sum(table["is_star"])),
+        "hollow": int(np.sum((table["flags"] & 8) > 0)),
+    }
+    _log.info("%s: %s sources in %s", usable[0].field, len(table), ", ".join(learned))
+    return FieldCatalog(table, mosaic_table(forced), reference, counts)
+
+
+def _in_order(sources: Sequence[MosaicSource], bands: tuple[str, ...]) -> list[MosaicSource]:
+    by_band = {s.band: s for s in sources}
+    if len(by_band) != len(sources):
+        raise CatalogError(f"{sources[0].field}: two mosaics of one band", reason="ambiguous")
+    wanted = [by_band[band] for band in bands if band in by_band]
+    if not wanted:
+        raise CatalogError("a field without mosaics has no catalog", reason="no_mosaics")
+    return wanted
+
+
+def _usable(sources: Sequence[MosaicSource], options: MosaicOptions) -> tuple[list[MosaicSource], dict[str, int]]:
+    """Leave out mosaics without valid pixels, unless all are."""
+    usable: list[MosaicSource] = []
+    errors: list[NoValidPixelsError] = []
+    for source in sources:
+        try:
+            open_mosaic(source, options).close()
+        except NoValidPixelsError as error:
+            _log.warning("left out: %s", error)
+            errors.append(error)
+        else:
+            usable.append(source)
+    if not usable:
+        raise errors[0]
+    return usable, {f"skipped:{errors[0].reason}": len(errors)} if errors else {}
+
+
+def _detection_bands(learned: Mapping[str, Learned], options: DetectOptions) -> tuple[Learned, ...]:
+    """Take the detection bands that the field has, or its reddest; the first alone where one is asked for."""
+    chosen = [learned[band] for band in options.bands if band in learned]
+    if not chosen:
+        reddest = max(learned, key=lambda band: int("".join(c for c in band[1:4] if c.isdigit())))
+        chosen = [learned[reddest]]
+    return tuple(chosen[:1] if options.combine == "single" else chosen)

@@ -1,0 +1,108 @@
+"""`python -m gzjwst_core <verb>`: the small verbs around a run. They use the core alone and start no Prefect.
+
+`profile check` and `profile explain` read a profile; `cache show` and `cache clear` look after the mosaic cache.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from gzjwst_core import __version__
+from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.errors import GzJwstError, ProfileError
+from gzjwst_core.profile import SurveyProfile, load_profile, profile_names, profile_toml
+from gzjwst_core.run import default_cache
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code: 0 done, 1 failed, 2 usage or profile error."""
+    options = _parser().parse_args(arguments)
+    try:
+        for line in options.verb(options):
+            sys.stdout.write(f"{line}\n")
+    except GzJwstError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2 if isinstance(error, ProfileError) else 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m gzjwst_core", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"gzjwst {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    _profile_verbs(verbs)
+    _cache_verbs(verbs)
+    return parser
+
+
+def _profile_verbs(verbs: Any) -> None:
+    profile = verbs.add_parser("profile", help="read a profile").add_subparsers(required=True, metavar="ACTION")
+    _add(profile, "check", "say whether a profile is right", _check_profile, profiles="*")
+    explain = _add(profile, "explain", "print every effective value as TOML", _explain_profile, profiles="?")
+    explain.add_argument("--keys", action="store_true", help="print what each key means instead")
+    explain.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the profile")
+
+
+def _cache_verbs(verbs: Any) -> None:
+    cache = verbs.add_parser("cache", help="the mosaic cache").add_subparsers(required=True, metavar="ACTION")
+    for name, said, verb in (("show", "list what it holds", _show_cache), ("clear", "empty it", _clear_cache)):
+        _add(cache, name, said, verb).add_argument("--cache", default="", metavar="DIR", help="folder of the cache")
+
+
+def _add(
+    to: Any, name: str, said: str, verb: Callable[[argparse.Namespace], list[str]], profiles: str = ""
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = to.add_parser(name, help=said, description=said)
+    if profiles:
+        default = "demo" if profiles == "?" else profile_names()
+        parser.add_argument("profile", nargs=profiles, default=default, help="name or TOML file")
+    parser.set_defaults(verb=verb)
+    return parser
+
+
+def _check_profile(options: argparse.Namespace) -> list[str]:
+    return [f"{name}: right ({load_profile(name).name})" for name in options.profile]
+
+
+def _explain_profile(options: argparse.Namespace) -> list[str]:
+    profile = load_profile(options.profile, overrides=options.set, environment=os.environ)
+    return _keys(SurveyProfile, "") if options.keys else [profile_toml(profile).rstrip()]
+
+
+def _keys(model: type[BaseModel], prefix: str) -> list[str]:
+    lines: list[str] = []
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            lines += _keys(inner, f"{prefix}{name}.")
+        else:
+            lines.append(f"{prefix}{name}: {(field.description or '').strip()}")
+    return lines
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    return Path(options.cache or os.environ.get("GZJWST_CACHE") or default_cache())
+
+
+def _show_cache(options: argparse.Namespace) -> list[str]:
+    folder = _folder(options)
+    entries = MosaicCache(folder).entries()
+    lines = [f"{entry.size / 1e6:9.1f} MB  {entry.uri}" for entry in entries]
+    total = sum(entry.size for entry in entries) / 1e9
+    return [*lines, f"{len(entries)} mosaics, {total:.2f} GB in {folder}"]
+
+
+def _clear_cache(options: argparse.Namespace) -> list[str]:
+    folder = _folder(options)
+    count = len(MosaicCache(folder).entries())
+    for name in ("mosaics", "digests"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    return [f"{count} mosaics removed from {folder}"]

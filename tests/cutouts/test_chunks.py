@@ -1,0 +1,108 @@
+"""Chunks: by name alone, stable under additions; and the chunk that is cut."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gzjwst_core.cutouts.chunk import CutJob, cut_chunk
+from gzjwst_core.cutouts.chunks import chunk_of, chunks, number_of_chunks
+from gzjwst_core.cutouts.fits import Provenance
+from gzjwst_core.cutouts.read import read_cutout
+from gzjwst_core.errors import ImageError
+from gzjwst_core.options import CutoutOptions, MosaicOptions
+from tests.cutouts.skies import RA, Field, rows_of
+
+NAMES = st.lists(st.text(st.characters(codec="ascii"), max_size=20), unique=True, max_size=60)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 5000))
+def test_number_is_the_smallest_power_of_two(rows: int, size: int) -> None:
+    count = number_of_chunks(rows, size)
+    assert count & (count - 1) == 0
+    assert rows <= count * size
+    assert count == 1 or rows > count // 2 * size
+
+
+@given(NAMES, st.integers(1, 10))
+def test_every_row_is_in_one_chunk(names: list[str], size: int) -> None:
+    found = chunks(names, size)
+    assert sorted(row for rows in found.values() for row in rows) == list(range(len(names)))
+    assert list(found) == sorted(found)
+
+
+@given(NAMES, st.text(max_size=20))
+def test_an_addition_moves_nobody(names: list[str], new: str) -> None:
+    size = len(names) + 1
+    before, after = chunks(names, size), chunks([*names, new], size)
+    assert all(set(rows) <= set(after[chunk]) for chunk, rows in before.items())
+
+
+@given(st.text(max_size=20), st.sampled_from([1, 2, 4, 64]))
+def test_doubling_splits_a_chunk_in_two(name: str, count: int) -> None:
+    assert chunk_of(name, 2 * count) % count == chunk_of(name, count)
+
+
+def test_chunks_are_even() -> None:
+    sizes = [len(rows) for rows in chunks([f"ceers_J{i}" for i in range(4000)], 500).values()]
+    assert len(sizes) == 8
+    assert max(sizes) < 1.25 * 500
+
+
+@pytest.fixture
+def job(field: Field) -> CutJob:
+    return CutJob(
+        sources=field.sources,
+        reference="F277W",
+        options=CutoutOptions(),
+        mosaics=MosaicOptions(),
+        provenance=Provenance("test", "0.1", "abc"),
+        segmap=field.segmap_path,
+    )
+
+
+def test_every_target_ends_somehow(field: Field, job: CutJob) -> None:
+    rows = rows_of(field.blobs)
+    rows["ra"][2] = RA + 0.1
+    cuts = list(cut_chunk(rows, job))
+    assert sorted(cut.id_str for cut in cuts) == sorted(rows["id_str"])
+    ended = {cut.id_str: cut.outcome for cut in cuts}
+    assert [ended[name].kind for name in rows["id_str"]] == ["done", "done", "skipped"]
+    assert ended[rows["id_str"][2]].reason == "off_footprint"
+    assert all((cut.data is None) == (cut.outcome.kind != "done") for cut in cuts)
+
+
+def test_names_and_order(field: Field, job: CutJob) -> None:
+    cuts = list(cut_chunk(rows_of(field.blobs), job))
+    assert all(cut.name == f"{cut.id_str}.fits" for cut in cuts)
+    at = [read_cutout(cut.data).header["CUTY0"] for cut in cuts if cut.data]
+    assert at == sorted(at, key=float)
+
+
+def test_order_of_rows_does_not_matter(field: Field, job: CutJob) -> None:
+    rows = rows_of(field.blobs)
+    assert list(cut_chunk(rows, job)) == list(cut_chunk(rows[::-1], job))
+
+
+def test_target_from_a_table_has_no_segment(field: Field, job: CutJob) -> None:
+    rows = rows_of(field.blobs)[:1]
+    rows["segment_id"], rows["bbox_diagonal"] = 0, np.nan
+    (cut,) = cut_chunk(rows, job)
+    assert cut.data is not None
+    assert read_cutout(cut.data).segment_id == 0
+    assert read_cutout(cut.data).fov_arcsec == 1.9
+
+
+def test_wrong_reference_is_refused(field: Field, job: CutJob) -> None:
+    wrong = CutJob(job.sources, "F090W", job.options, job.mosaics, job.provenance)
+    with pytest.raises(ImageError, match="F090W"):
+        list(cut_chunk(rows_of(field.blobs), wrong))
+
+
+def test_names_from_outside_are_checked(field: Field, job: CutJob, tmp_path: Path) -> None:
+    rows = rows_of(field.blobs)[:1]
+    rows["id_str"] = ["../../evil"]
+    with pytest.raises(ValueError, match="may not name a file"):
+        list(cut_chunk(rows, job))

@@ -1,0 +1,97 @@
+"""Running a survey as a person does: the script in a process of its own, its output tree compared."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "flows" / "run_survey.py"
+OF_THE_RUN = {"run.json", "report.html"}
+"""The only files that may hold clocks and hosts."""
+
+SMALL = """
+[survey]
+name = "small"
+bands = ["F150W", "F277W", "F444W"]
+
+[query]
+observations = [
+  {{ proposal_id = ["9801"], obs_collection = ["JWST"], instrument_name = ["NIRCAM*"], calib_level = ["3"] }},
+  {{ proposal_id = ["9801"], obs_collection = ["HLSP"], instrument_name = ["NIRCAM*"], calib_level = ["4"] }},
+]
+keep = [
+  {{ column = "productFilename", matches = '.*_i2d\\.fits(\\.gz)?', reason = "not_a_mosaic" }},
+  {{ column = "calib_level", matches = "[34]", reason = "member_exposure" }},
+]
+drop = [{{ column = "obs_id", matches = ".*-sub[0-9a-z]+", reason = "subarray" }}]
+
+[[select.cuts]]
+column = "is_primary"
+equals = true
+
+[[select.cuts]]
+column = "mag_ref"
+maximum = 26.0
+
+[cutouts]
+chunk_size = 8
+
+[sky]
+seed = 7
+size_arcsec = 20.0
+bands = ["F150W", "F277W", "F444W"]
+missing = []
+bright_stars = 0
+{more}
+"""
+"""Two fields of 20 arcsec: everything happens, in seconds."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended."""
+
+    code: int
+    said: str
+    folder: Path
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The newest run of run.json."""
+        runs: list[dict[str, Any]] = json.loads((self.folder / "run.json").read_text())["runs"]
+        return runs[-1]
+
+
+def environment(home: Path, cache: Path) -> dict[str, str]:
+    """A person's environment with homes of its own."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "GZJWST_", "AWS_"))}
+    return kept | {"PREFECT_HOME": str(home), "GZJWST_CACHE": str(cache), "NO_COLOR": "1", "COLUMNS": "200"}
+
+
+def run(*arguments: str, out: Path, home: Path, cache: Path, survey: str, seconds: float = 240) -> Ended:
+    """Run the script to its end."""
+    command = [sys.executable, str(SCRIPT), *arguments, "--out", str(out)]
+    done = subprocess.run(
+        command, env=environment(home, cache), cwd=out, capture_output=True, text=True, timeout=seconds, check=False
+    )
+    return Ended(done.returncode, done.stdout + done.stderr, out / survey)
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Digest of every file of a run folder, but for those of the run itself."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    names = {str(path.relative_to(folder)): path for path in files}
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in names.items() if name not in OF_THE_RUN
+    }
+
+
+def stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    """Inode and modification time of every file: changes when a file is rewritten."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(p.relative_to(folder)): (p.stat().st_ino, p.stat().st_mtime_ns) for p in files}

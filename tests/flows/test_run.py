@@ -1,0 +1,166 @@
+"""A run from end to end, by its promises: whole, repeatable, resumable, and silent about nothing."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from gzjwst_core.catalog.table_io import read_parquet
+from tests.flows.survey import SCRIPT, SMALL, Ended, environment, run, stamps, tree
+
+Homes = tuple[Path, Path]
+
+
+@pytest.fixture
+def copy(small: Ended, tmp_path: Path) -> Path:
+    """A finished tree of one's own."""
+    shutil.copytree(small.folder, tmp_path / "small")
+    return tmp_path / "small"
+
+
+def test_the_tree_is_whole(small: Ended) -> None:
+    """Every file of the house's plan is there and says something."""
+    files = set(tree(small.folder))
+    tables = ["products.parquet", "mosaics.parquet", "catalog/catalog.parquet", "catalog/mosaics.parquet"]
+    for table in [*tables, "zoobot/catalog.parquet"]:
+        assert len(read_parquet(small.folder / table)) > 0, table
+    assert {"profile.toml", "catalog/catalog.fits", "zooniverse/manifest-0001.csv"} <= files
+    folders = Counter(name.partition("/")[0] for name in files)
+    assert folders["segmaps"] == 2
+    assert folders["cutouts"] == folders["images"] > 10
+    assert (small.folder / "report.html").stat().st_size > 20_000
+    assert not [name for name in files if ".part" in name]
+
+
+def test_nothing_is_silent(small: Ended) -> None:
+    for name, parts in small.record["sums"].items():
+        assert parts["total"] == sum(count for part, count in parts.items() if part != "total"), name
+    products = read_parquet(small.folder / "products.parquet")
+    dropped = products[products["outcome"] == "dropped"]
+    assert len(dropped) > 100
+    assert all(reason for reason in dropped["reason"])
+    assert {"not_public", "subarray", "not_a_mosaic", "member_exposure"} <= set(dropped["reason"])
+    assert small.record["cut_flow"]
+    assert small.record["sums"]["targets"]["total"] == small.record["cut_flow"][-1]["after"]
+
+
+def test_a_person_sees_one_line_a_stage(small: Ended) -> None:
+    lines = [line for line in small.said.splitlines() if line.startswith("✓ ")]
+    stages = [line.split()[1] for line in lines]
+    assert stages == ["query", "locate", "fetch", "catalog", "merge", "cutouts", "images", "publish", "done"]
+    assert len(small.said.splitlines()) <= len(lines) + 4, small.said
+    assert "Traceback" not in small.said
+
+
+def test_no_product_knows_where_it_was_made(small: Ended, homes: Homes) -> None:
+    places = [str(path).encode() for path in (*homes, small.folder.parent)] + [b"127.0.0.1", b"localhost"]
+    for name in tree(small.folder):
+        data = (small.folder / name).read_bytes()
+        assert not [place for place in places if place in data], name
+
+
+def test_a_second_run_redoes_nothing_and_says_so(copy: Path, small_profile: Path, homes: Homes) -> None:
+    before = stamps(copy)
+    again = run(str(small_profile), out=copy.parent, home=homes[0], cache=homes[1], survey="small")
+    after = stamps(copy)
+    assert again.code == 0, again.said
+    assert [name for name in after if after[name] != before.get(name)] == ["run.json"]
+    assert "no byte fetched" in again.said
+    assert "2 of 2 stood already" in again.said
+    assert len(json.loads((copy / "run.json").read_text())["runs"]) == 2
+
+
+def test_a_lost_image_brings_just_its_chunk_back(copy: Path, small_profile: Path, homes: Homes) -> None:
+    whole = tree(copy)
+    lost = next(name for name in whole if name.startswith("images/"))
+    (copy / lost).unlink()
+    before = stamps(copy)
+    again = run(str(small_profile), out=copy.parent, home=homes[0], cache=homes[1], survey="small")
+    after = stamps(copy)
+    assert tree(copy) == whole
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {lost, "run.json", "report.html"}, again.said
+    images = next(stage for stage in again.record["stages"] if stage["stage"] == "images")
+    assert images["done"] == 1
+    assert images["cached"] >= 3
+
+
+@pytest.mark.parametrize("after", ["segmaps", "cutouts"])
+def test_a_killed_run_ends_as_an_unbroken_one(
+    after: str, small: Ended, small_profile: Path, homes: Homes, tmp_path: Path
+) -> None:
+    """SIGKILL as soon as a stage has begun to write; the next run makes the same bytes."""
+    command = [sys.executable, str(SCRIPT), str(small_profile), "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        command, env=environment(*homes), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "small").glob(f"{after}/**/*")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    subprocess.run(["kill", "-9", "--", f"-{process.pid}"], check=True)
+    assert process.wait() == -signal.SIGKILL
+    broken = tree(tmp_path / "small")
+    assert broken != tree(small.folder)
+    again = run(str(small_profile), out=tmp_path, home=homes[0], cache=homes[1], survey="small")
+    assert again.code == 0, again.said
+    assert tree(tmp_path / "small") == tree(small.folder)
+
+
+def test_one_worker_makes_the_same_bytes(small: Ended, small_profile: Path, homes: Homes, tmp_path: Path) -> None:
+    """Also from a cache of its own: what was fetched when does not matter."""
+    (tmp_path / "out").mkdir()
+    arguments = [str(small_profile), "--workers", "1", "--fields-in-flight", "1"]
+    one = run(*arguments, out=tmp_path / "out", home=homes[0], cache=tmp_path / "cache", survey="small")
+    assert one.code == 0, one.said
+    assert tree(one.folder) == tree(small.folder)
+
+
+def test_a_mosaic_in_no_archive_makes_a_run_partly_done(homes: Homes, tmp_path: Path) -> None:
+    profile = tmp_path / "lost.toml"
+    text = (
+        SMALL.format(more="").replace('name = "small"', 'name = "lost"').replace("missing = []", 'missing = ["F356W"]')
+    )
+    profile.write_text(text.replace('"F277W", "F444W"]\n\n[query]', '"F277W", "F356W", "F444W"]\n\n[query]'))
+    ended = run(str(profile), "--until", "locate", out=tmp_path, home=homes[0], cache=homes[1], survey="lost")
+    assert ended.code == 4, ended.said
+    assert "jw09801-o001_t001_nircam_clear-f356w" in ended.said
+    lost = ended.record["missing"][0]
+    assert (lost["what"], lost["reason"]) == ("jw09801-o001_t001_nircam_clear-f356w", "not_found")
+    assert ended.record["sums"]["mosaics"]["missing:not_found"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing"], "no shipped profile"),
+        (["demo", "--set", "detect.treshold=1"], "did you mean 'threshold'"),
+        (["demo", "--bands", "F445W"], "not a NIRCam band"),
+        (["demo", "--limit", "0"], "--limit"),
+        (["demo", "--catalog", "nothing.csv"], "no such file"),
+    ],
+)
+def test_usage_errors_end_with_2_and_write_nothing(
+    arguments: list[str], said: str, homes: Homes, tmp_path: Path
+) -> None:
+    ended = run(*arguments, out=tmp_path, home=homes[0], cache=homes[1], survey="demo")
+    assert ended.code == 2
+    assert said in ended.said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_writes_nothing(small_profile: Path, homes: Homes, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    ended = run(
+        str(small_profile), "--dry-run", out=tmp_path / "out", home=tmp_path / "prefect", cache=homes[1], survey="small"
+    )
+    assert ended.code == 0, ended.said
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert list((tmp_path / "out").iterdir()) == []
+    for said in ("datalabs", "s3", "mast", "1st visit", "2nd visit", "MB", "free where the cache is"):
+        assert said in ended.said

@@ -1,0 +1,51 @@
+"""Files of images: format, metadata, the same bytes."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gzjwst_core.images.encode import encode, metadata, recipe_digest
+from gzjwst_core.options import ImageOptions
+
+RGB = np.random.default_rng(1).integers(0, 255, (40, 50, 3), dtype=np.uint8)
+JPG, PNG = ImageOptions(), ImageOptions(format="png")
+
+
+def test_png_is_lossless_and_tells_its_source() -> None:
+    meta = metadata("s_J1+2", 3.4, PNG, ("blue",))
+    with Image.open(io.BytesIO(encode(RGB, PNG, meta))) as image:
+        assert image.format == "PNG"
+        assert (np.asarray(image) == RGB).all()
+        assert image.text == {
+            "id_str": "s_J1+2",
+            "fov_arcsec": "3.4",
+            "recipe": "asinh",
+            "recipe_digest": recipe_digest(PNG),
+            "filled": "blue",
+        }
+
+
+def test_jpeg_keeps_full_colour_resolution_and_a_comment() -> None:
+    data = encode(RGB, JPG, metadata("s_J1+2", 3.4, JPG))
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.format == "JPEG"
+        assert {layer[1:3] for layer in image.layer} == {(1, 1)}  # 4:4:4
+        assert image.info["comment"].decode("ascii").startswith("id_str=s_J1+2; fov_arcsec=3.4; recipe=asinh; recipe_")
+        assert np.abs(np.asarray(image).astype(int) - RGB).mean() < 12
+
+
+@pytest.mark.parametrize("options", [JPG, PNG], ids=["jpg", "png"])
+def test_same_bytes(options: ImageOptions) -> None:
+    assert encode(RGB, options, {"a": "b"}) == encode(RGB.copy(), options, {"a": "b"})
+
+
+def test_text_is_ascii() -> None:
+    assert b"caf?" in encode(RGB, JPG, {"name": "café"})
+
+
+def test_recipe_digest_is_of_colour_alone() -> None:
+    assert recipe_digest(JPG) == recipe_digest(PNG) == recipe_digest(ImageOptions(jpeg_quality=80))
+    assert recipe_digest(JPG) != recipe_digest(ImageOptions(knee_sigma=4.0))
+    assert recipe_digest(JPG) != recipe_digest(ImageOptions(gain={"F115W": 2.0}))

@@ -1,0 +1,124 @@
+"""One pass over a mosaic's bytes: whatever is done to them, our errors or a whole file, in little memory."""
+
+import io
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gzjwst_core.errors import CorruptMosaicError, MosaicError
+from gzjwst_core.mosaics.gunzip import Gunzip
+from gzjwst_core.mosaics.planes import MAX_MOSAIC_BYTES, check_structure, keep_planes
+from tests.archives.tiny import SCI, fits_bytes, packed
+
+WHOLE = fits_bytes(("SCI_BKSUB", "SCI", "ERR", "WHT"), side=16)
+
+
+def kept(data: bytes) -> bytes:
+    target = io.BytesIO()
+    keep_planes(io.BytesIO(data), target, SCI, "a mosaic")
+    return target.getvalue()
+
+
+class Dribble:
+    """A stream that gives a few bytes at a time."""
+
+    def __init__(self, data: bytes, at_most: int) -> None:
+        self._file = io.BytesIO(data)
+        self._at_most = at_most
+
+    def read(self, size: int, /) -> bytes:
+        return self._file.read(min(size, self._at_most))
+
+
+@pytest.mark.parametrize("at_most", [1, 7, 2880])
+@pytest.mark.parametrize("data", [WHOLE, packed(WHOLE)], ids=["plain", "gz"])
+def test_short_reads_change_nothing(data: bytes, at_most: int) -> None:
+    target = io.BytesIO()
+    assert keep_planes(Dribble(data, at_most), target, SCI, "x") == ("SCI_BKSUB", "ERR", "WHT")
+    assert target.getvalue() == kept(WHOLE)
+
+
+def test_blocks_are_kept_verbatim() -> None:
+    assert kept(fits_bytes(("SCI", "ERR"))) == fits_bytes(("SCI", "ERR"))
+    assert WHOLE.startswith(kept(WHOLE)[:8640])
+
+
+def test_pixels_in_the_primary_are_a_science_plane() -> None:
+    out = io.BytesIO()
+    fits.PrimaryHDU(np.ones((4, 5))).writeto(out)
+    target = io.BytesIO()
+    assert keep_planes(io.BytesIO(out.getvalue()), target, SCI, "x") == ("PRIMARY",)
+    assert target.getvalue() == out.getvalue()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, len(WHOLE) - 1), st.integers(0, 255), st.booleans())
+def test_any_changed_byte_is_ours_or_harmless(at: int, value: int, gzipped: bool) -> None:
+    changed = bytearray(packed(WHOLE) if gzipped else WHOLE)
+    changed[at % len(changed)] = value
+    try:
+        result = kept(bytes(changed))
+    except MosaicError:
+        return
+    if gzipped:  # a plain file has no checksum: there the digest is the guard
+        assert result == kept(WHOLE)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, len(WHOLE) - 1))
+def test_any_cut_is_damage_unless_between_hdus(at: int) -> None:
+    try:
+        planes = kept(WHOLE[:at])
+    except MosaicError:
+        return
+    assert at % 2880 == 0
+    assert WHOLE.startswith(planes[:2880])
+
+
+def test_check_structure_reads_headers_alone(tmp_path: Path) -> None:
+    path = tmp_path / "x.fits"
+    path.write_bytes(WHOLE)
+    assert check_structure(path) == ("PRIMARY", "SCI_BKSUB", "SCI", "ERR", "WHT")
+    for data in (WHOLE[:-1], WHOLE[:-2880], WHOLE + b"x", b"", b"<html>"):
+        path.write_bytes(data)
+        with pytest.raises(CorruptMosaicError, match=r"x\.fits"):
+            check_structure(path)
+
+
+def huge_header(pixels: int) -> bytes:
+    cards = ["SIMPLE  =                    T", "BITPIX  =                  -32", "NAXIS   =                    1"]
+    cards += [f"NAXIS1  = {pixels:20d}", "END"]
+    return "".join(card.ljust(80) for card in cards).ljust(2880).encode()
+
+
+def test_absurd_size_is_refused_from_the_header() -> None:
+    with pytest.raises(CorruptMosaicError, match="more than a mosaic may have"):
+        kept(huge_header(MAX_MOSAIC_BYTES // 4 + 1))
+
+
+def test_bomb_needs_little_memory() -> None:
+    bomb = packed(huge_header(50_000_000) + bytes(200_000_000 - 200_000_000 % 2880))
+
+    class Nowhere(io.RawIOBase):
+        def write(self, data: bytes, /) -> int:  # type: ignore[override]  # bytes are all that comes
+            return len(data)
+
+    tracemalloc.start()
+    with pytest.raises(CorruptMosaicError):
+        keep_planes(io.BytesIO(bomb), Nowhere(), SCI, "x")  # type: ignore[arg-type]  # a sink is enough
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40_000_000
+
+
+def test_gunzip_gives_at_most_what_was_asked() -> None:
+    stream = Gunzip(io.BytesIO(packed(bytes(1_000_000))), "x")
+    blocks = list(iter(lambda: stream.read(4096), b""))
+    assert max(map(len, blocks)) <= 4096
+    assert sum(map(len, blocks)) == 1_000_000
+    assert stream.read(10) == b""

@@ -1,0 +1,244 @@
+"""The report is one file that loads nothing, shows what it was given, and escapes it."""
+
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from PIL import Image
+
+from gzjwst_core.catalog.columns import Flag
+from gzjwst_core.errors import ImageError
+from gzjwst_core.publish.facts import FileNote, MosaicCell, ReportFacts, SheetImage
+from gzjwst_core.publish.report import report_html
+from gzjwst_core.publish.runlog import CutStep, Missing, RunRecord, StageRecord
+
+EVIL = '<script>alert("x")</script>'
+BANDS = ("F115W", "F444W")
+VOID = {"meta", "link", "img", "input", "br"}
+
+
+class Page(HTMLParser):
+    """Tags, addresses and text of a page, and whether its tags close in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] not in {"script", "style"}:
+            self.text += data
+
+
+def record(**changes: object) -> RunRecord:
+    plain = RunRecord(
+        survey="demo",
+        run_id="quiet-heron",
+        started="2026-02-03T21:14:07Z",
+        ended="2026-02-03T22:02:41Z",
+        seconds=2914.0,
+        outcome="partial",
+        exit_code=4,
+        message="one mosaic is missing",
+        asked={"bands": list(BANDS), "limit": None},
+        sums={"products": {"total": 12, "kept": 4, "dropped:side_product": 8}},
+        missing=(Missing(what="jw1_f444w", reason="not_found", detail="s3: 404"),),
+        made={"images": 3},
+        cut_flow=(CutStep(cut="mag_ref <= 25", why="bright", before=40, after=10),),
+        stages=(StageRecord(stage="catalog", done=2, cached=1, seconds=30.0, peak_mb=512.0),),
+        peak_mb=512.0,
+        versions={"gzjwst": "0.1.0"},
+    )
+    return plain.replace(**changes)
+
+
+def picture() -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.zeros((64, 64, 3), dtype=np.uint8)).save(out, format="JPEG")
+    return out.getvalue()
+
+
+def whole() -> ReportFacts:
+    rng = np.random.default_rng(1)
+    catalog = Table(
+        {
+            "field": np.array(["f1", "f2"])[np.arange(40) % 2],
+            "is_primary": np.arange(40) > 3,
+            "is_star": np.arange(40) % 9 == 0,
+            "flags": np.full(40, int(Flag.EDGE), dtype="uint32"),
+            "ra": 150 + rng.uniform(0, 0.1, 40),
+            "dec": 2 + rng.uniform(0, 0.1, 40),
+            "mag_ref": rng.uniform(20, 26, 40),
+            "r50": rng.uniform(0.1, 1, 40),
+            "F115W_mag_tot": rng.uniform(20, 26, 40),
+        }
+    )
+    depth = Table({"band": ["F115W"], "depth": [28.5]}, units={"depth": "mag"})
+    return ReportFacts(
+        record=record(),
+        title="Demo survey",
+        bands=BANDS,
+        mosaics=(
+            MosaicCell("f1", "F115W", archive="s3", size=1_400_000_000, obs_id="o1"),
+            MosaicCell("f1", "F444W", "missing", obs_id="o2", reason="not_found"),
+            MosaicCell("f2", "F115W", "expected", reason="not_found"),
+        ),
+        catalog=catalog,
+        selected=np.asarray(catalog["mag_ref"]) < 25,
+        area_arcmin2=20.0,
+        depth=depth,
+        image_measures=Table({"fill": [0.2, 0.4, np.nan], "verdict": ["a", "b", "c"]}),
+        image_checks={"pass": 2, "warn:fill": 1},
+        sheets={"Random": (SheetImage("demo_J1", "images/f1/demo_J1.jpg", picture(), "24.1 mag"),), "Empty": ()},
+        files=(FileNote("catalog/catalog.parquet", "the survey catalog", 40, 1000),),
+        cite=("Someone et al. 2026", "https://doi.org/10.1/x"),
+        earlier=(record(outcome="done"),),
+    )
+
+
+def test_a_whole_report_shows_every_section_and_is_well_formed() -> None:
+    html = report_html(whole())
+    page = Page(html)
+    assert page.open == []
+    for shown in (
+        "Demo survey",
+        "Done in part",
+        "one mosaic is missing",
+        "1.4 GB",
+        "missing",
+        "not found",
+        "as expected",
+        "dropped: side product",
+        "jw1_f444w",
+        "s3: 404",
+        "24.1 mag",
+        "mag_ref <= 25",
+        "EDGE",
+        "28.5",
+        "48 min",
+        "512 MB",
+        "2 made, 1 stood",
+        "the survey catalog",
+        "Someone et al. 2026",
+        "Earlier runs",
+        "Number counts",
+    ):
+        assert shown in page.text, shown
+    assert page.text.count("does not add up") == 0
+    anchors = {str(a["href"])[1:] for tag, a in page.tags if tag == "a" and str(a["href"]).startswith("#")}
+    assert anchors <= {str(a.get("id")) for _, a in page.tags}
+    assert html.count('type="radio"') == 1  # an empty sheet has no tab
+
+
+def test_it_loads_nothing() -> None:
+    html = report_html(whole())
+    page = Page(html)
+    for tag, given in page.tags:
+        assert tag not in {"iframe", "object", "embed", "base"}
+        if tag in {"img", "script", "link"}:
+            address = given.get("src") or given.get("href") or "data:"
+            assert address.startswith("data:"), (tag, address[:60])
+    assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest", html)
+
+
+def test_a_click_opens_the_image_beside_the_report() -> None:
+    page = Page(report_html(whole()))
+    links = [given for tag, given in page.tags if tag == "a" and "data-id" in given]
+    assert [(a["href"], a["data-id"], a["data-said"]) for a in links] == [
+        ("images/f1/demo_J1.jpg", "demo_J1", "24.1 mag")
+    ]
+
+
+def test_the_least_there_is_makes_a_report_too() -> None:
+    least = RunRecord(survey="demo", run_id="r", started="", ended="", seconds=0.0, outcome="failed", exit_code=1)
+    page = Page(report_html(ReportFacts(record=least)))
+    assert page.open == []
+    assert "Failed" in page.text
+    assert "The catalog" not in page.text
+
+
+def test_an_empty_catalog_makes_a_report_too() -> None:
+    facts = whole()
+    assert facts.catalog is not None
+    empty = ReportFacts(record=facts.record, catalog=facts.catalog[:0], selected=np.zeros(0, dtype=bool), bands=BANDS)
+    assert "sky objects" in Page(report_html(empty)).text
+
+
+def test_a_sum_that_does_not_hold_is_shown() -> None:
+    broken = record(sums={"mosaics": {"total": 5, "located": 3}})
+    assert "does not add up" in Page(report_html(ReportFacts(record=broken))).text
+
+
+def test_everything_from_outside_is_escaped() -> None:
+    evil = record(
+        message=EVIL,
+        asked={EVIL: EVIL},
+        sums={EVIL: {"total": 1, EVIL: 1}},
+        missing=(Missing(what=EVIL, reason=EVIL, detail=EVIL),),
+        cut_flow=(CutStep(cut=EVIL, why=EVIL, before=1, after=1),),
+        stages=(StageRecord(stage=EVIL),),
+        versions={EVIL: EVIL},
+        host={EVIL: EVIL},
+        digests={EVIL: EVIL},
+        command=(EVIL,),
+    )
+    catalog = whole().catalog
+    assert catalog is not None
+    catalog["field"] = [EVIL] * len(catalog)
+    facts = ReportFacts(
+        record=evil,
+        title=EVIL,
+        bands=(EVIL, *BANDS),
+        mosaics=(
+            MosaicCell(EVIL, EVIL, "failed", EVIL, 1, EVIL, EVIL, EVIL),
+            MosaicCell("f", "F115W", "located", EVIL, 1, EVIL),
+        ),
+        catalog=catalog,
+        depth=Table({EVIL: [EVIL]}),
+        image_measures=Table({EVIL: [1.0]}),
+        image_checks={EVIL: 1},
+        sheets={EVIL: (SheetImage(EVIL, EVIL, picture(), EVIL),)},
+        files=(FileNote(EVIL, EVIL),),
+        cite=(EVIL, f"https://{EVIL}", "javascript:alert(1)"),
+        earlier=(evil,),
+    )
+    html = report_html(facts)
+    page = Page(html)
+    assert html.count("<script>") == 1  # ours
+    assert html.count("alert(") > 20
+    assert not any(str(given.get("href", "")).startswith("javascript:") for _, given in page.tags)
+
+
+def test_a_broken_image_is_an_error_not_a_gap() -> None:
+    facts = ReportFacts(record=record(), sheets={"Random": (SheetImage("a", "a.jpg", b"junk"),)})
+    with pytest.raises(ImageError):
+        report_html(facts)
+
+
+def test_the_same_facts_give_the_same_page() -> None:
+    assert report_html(whole()) == report_html(whole())
+
+
+def test_it_stays_small_with_many_fields_and_missing_mosaics() -> None:
+    cells = tuple(MosaicCell(f"field{n}", band, archive="s3") for n in range(150) for band in BANDS)
+    many = record(missing=tuple(Missing(what=f"m{n}", reason="not_found") for n in range(500)))
+    html = report_html(ReportFacts(record=many, bands=BANDS, mosaics=cells))
+    assert len(html) < 400_000
+    assert "and 300 more" in html
