@@ -369,6 +369,12 @@ class ImageOptions(Options):
     gain: Mapping[Band, Positive] = {}
     """Pinned gain of a band; bands not named are proposed so that the survey's median galaxy is neutral."""
 
+    @model_validator(mode="after")
+    def _white_above_black(self) -> "ImageOptions":
+        if self.high_sigma <= self.low_sigma:
+            raise ValueError("high_sigma must be above low_sigma")
+        return self
+
 
 class PublishOptions(Options):
     """Hand-overs."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
+from gzjwst_core.archives.cache import MosaicCache
 from gzjwst_core.errors import ProfileError, StorageError
 from gzjwst_core.models import Field, Value
 from gzjwst_core.options import ImageOptions
@@ -122,4 +123,5 @@ def locked(run: Run) -> Iterator[None]:
         except BlockingIOError:
             raise StorageError(f"another run is writing to {run.folder.url}: wait for it", reason="busy") from None
         run.folder.sweep()
+        MosaicCache(Path(run.cache)).sweep()
         yield

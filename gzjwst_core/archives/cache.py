@@ -7,7 +7,7 @@ entry. An entry counts only with its `source.json`, which is written last. What 
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -64,6 +64,14 @@ class MosaicCache:
             return path if entry.identity == mosaic.identity and path.stat().st_size == entry.size else None
         except (OSError, ValidationError):
             return None
+
+    def entries(self) -> list[CacheEntry]:
+        """Return what the cache holds, by logical address; entries that cannot be read are left out."""
+        found = []
+        for record in sorted(self.folder.glob(f"mosaics/*/{_RECORD}")):
+            with suppress(OSError, ValidationError):
+                found.append(CacheEntry.model_validate_json(record.read_bytes()))
+        return sorted(found, key=lambda entry: entry.uri)
 
     def put(self, mosaic: Mosaic, sci_planes: tuple[str, ...]) -> Path:
         """Return the final path of a mosaic's planes; the file counts once it is recorded."""

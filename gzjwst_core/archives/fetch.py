@@ -12,7 +12,7 @@ from gzjwst_core.archives.base import Archive, ByteStream, Progress
 from gzjwst_core.archives.cache import MosaicCache
 from gzjwst_core.errors import ArchiveUnavailableError, CorruptMosaicError
 from gzjwst_core.models import Mosaic, MosaicSource, Value
-from gzjwst_core.mosaics.planes import check_structure, keep_planes
+from gzjwst_core.mosaics.planes import MAX_MOSAIC_BYTES, check_structure, keep_planes
 from gzjwst_core.storage.atomic import atomic_path
 
 __all__ = ["Fetched", "fetch", "is_fetched"]
@@ -139,7 +139,7 @@ def _download(body: "_Counted", raw: Path, mosaic: Mosaic) -> None:
     with raw.open("wb") as file:
         while block := body.read(_CHUNK):
             file.write(block)
-            if body.size > mosaic.size:
+            if body.size > (mosaic.size or MAX_MOSAIC_BYTES):
                 break  # too long already: the check says so
     body.check(mosaic)
 
@@ -173,7 +173,7 @@ class _Counted:
             Its size or its digest is another.
         """
         what, digest = mosaic.filename, mosaic.identity.rpartition("|")[2]
-        if self.size != mosaic.size:
+        if self.size != mosaic.size and (mosaic.size or self.size > MAX_MOSAIC_BYTES):  # 0 = nobody said
             raise CorruptMosaicError(f"{what}: {self.size} bytes came of {mosaic.size}", reason="size_mismatch")
         if len(digest) == len(self.sha256) and digest != self.sha256:
             raise CorruptMosaicError(f"{what}: its digest is not the located one's", reason="changed")

@@ -102,6 +102,8 @@ def network_error(error: Exception, what: str) -> ArchiveUnavailableError:
     """Put a client library's network error in our tree; only its kind is told."""
     slow = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
     said = "no answer within the time limit" if isinstance(error, slow) else "the connection failed"
+    if isinstance(error, requests.JSONDecodeError):
+        said = "the answer is not JSON"
     return ArchiveUnavailableError(f"{what}: {said} ({type(error).__name__})")
 
 

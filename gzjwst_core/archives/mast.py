@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 
 import requests
 from astropy.table import Table
-from astropy.utils.exceptions import AstropyWarning
+from astropy.utils.exceptions import AstropyDeprecationWarning, AstropyWarning
 
 from gzjwst_core.archives.http import check_status, mount, network_error
 from gzjwst_core.archives.polling import PollingAdapter
 from gzjwst_core.archives.rules import PRODUCT_COLUMNS, Row
-from gzjwst_core.errors import QueryError
+from gzjwst_core.errors import ArchiveUnavailableError, QueryError
 from gzjwst_core.models import Outcome
 from gzjwst_core.options import ArchiveOptions, QueryOptions
 
@@ -103,6 +103,7 @@ def _mast(limits: ArchiveOptions) -> Iterator[tuple[Any, PollingAdapter]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", AstropyWarning)
+            warnings.simplefilter("default", AstropyDeprecationWarning)  # of the code, not of the answer
             yield client, adapter
     except AstropyWarning as warning:
         raise QueryError(f"MAST: {warning}", reason="warning") from None
@@ -111,7 +112,9 @@ def _mast(limits: ArchiveOptions) -> Iterator[tuple[Any, PollingAdapter]]:
     except requests.HTTPError as error:
         check_status(error.response, "MAST query")
         raise network_error(error, "MAST query") from None
-    except (requests.RequestException, RemoteServiceError, TimeoutError, ClientTimeoutError) as error:
+    except RemoteServiceError as error:
+        raise ArchiveUnavailableError(f"MAST query: MAST says {str(error)[:200]!r}") from None
+    except (requests.RequestException, TimeoutError, ClientTimeoutError) as error:
         raise network_error(error, "MAST query") from None
     finally:
         client._session.close()  # noqa: SLF001

@@ -20,7 +20,7 @@ from gzjwst_core.catalog.flags import flags_of
 from gzjwst_core.catalog.forced import Columns, ForcedPlan
 from gzjwst_core.catalog.table_io import apply_columns
 from gzjwst_core.catalog.tiles import BLOCK_PX, Detected
-from gzjwst_core.catalog.totals import total_factors
+from gzjwst_core.catalog.totals import Growth, total_factors
 from gzjwst_core.mosaics.units import ab_magnitude, magnitude_error, zero_point_ab
 
 __all__ = ["mosaic_table", "source_table"]
@@ -60,7 +60,7 @@ def source_table(plan: ForcedPlan, detected: Detected, measured: Columns, wcs: W
     scale = plan.detection.scale_arcsec
     rows: dict[str, Any] = _identity(plan, objects)
     rows |= _shape(objects, columns, wcs, scale)
-    rows |= _light(columns, plan, scale)
+    rows |= _light(columns, scale)
     rows |= _bands(columns, rows["total_factor"], plan, bands)
     rows["mag_ref"] = rows[f"{plan.reference_band}_mag_tot"]
     rows["n_bands"] = _band_count(columns, plan)
@@ -128,11 +128,10 @@ def position_angle(wcs: WCS, x: Floats, y: Floats, theta: Floats) -> Floats:
     return np.asarray(angle % 180, dtype=float) % 180
 
 
-def _light(columns: Columns, plan: ForcedPlan, scale: float) -> dict[str, Any]:
+def _light(columns: Columns, scale: float) -> dict[str, Any]:
     whole = (columns["valid_frac"] == 1) & ~columns["hollow"]
-    factor = total_factors(
-        columns["flux"], columns["error"], columns["wide_flux"], columns["wide_error"], columns["crowded"], whole
-    )
+    growth = Growth(columns["flux"], columns["error"], columns["wide_flux"], columns["wide_error"])
+    factor = total_factors(growth, columns["crowded"], whole)
     light = {name: columns[name] * scale for name in ("r20", "r50", "r90")}
     return light | {
         "mu_max": ab_magnitude(columns["peak"] / scale**2),
@@ -164,7 +163,7 @@ def _column(columns: Columns, name: str, measured: bool, like: Floats) -> Floats
 
 def _band_count(columns: Columns, plan: ForcedPlan) -> NDArray[np.int64]:
     shares = [columns[f"{learned.source.band}_valid_frac"] for learned in plan.bands]
-    return np.sum([share >= _HALF_COVERED for share in shares], axis=0)
+    return np.asarray(np.sum([share >= _HALF_COVERED for share in shares], axis=0))
 
 
 def _edge_distance(columns: Columns, objects: NDArray[Any], detected: Detected, plan: ForcedPlan) -> Floats:
@@ -213,7 +212,7 @@ def _flags(
         "edge_dist": rows["edge_dist"],
         "kron_b": rows["kron_b"],
         "hollow": hollow,
-        "in_zone": stars.in_star_zone(x, y, rows["mag_ref"], bright, zones, plan.detection.scale_arcsec),
+        "in_zone": stars.in_star_zone(x, y, rows["mag_ref"], bright, zones / plan.detection.scale_arcsec),
         "n_bands": rows["n_bands"],
         "kron_circle": columns["kron_circle"],
         "crowded": columns["crowded"],

@@ -124,19 +124,19 @@ def carry_labels(labels: NDArray[np.int32], box: Box, target: Box, back: Affine)
         (ny, nx) of `target`; 0 outside `box`.
     """
     m = back.matrix
-    x, y = np.arange(target.x0, target.x1), np.arange(target.y0, target.y1)
-    at_x = _nearest(m[0, 0] * x[None, :], m[0, 1] * y[:, None] + back.offset[0] - box.x0)
-    at_y = _nearest(m[1, 0] * x[None, :], m[1, 1] * y[:, None] + back.offset[1] - box.y0)
+    x, y = np.arange(target.shape[1]), np.arange(target.shape[0])
+    start = m @ np.array([target.x0, target.y0]) + back.offset - np.array([box.x0, box.y0])
+    at_x = _nearest(m[0, 0] * x, m[0, 1] * y + start[0])
+    at_y = _nearest(m[1, 0] * x, m[1, 1] * y + start[1])
     ny, nx = labels.shape
-    inside = (at_x >= 0) & (at_x < nx) & (at_y >= 0) & (at_y < ny)
-    flat = np.where(inside, at_y * nx + at_x, 0)
-    found = labels.ravel()[flat]
-    found[~inside] = 0
-    return np.ascontiguousarray(found)
+    framed = np.zeros((ny + 2, nx + 2), dtype=np.int32)  # what falls outside is clipped onto a frame of zeros
+    framed[1:-1, 1:-1] = labels
+    at_x, at_y = np.clip(at_x, -1, nx) + 1, np.clip(at_y, -1, ny) + 1
+    return framed.ravel().take(at_y * (nx + 2) + at_x)
 
 
-def _nearest(along: Floats, across: Floats) -> NDArray[np.int64]:
-    return np.rint(along + across).astype(np.int64)
+def _nearest(along: Floats, across: Floats) -> NDArray[np.int32]:
+    return np.rint(along.astype(np.float32)[None, :] + across.astype(np.float32)[:, None]).astype(np.int32)
 
 
 def resample(frame: Frame, box: Box, target: Box, affine: Affine) -> Frame:

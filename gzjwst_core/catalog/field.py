@@ -5,7 +5,7 @@ every band, put the table together. The parts are in the modules beside this one
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,9 +15,11 @@ from astropy.table import Table
 
 from gzjwst_core.catalog.assemble import mosaic_table, source_table
 from gzjwst_core.catalog.calibrate import calibrate
+from gzjwst_core.catalog.columns import Flag, columns_for
 from gzjwst_core.catalog.forced import ForcedPlan, measure_field
 from gzjwst_core.catalog.learn import Learned, learn_bands
-from gzjwst_core.catalog.tiles import DetectionPlan, detect_field
+from gzjwst_core.catalog.table_io import empty_table
+from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detect_field
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import CatalogError, NoValidPixelsError
 from gzjwst_core.models import MosaicSource
@@ -28,6 +30,8 @@ from gzjwst_core.options import DetectOptions, MosaicOptions, PhotometryOptions
 __all__ = ["FieldCatalog", "Sections", "build_field_catalog"]
 
 _log = logging.getLogger(__name__)
+
+Add = Callable[[DetectionPlan, Detected, Path], Detected]
 
 
 class Sections(Protocol):
@@ -70,6 +74,7 @@ def build_field_catalog(
     *,
     bands: tuple[str, ...],
     cpu_map: CpuMap = map,
+    add: Add | None = None,
 ) -> FieldCatalog:
     """Detect and measure the sources of one field.
 
@@ -85,6 +90,9 @@ def build_field_catalog(
         Bands of the survey: the table has columns for all of them, NaN where the field has no mosaic.
     cpu_map
         Where the work runs; the result does not depend on it.
+    add
+        Called between detecting and measuring, with the plan, what was detected and the segmap's path: returns the
+        objects to measure, and may label further pixels for those it adds.
 
     Returns
     -------
@@ -106,17 +114,24 @@ def build_field_catalog(
     reference = plan.bands[0].source.band
     plan, law = calibrate(plan, cpu_map=cpu_map)
     detected = detect_field(plan, segmap_path, cpu_map=cpu_map)
+    detected = detected if add is None else add(plan, detected, segmap_path)
     forced = ForcedPlan(plan, tuple(learned.values()), profile.photometry, str(segmap_path), reference, law)
-    columns = measure_field(forced, detected, cpu_map=cpu_map)
-    with open_segmap(segmap_path) as segmap:
-        table = source_table(forced, detected, columns, segmap.wcs, bands)
+    table = _measured(forced, detected, bands, cpu_map)
     counts |= {
         "tiles": len(detected.tiles),
         "stars": int(np.sum(table["is_star"])),
-        "hollow": int(np.sum((table["flags"] & 8) > 0)),
+        "hollow": int(np.sum((table["flags"] & int(Flag.SATURATED)) > 0)),
     }
     _log.info("%s: %s sources in %s", usable[0].field, len(table), ", ".join(learned))
     return FieldCatalog(table, mosaic_table(forced), reference, counts)
+
+
+def _measured(plan: ForcedPlan, detected: Detected, bands: tuple[str, ...], cpu_map: CpuMap) -> Table:
+    if len(detected.objects) == 0:
+        return empty_table(columns_for(bands, plan.photometry.apertures_arcsec))
+    columns = measure_field(plan, detected, cpu_map=cpu_map)
+    with open_segmap(Path(plan.segmap)) as segmap:
+        return source_table(plan, detected, columns, segmap.wcs, bands)
 
 
 def _in_order(sources: Sequence[MosaicSource], bands: tuple[str, ...]) -> list[MosaicSource]:

@@ -96,9 +96,7 @@ def zone_radii(mag: Floats, bbox_diagonal: Floats) -> Floats:
     return np.clip(radius, *_ZONE_LIMITS)
 
 
-def in_star_zone(
-    x: Floats, y: Floats, mag: Floats, stars: NDArray[Any], radii: Floats, pixel_scale_arcsec: float
-) -> NDArray[np.bool_]:
+def in_star_zone(x: Floats, y: Floats, mag: Floats, stars: NDArray[Any], radii: Floats) -> NDArray[np.bool_]:
     """Tell which sources lie within a bright star's zone and are fainter than it.
 
     Parameters
@@ -110,16 +108,14 @@ def in_star_zone(
     stars
         Rows of the bright stars.
     radii
-        Their zones, arcsec.
-    pixel_scale_arcsec
-        Of the grid of x and y.
+        Their zones, pixels.
     """
     inside = np.zeros(x.size, dtype=bool)
     if stars.size == 0:
         return inside
     tree = cKDTree(np.column_stack([x, y]))
     for star, radius in zip(stars, radii, strict=True):
-        near = np.array(tree.query_ball_point((x[star], y[star]), radius / pixel_scale_arcsec), dtype=int)
+        near = np.array(tree.query_ball_point((x[star], y[star]), radius), dtype=int)
         brighter = mag[near] < mag[star]
         inside[near[~brighter & (near != star)]] = True
     return inside

@@ -218,6 +218,8 @@ def _collect(
     kept["id"] = np.arange(1, len(rows) + 1)
     for name in ("flag", *_FLOATS):
         kept[name] = objects[name][rows]
+    # half a turn as float32 is a hair more than as float64, which sep refuses
+    kept["theta"] = np.clip(kept["theta"], -np.pi / 2, np.pi / 2)
     kept["x"] += box.x0
     kept["y"] += box.y0
     renumber = np.zeros(len(objects) + 1, dtype=np.int32)

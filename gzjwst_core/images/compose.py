@@ -132,7 +132,7 @@ def _averaged(
     planes = []
     for weight, layer in layers:
         level = resampled(asinh_levels(layer.signal, options), layer.at, to, shape)
-        planes.append((weight, _Plane(level, _valid(layer, to, shape))))
+        planes.append((weight, _Plane(level, _valid(layer.valid, layer.at, to, shape))))
     return _mean_plane(planes)
 
 
@@ -140,16 +140,15 @@ def _mean_plane(planes: list[tuple[float, _Plane]]) -> _Plane:
     """Weighted mean of the bands that have data, pixel by pixel."""
     if len(planes) == 1:
         return planes[0][1]
-    parts = [np.float32(weight) * plane.valid for weight, plane in planes]
+    nothing = ~np.logical_or.reduce([plane.valid for _, plane in planes])  # there the filled rims are averaged
+    parts = [np.float32(weight) * (plane.valid | nothing) for weight, plane in planes]
     total: NDArray[np.float32] = np.sum(parts, axis=0, dtype=np.float32)
     level = sum(part * plane.level for part, (_, plane) in zip(parts, planes, strict=True))
-    return _Plane(np.asarray(level / np.maximum(total, np.float32(1e-9)), dtype=np.float32), np.asarray(total > 0))
+    return _Plane(np.asarray(level / total, dtype=np.float32), ~nothing)
 
 
-def _valid(layer: Layer, to: Placement, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    if layer.valid.all():
-        return np.ones(shape, dtype=np.bool_)
-    return carried(layer.valid, layer.at, to, shape)
+def _valid(valid: NDArray[np.bool_], at: Placement, to: Placement, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    return np.ones(shape, dtype=np.bool_) if valid.all() else carried(valid, at, to, shape)
 
 
 def _lupton_planes(
@@ -164,9 +163,7 @@ def _lupton_planes(
     signals = np.stack([_level(channel, planes) for channel in CHANNELS])
     levels = dict(zip(CHANNELS, lupton_levels(signals, options), strict=True))
     return {
-        channel: _Plane(
-            resampled(levels[channel], home.at, to, shape), _valid(Layer(home.signal, plane.valid, home.at), to, shape)
-        )
+        channel: _Plane(resampled(levels[channel], home.at, to, shape), _valid(plane.valid, home.at, to, shape))
         for channel, plane in planes.items()
     }
 

@@ -21,7 +21,7 @@ __all__ = ["CHANNELS", "Layer", "channel_bands", "layer_of", "reference_sigma"]
 
 CHANNELS = ("red", "green", "blue")
 
-_BRIGHT = 0.6
+_BRIGHT = 0.9
 _WHITE_SIGMA = 1e5
 
 
@@ -134,9 +134,11 @@ def _fill_cores(
     groups, count = ndimage.label(core)
     if count == 0:
         return
-    numbers = np.arange(1, count + 1)
-    rim = np.where(np.isfinite(signal), ndimage.maximum_filter(groups, size=3), 0)
-    brightest = curve(np.asarray(ndimage.maximum(signal, rim, numbers), dtype=np.float32))
-    mean = np.nan_to_num(np.asarray(ndimage.mean(signal, rim, numbers)))
-    values = np.where(brightest >= _BRIGHT, _WHITE_SIGMA, mean).astype(np.float32)
-    signal[core] = values[groups[core] - 1]
+    wide = ndimage.maximum_filter(groups, size=3)
+    rim = (wide > 0) & np.isfinite(signal)
+    number, values = wide[rim], signal[rim]
+    brightest = np.full(count + 1, -np.inf, dtype=np.float32)
+    np.maximum.at(brightest, number, values)
+    sums, pixels = (np.bincount(number, weights, minlength=count + 1) for weights in (values, None))
+    fill = np.where(curve(brightest) >= _BRIGHT, _WHITE_SIGMA, sums / np.maximum(pixels, 1)).astype(np.float32)
+    signal[core] = fill[groups[core]]

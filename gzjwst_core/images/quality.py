@@ -35,7 +35,7 @@ class Measures:
     coverage: float
     """Part of the picture with data."""
     centring_px: float
-    """Distance of the middle of the target's segment's light from the picture's centre, picture pixels."""
+    """Distance of the middle of the light above the sky in the target's segment from the centre, picture pixels."""
 
 
 def measure(cutout: Cutout, picture: Picture) -> Measures:
@@ -51,15 +51,18 @@ def measure(cutout: Cutout, picture: Picture) -> Measures:
     shape = picture.gap.shape
     labels = _labels(cutout, shape)
     data = ~picture.gap
-    grey = picture.rgb.mean(axis=2, dtype=np.float32)
+    sky = data & (labels == 0)
+    red, green, blue = (np.ascontiguousarray(picture.rgb[..., i]) for i in range(3))
+    grey = np.asarray((red.astype(np.uint16) + green + blue) / np.float32(3), dtype=np.float32)
+    sky_median = _median(grey[sky])
     return Measures(
-        black=_share(picture.rgb.max(axis=2) <= _BLACK, data),
-        white=_share(picture.rgb.min(axis=2) >= _WHITE, data),
-        sky_median=_median(grey[data & (labels == 0)]),
-        sky_chroma=_chroma(picture.rgb[data & (labels == 0)]),
+        black=_share(np.maximum(np.maximum(red, green), blue) <= _BLACK, data),
+        white=_share(np.minimum(np.minimum(red, green), blue) >= _WHITE, data),
+        sky_median=sky_median,
+        sky_chroma=abs(_mean(red[sky]) - _mean(blue[sky])),
         fill=_fill(labels, cutout.segment_id),
         coverage=picture.coverage,
-        centring_px=_centring(labels, cutout.segment_id, grey),
+        centring_px=_centring(labels, cutout.segment_id, grey, sky_median),
     )
 
 
@@ -78,11 +81,8 @@ def _median(values: NDArray[np.float32]) -> float:
     return float(np.median(values)) if values.size else float("nan")
 
 
-def _chroma(sky: NDArray[np.uint8]) -> float:
-    if sky.size == 0:
-        return float("nan")
-    red, _, blue = sky.mean(axis=0, dtype=np.float64)
-    return float(abs(red - blue))
+def _mean(values: NDArray[np.uint8]) -> float:
+    return float(values.mean(dtype=np.float64)) if values.size else float("nan")
 
 
 def _fill(labels: NDArray[np.int32], segment_id: int) -> float:
@@ -94,11 +94,11 @@ def _fill(labels: NDArray[np.int32], segment_id: int) -> float:
     return float(longer / labels.shape[0])
 
 
-def _centring(labels: NDArray[np.int32], segment_id: int, grey: NDArray[np.float32]) -> float:
+def _centring(labels: NDArray[np.int32], segment_id: int, grey: NDArray[np.float32], sky: float) -> float:
     own = labels == segment_id
     if segment_id == 0 or not own.any():
         return float("nan")
     y, x = np.nonzero(own)
-    light = grey[own].astype(np.float64) + 1e-9
+    light = np.maximum(grey[own].astype(np.float64) - np.nan_to_num(sky), 0) + 1e-9
     middle = (np.array(labels.shape) - 1) / 2
     return float(np.hypot((y * light).sum() / light.sum() - middle[0], (x * light).sum() / light.sum() - middle[1]))

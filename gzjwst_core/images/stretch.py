@@ -36,9 +36,10 @@ def asinh_levels(signal: NDArray[np.float32], options: ImageOptions) -> NDArray[
     asinh((s - low) / knee) / asinh((high - low) / knee). All channels share it: equal signals are exactly grey,
     whatever their brightness, and a bright core saturates to white in every channel.
     """
-    levels = np.subtract(signal, np.float32(options.low_sigma), dtype=np.float32)
+    low, high = np.float32(options.low_sigma), np.float32(options.high_sigma)
+    levels = np.asarray(np.clip(signal, low, high), dtype=np.float32)
+    levels -= low
     levels *= np.float32(1 / options.knee_sigma)
-    np.clip(levels, 0, np.float32(_range(options)), out=levels)
     np.arcsinh(levels, out=levels)
     levels *= np.float32(1 / math.asinh(_range(options)))
     return np.minimum(levels, np.float32(1), out=levels)

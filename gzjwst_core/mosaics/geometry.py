@@ -3,7 +3,7 @@
 Axis order is (y, x) everywhere; boxes are half-open and may reach beyond their array. Nothing here opens a file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,6 +19,10 @@ __all__ = ["Affine", "Box", "celestial_wcs", "fit_affine", "pixel_scale_arcsec",
 
 _WCS_KEYS = ("WCSAXES", "CTYPE", "CUNIT", "CRPIX", "CRVAL", "CDELT", "CROTA", "PC", "CD", "PV", "LONPOLE", "LATPOLE")
 _WCS_MORE = ("RADESYS", "EQUINOX", "A_", "B_", "AP_", "BP_")
+_NEEDED: Mapping[str, Any] = {
+    **dict.fromkeys(("CTYPE1", "CTYPE2"), str),
+    **dict.fromkeys(("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"), (int, float)),
+}
 _WIDEST_SCALE_ARCSEC = 10.0
 
 
@@ -103,9 +107,10 @@ def celestial_wcs(header: fits.Header, where: str) -> WCS:
     MosaicLayoutError
         With reason `bad_wcs`: absent, not celestial, not finite, singular, or of an absurd scale.
     """
-    kept = fits.Header([c for c in header.cards if _is_wcs_key(c.keyword)])
-    if "CTYPE1" not in kept or "CTYPE2" not in kept:
-        raise MosaicLayoutError(f"{where} has no WCS (CTYPE1, CTYPE2)", reason="bad_wcs")
+    kept = _wcs_cards(header)
+    for key, kind in _NEEDED.items():
+        if not isinstance(kept.get(key), kind):
+            raise MosaicLayoutError(f"{where} has no WCS: {key} is {kept.get(key, 'missing')!r}", reason="bad_wcs")
     try:
         wcs = WCS(kept, naxis=2)
         scale = pixel_scale_arcsec(wcs)
@@ -116,6 +121,14 @@ def celestial_wcs(header: fits.Header, where: str) -> WCS:
     if not (good and 0 < scale < _WIDEST_SCALE_ARCSEC):
         raise MosaicLayoutError(f"{where}: the WCS is not celestial, singular or absurd", reason="bad_wcs")
     return wcs
+
+
+def _wcs_cards(header: fits.Header) -> fits.Header:
+    kept = fits.Header()
+    for card in header.cards:
+        if _is_wcs_key(card.keyword):
+            kept[card.keyword] = card.value
+    return kept
 
 
 def _is_wcs_key(keyword: str) -> bool:

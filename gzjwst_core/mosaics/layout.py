@@ -5,21 +5,24 @@ fault has a named error. No pixel is interpreted here; that is `reader`.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from astropy.io import fits
+from astropy.io.fits.verify import VerifyWarning
 from numpy.typing import NDArray
 
 from gzjwst_core.errors import CorruptMosaicError, StorageError
 
-__all__ = ["Plane", "read_layout"]
+__all__ = ["HEADER_FAULTS", "Plane", "read_layout"]
 
 _BLOCK = 2880
 _MOST_BLOCKS = 4000  # 144,000 cards: a hundred times what an i2d carries
 _DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
-_HEADER_FAULTS = (KeyError, ValueError, TypeError, OSError, fits.VerifyError)
+HEADER_FAULTS = (KeyError, ValueError, TypeError, OverflowError, fits.VerifyError, VerifyWarning)
+"""What astropy raises on cards that it cannot read (the warning, where warnings are errors)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +70,25 @@ def read_layout(path: Path) -> tuple[Plane, ...]:
     StorageError
         If the file cannot be opened.
     """
-    planes: list[Plane] = []
     try:
-        length = path.stat().st_size
-        with path.open("rb") as file:
-            while file.tell() < length:
-                plane, end = _read_hdu(file, path.name, first=not planes)
-                if plane is None:
-                    break
-                if end > length:
-                    raise CorruptMosaicError(f"{path.name} ends at byte {length}, its headers say {end}")
-                planes.append(plane)
-                file.seek(end)
+        status = path.stat()
+        return _walk(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
-        if isinstance(error, CorruptMosaicError):
-            raise
         raise StorageError(f"{path.name} cannot be read: {error.strerror or error}") from error
+
+
+@lru_cache(maxsize=64)  # a worker opens the same few mosaics for every tile, and their headers are long
+def _walk(path: Path, length: int, _modified: int) -> tuple[Plane, ...]:
+    planes: list[Plane] = []
+    with path.open("rb") as file:
+        while file.tell() < length:
+            plane, end = _read_hdu(file, path.name, first=not planes)
+            if plane is None:
+                break
+            if end > length:
+                raise CorruptMosaicError(f"{path.name} ends at byte {length}, its headers say {end}")
+            planes.append(plane)
+            file.seek(end)
     if not planes:
         raise CorruptMosaicError(f"{path.name} is empty")
     return tuple(planes)
@@ -100,7 +106,7 @@ def _read_hdu(file: BinaryIO, name: str, *, first: bool) -> tuple[Plane | None, 
         extension = str(header.get("XTENSION", "IMAGE")).strip()
         label = str(header.get("EXTNAME", "PRIMARY" if first else "")).strip().upper()
         compressed = header.get("ZIMAGE", False) is True
-    except _HEADER_FAULTS as error:
+    except HEADER_FAULTS as error:
         raise CorruptMosaicError(f"{name}: the header at byte {offset - len(raw)} is damaged: {error}") from error
     if size < 0 or header["BITPIX"] not in _DTYPES or any(n < 0 for n in shape):
         raise CorruptMosaicError(f"{name}: the header at byte {offset - len(raw)} states an impossible image")

@@ -16,10 +16,10 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from gzjwst_core.errors import MosaicLayoutError, NoValidPixelsError
+from gzjwst_core.errors import CorruptMosaicError, MosaicError, MosaicLayoutError, NoValidPixelsError
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.geometry import Box, celestial_wcs, pixel_scale_arcsec, stated_wcs, whole
-from gzjwst_core.mosaics.layout import Plane, read_layout
+from gzjwst_core.mosaics.layout import HEADER_FAULTS, Plane, read_layout
 from gzjwst_core.mosaics.units import ujy_per_unit
 from gzjwst_core.options import MosaicOptions
 
@@ -28,7 +28,7 @@ __all__ = ["MosaicReader", "Window", "open_mosaic"]
 _log = logging.getLogger(__name__)
 
 _STERADIAN_PER_ARCSEC2 = (math.pi / 180 / 3600) ** 2
-_SAMPLED_ROWS = 256
+_SAMPLED_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,12 @@ def open_mosaic(source: MosaicSource, options: MosaicOptions, *, check: bool = T
     NoValidPixelsError
         Fewer valid pixels than `options.min_valid_fraction`, or all of one value.
     """
-    reader = MosaicReader(source, _understand(source, options))
+    try:
+        reader = MosaicReader(source, _understand(source, options))
+    except MosaicError:
+        raise
+    except HEADER_FAULTS as error:
+        raise CorruptMosaicError(f"{source.uri}: a header card cannot be read: {error}") from error
     try:
         if check:
             _check_pixels(reader, options.min_valid_fraction)

@@ -198,6 +198,14 @@ def test_broken_transfer_from_s3(fault: dict[str, object], served: Served, cache
     assert fetch(located, archive, cache, SCI).bytes_moved == located.size
 
 
+def test_size_that_nobody_states(served: Served, cache: MosaicCache) -> None:
+    archive = MastDownload(FAST)
+    served.fault(route="download", method="HEAD", do="headers", headers={"Content-Length": None})
+    located = locate(mosaic(), [archive])
+    assert located.size == 0
+    assert fetch(located, archive, cache, SCI).bytes_moved == len(served.body)
+
+
 def test_object_that_changed_since_it_was_located(served: Served, cache: MosaicCache) -> None:
     archive = S3(FAST)
     located = locate(mosaic(), [archive])

@@ -150,6 +150,12 @@ def test_faults_have_names(scenario: str, error: str, reason: str, answers: dict
     assert answer["routes"].count("invoke") <= 2  # no hidden retries
 
 
+def test_what_went_wrong_is_said(answers: dict[str, Answer]) -> None:
+    assert "kill state" in answers["killed"]["said"]
+    assert "not JSON" in answers["html"]["said"]
+    assert "time limit" in answers["stalled"]["said"]
+
+
 def test_unknown_criterion_is_named(answers: dict[str, Answer]) -> None:
     assert "propsal_id" in answers["typo"]["said"]
 

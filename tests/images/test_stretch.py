@@ -1,10 +1,13 @@
 """The curves: monotone, bounded, finite for anything finite, the same for every channel."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
 from gzjwst_core.images.stretch import asinh_levels, lupton_levels, sky_level
 from gzjwst_core.options import ImageOptions
@@ -17,7 +20,7 @@ CURVES = st.builds(
 
 
 @given(ANYTHING, CURVES)
-def test_levels_are_bounded_and_nan_stays(signal: np.ndarray, options: ImageOptions) -> None:  # type: ignore[type-arg]
+def test_levels_are_bounded_and_nan_stays(signal: NDArray[Any], options: ImageOptions) -> None:
     levels = asinh_levels(signal, options)
     assert levels.dtype == np.float32
     assert (np.isnan(levels) == np.isnan(signal)).all()
@@ -26,7 +29,7 @@ def test_levels_are_bounded_and_nan_stays(signal: np.ndarray, options: ImageOpti
 
 
 @given(ANYTHING, CURVES)
-def test_brighter_is_never_darker(signal: np.ndarray, options: ImageOptions) -> None:  # type: ignore[type-arg]
+def test_brighter_is_never_darker(signal: NDArray[Any], options: ImageOptions) -> None:
     ordered = np.sort(signal[~np.isnan(signal)])
     assert (np.diff(asinh_levels(ordered, options)) >= 0).all()
 
@@ -48,7 +51,7 @@ def test_input_is_left_alone() -> None:
 
 @settings(max_examples=60)
 @given(hnp.arrays(np.float32, (3, 4, 5), elements=st.floats(-1e5, 1e5, width=32) | st.just(float("nan"))))
-def test_lupton_is_bounded_and_nan_is_shared(signals: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_lupton_is_bounded_and_nan_is_shared(signals: NDArray[Any]) -> None:
     levels = lupton_levels(signals, OPTIONS)
     gap = np.isnan(signals).any(axis=0)
     assert np.isnan(levels[:, gap]).all()

@@ -1,9 +1,12 @@
 """Interpolation to the picture's grid: exact where cubics are exact, for any roll and scale."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from gzjwst_core.cutouts.place import Placement
 from gzjwst_core.images.warp import binned, picture_grid, resampled
@@ -17,7 +20,7 @@ def grid(roll_deg: float, scale: float, x: float, y: float) -> Placement:
     return Placement(x, y, -cos, sin, sin, cos)
 
 
-def offsets(fov: float) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def offsets(fov: float) -> tuple[NDArray[Any], NDArray[Any]]:
     """East and north of each picture pixel."""
     i, j = np.mgrid[:SIZE, :SIZE]
     scale = fov / SIZE
