@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefect import Flow
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
@@ -112,7 +112,7 @@ def _with_archive(run: Run, arguments: list[str], terminal: Terminal) -> int:
 
 def _run(flow: Flow[..., Any], request: RunRequest, options: argparse.Namespace, terminal: Terminal) -> int:
     terminal.say(f"[bold]gzjwst {__version__}[/bold] · {request.profile} → {request.out}")
-    end: RunEnd = flow.with_options(task_runner=_runner(request, options))(request)
+    end = cast("RunEnd", flow.with_options(task_runner=_runner(request, options))(request))
     if options.json:
         sys.stdout.write(end.record + "\n")
     return end.exit_code
@@ -122,7 +122,7 @@ def _runner(request: RunRequest, options: argparse.Namespace) -> TaskRunner[Any]
     if options.runner == "threads":
         return ThreadPoolTaskRunner(max_workers=request.fields_in_flight)
     try:
-        from prefect_dask import DaskTaskRunner  # noqa: PLC0415 - an extra
+        from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415 - an extra
     except ImportError:
         raise ProfileError("--runner dask needs the extra: pip install 'gzjwst[dask]'") from None
     if options.dask_address:

@@ -72,7 +72,6 @@ class Journal:
         say: Callable[[list[Any]], str],
         *,
         vital: bool = False,
-        last: bool = True,
     ) -> list[Any]:
         """Wait for a stage's tasks.
 
@@ -86,8 +85,6 @@ class Journal:
             Tells a person what the results mean.
         vital
             Whether a failure ends the run.
-        last
-            Whether the stage ends here, so that the run may stop after it.
 
         Returns
         -------
@@ -98,8 +95,6 @@ class Journal:
         ------
         GzJwstError
             A vital task failed.
-        Finished
-            This was the last stage asked for.
         """
         begun = time.monotonic()
         with self._terminal.stage(stage, len(futures)) as line:
@@ -125,11 +120,9 @@ class Journal:
                 peak_mb=peak_memory_mb(),
             )
         )
-        if last and stage == self._request.until:
-            raise Finished
         return results
 
-    def one(self, stage: Stage, future: PrefectFuture[Any], say: Callable[[Any], str], *, last: bool = True) -> Any:
+    def one(self, stage: Stage, future: PrefectFuture[Any], say: Callable[[Any], str]) -> Any:
         """Wait for the single task of a stage; its failure ends the run.
 
         Returns
@@ -137,7 +130,7 @@ class Journal:
         Any
             The task's result.
         """
-        return self.each(stage, {"survey": future}, lambda results: say(results[0]), vital=True, last=last)[0]
+        return self.each(stage, {"survey": future}, lambda results: say(results[0]), vital=True)[0]
 
     def pinned(self, pinned: Pinned) -> Run:
         """Take up the run whose colour is pinned, and warn of fields that differ from it."""
@@ -151,6 +144,17 @@ class Journal:
         self._terminal.say(f"{mark}[/] in {time.monotonic() - self._clock:.0f} s {escape(end.message)}")
         self._terminal.say(f"  open {escape(run.folder.url)}/report.html")
         return end
+
+    def stop_after(self, stage: Stage) -> None:
+        """Stop here if this was the last stage asked for.
+
+        Raises
+        ------
+        Finished
+            It was.
+        """
+        if stage == self._request.until:
+            raise Finished
 
     def goes_beyond(self, stage: Stage) -> bool:
         """Whether a later stage was asked for."""

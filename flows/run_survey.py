@@ -12,9 +12,13 @@ if sys.path[0] != _ROOT:  # `flows` and `tasks` are names that other packages us
 
 import tasks.settings  # noqa: F401, I001 - before prefect
 
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
+
 from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import lines
 from flows.command_line import main
@@ -26,6 +30,7 @@ from gzjwst_core.models import Field, Work
 from gzjwst_core.publish.stages import RunEnd
 from gzjwst_core.request import RunRequest
 from gzjwst_core.run import Run
+from gzjwst_core.storage.receipts import Done
 from tasks.archives import fetch_mosaic, locate_field, query_products, record_mosaics
 from tasks.catalog import catalog_field, merge_survey, pin_colour, plan_catalog, plan_merge
 from tasks.cutouts import cut_chunk, plan_cutouts, tidy_chunks
@@ -34,6 +39,10 @@ from tasks.publish import close_run, hand_over, plan_publish, show_mosaics
 
 __all__ = ["run_survey"]
 
+T = TypeVar("T")
+
+_FEW_THREADS: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=4)  # its default has no bound
+
 
 def _run_name() -> str:
     request = flow_run.parameters["request"]
@@ -41,7 +50,7 @@ def _run_name() -> str:
     return f"{Path(name).stem}-{flow_run.scheduled_start_time:%Y-%m-%d-%H%M%S}"
 
 
-@flow(name="survey", flow_run_name=_run_name, persist_result=False)
+@flow(name="survey", flow_run_name=_run_name, task_runner=_FEW_THREADS, persist_result=False)
 def run_survey(request: RunRequest) -> RunEnd:
     """Find, read, catalog, cut out, colour and hand over one survey."""
     with open_session(request) as (run, journal):
@@ -57,43 +66,55 @@ def run_survey(request: RunRequest) -> RunEnd:
 def _survey(run: Run, journal: Journal) -> None:
     """Run the stages in order."""
     listing = journal.one("query", query_products.submit(run), lines.query)
-    fields = journal.each(
-        "locate", {f.name: locate_field.submit(run, f) for f in run.chosen(listing.fields)}, lines.locate
-    )
+    journal.stop_after("query")
+    asked = {field.name: locate_field.submit(run, field) for field in run.chosen(listing.fields)}
+    fields = journal.each("locate", asked, lines.locate)
     record_mosaics(run, fields)
     show_mosaics(lines.mosaic_rows(fields))
+    journal.stop_after("locate")
     _catalogs(run, journal, [field for field in fields if field.bands])
     journal.one("merge", merge_survey.submit(run, plan_merge(run, listing)), lines.merge)
     run = journal.pinned(pin_colour(run))
+    journal.stop_after("merge")
     plan = plan_cutouts(run, fields)
-    cuts = {}
+    cuts: dict[str, PrefectFuture[Done]] = {}
     for field in fields:
-        works = plan.chunks.get(field.name, [])
+        works = plan.chunks.get(field.name, ())
         fetched = _bring(run, field, works)
-        cuts |= {work.unit: cut_chunk.submit(run, work, field, list(fetched.values())) for work in works}
+        cuts |= {work.unit: cut_chunk.submit(run, work, field, _results(fetched)) for work in works}
     cutouts = journal.each("cutouts", cuts, lines.cutouts)
+    journal.stop_after("cutouts")
     paints = {done.receipt.unit: paint_chunk.submit(run, plan_images(run, done)) for done in cutouts}
     journal.each("images", paints, lines.images)
     tidy_chunks(run, plan)
+    journal.stop_after("images")
     journal.one("publish", hand_over.submit(run, plan_publish(run)), lines.publish)
 
 
 def _catalogs(run: Run, journal: Journal, fields: list[Field]) -> None:
     """Fetch and catalog field after field: one field's transfers overlap another's CPU work."""
-    fetches, catalogs = {}, {}
+    fetches: dict[str, PrefectFuture[Brought]] = {}
+    catalogs: dict[str, PrefectFuture[Done]] = {}
     for field in fields:
         work = plan_catalog(run, field)
         fetched = _bring(run, field, [work])
         fetches |= fetched
         if journal.goes_beyond("fetch"):
-            catalogs[field.name] = catalog_field.submit(run, work, field, list(fetched.values()))
+            catalogs[field.name] = catalog_field.submit(run, work, field, _results(fetched))
     journal.each("fetch", fetches, lines.fetch)
+    journal.stop_after("fetch")
     journal.each("catalog", catalogs, lines.catalog)
+    journal.stop_after("catalog")
 
 
-def _bring(run: Run, field: Field, works: list[Work]) -> dict[str, PrefectFuture[Brought]]:
+def _bring(run: Run, field: Field, works: Sequence[Work]) -> dict[str, PrefectFuture[Brought]]:
     located = [mosaic for mosaic in field.mosaics if mosaic.located]
     return {f"{field.name} {mosaic.band}": fetch_mosaic.submit(run, mosaic, works) for mosaic in located}
+
+
+def _results(futures: dict[str, PrefectFuture[T]]) -> list[T]:
+    """Futures as a task's argument: Prefect puts their results in their place."""
+    return cast("list[T]", list(futures.values()))
 
 
 if __name__ == "__main__":

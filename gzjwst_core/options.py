@@ -315,7 +315,8 @@ class SelectOptions(Options):
         Cut(column="is_star", equals=False, why="no stars"),
         Cut(column="mag_ref", maximum=25.0, why="bright enough to see structure"),
         Cut(column="r50", minimum=0.1, why="resolved"),
-        Cut(column="flags", none_of_bits=8, why="no saturated or empty core"),
+        Cut(column="flags", none_of_bits=24, why="no saturated or empty core, no halo or spike of a bright star"),
+        Cut(column="valid_frac", minimum=0.9, why="not cut by an edge or gap"),
     )
 
 
@@ -352,11 +353,11 @@ class ImageOptions(Options):
     green: Mapping[Band, Positive] = {"F277W": 1.0}
     blue: Mapping[Band, Positive] = {"F150W": 1.0, "F115W": 1.0}
     """Bands of a channel and their weights; the bands a field has are averaged."""
-    low_sigma: float = -2.0
+    low_sigma: float = -3.0
     """Black, in units of the reference sigma below the local sky."""
     knee_sigma: Positive = 5.0
     """Where asinh turns from linear to logarithmic."""
-    high_sigma: Positive = 500.0
+    high_sigma: Positive = 200.0
     """White."""
     lupton_q: Positive = 8.0
     gap_level: int = Field(default=24, ge=0, le=255)

@@ -16,13 +16,14 @@ import platformdirs
 from gzjwst_core.archives.cache import MosaicCache
 from gzjwst_core.errors import ProfileError, StorageError
 from gzjwst_core.models import Field, Value
-from gzjwst_core.options import ImageOptions
+from gzjwst_core.options import Cut, ImageOptions
 from gzjwst_core.profile import SurveyProfile, profile_toml, read_frozen
 from gzjwst_core.storage.folder import Folder
 
 __all__ = ["FROZEN_PROFILE", "Run", "default_cache", "freeze_profile", "locked", "pinned_images"]
 
 FROZEN_PROFILE = "profile.toml"
+_ONE_ROW_AN_OBJECT = Cut(column="is_primary", equals=True, why="one row a sky object")
 
 
 def default_cache() -> Path:
@@ -63,6 +64,11 @@ class Run(Value):
             return hashlib.sha256(Path(self.targets).read_bytes()).hexdigest()
         except OSError as error:
             raise ProfileError(f"--catalog {self.targets}: cannot be read: {error.strerror}") from None
+
+    @property
+    def cuts(self) -> tuple[Cut, ...]:
+        """Selection cuts of this run; whoever made a table of targets has selected them already."""
+        return (_ONE_ROW_AN_OBJECT,) if self.targets else self.profile.select.cuts
 
     def chosen(self, fields: tuple[Field, ...]) -> tuple[Field, ...]:
         """Return the fields this run was asked for, in their order.

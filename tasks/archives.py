@@ -2,6 +2,8 @@
 
 import tasks.settings  # noqa: F401, I001 - before prefect
 
+from collections.abc import Sequence
+
 from prefect import task
 
 from gzjwst_core.archives import stages
@@ -31,6 +33,6 @@ def record_mosaics(run: Run, fields: list[Field]) -> None:
 
 
 @task(name="fetch", task_run_name="fetch-{mosaic.field}-{mosaic.band}", **ASKED_ANEW)
-def fetch_mosaic(run: Run, mosaic: Mosaic, works: list[Work]) -> stages.Brought:
+def fetch_mosaic(run: Run, mosaic: Mosaic, works: Sequence[Work]) -> stages.Brought:
     """Bring a mosaic's planes to the local disk, unless the works that would read them stand."""
     return stages.fetch(run, mosaic, works)

@@ -2,7 +2,7 @@
 
 import tasks.settings  # noqa: F401, I001 - before prefect
 
-from prefect import State, task
+from prefect import task
 
 from gzjwst_core.archives.stages import Brought
 from gzjwst_core.catalog import stages
@@ -18,13 +18,13 @@ plan_merge = stages.plan_merge
 
 
 @task(name="catalog", task_run_name="catalog-{field.name}", **RECEIPTED)
-def catalog_field(run: Run, work: Work, field: Field, fetched: list[Brought]) -> Done | State[Done]:
+def catalog_field(run: Run, work: Work, field: Field, fetched: list[Brought]) -> Done:
     """Detect and measure one field's sources; writes its table and segmap."""
     return as_state(stages.catalog_field(run, work, field, fetched))
 
 
 @task(name="merge", task_run_name="merge-{run.profile.name}", **RECEIPTED)
-def merge_survey(run: Run, work: Work) -> Done | State[Done]:
+def merge_survey(run: Run, work: Work) -> Done:
     """Settle duplicates over all fields; writes the survey catalog."""
     return as_state(stages.merge(run, work))
 

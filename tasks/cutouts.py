@@ -2,7 +2,7 @@
 
 import tasks.settings  # noqa: F401, I001 - before prefect
 
-from prefect import State, task
+from prefect import task
 
 from gzjwst_core.archives.stages import Brought
 from gzjwst_core.cutouts import stages
@@ -21,7 +21,7 @@ def plan_cutouts(run: Run, fields: list[Field]) -> stages.Plan:
 
 
 @task(name="cutouts", task_run_name="cutouts-{work.unit}", **RECEIPTED)
-def cut_chunk(run: Run, work: Work, field: Field, fetched: list[Brought]) -> Done | State[Done]:
+def cut_chunk(run: Run, work: Work, field: Field, fetched: list[Brought]) -> Done:
     """Cut out one chunk of a field's targets in every band."""
     return as_state(stages.cut_chunk(run, work, field, fetched))
 

@@ -2,7 +2,7 @@
 
 import tasks.settings  # noqa: F401, I001 - before prefect
 
-from prefect import State, task
+from prefect import task
 
 from gzjwst_core.images import stages
 from gzjwst_core.models import Work
@@ -16,6 +16,6 @@ plan_images = stages.plan
 
 
 @task(name="images", task_run_name="images-{work.unit}", **RECEIPTED)
-def paint_chunk(run: Run, work: Work) -> Done | State[Done]:
+def paint_chunk(run: Run, work: Work) -> Done:
     """Colour one chunk of cutouts for volunteers."""
     return as_state(stages.paint_chunk(run, work))

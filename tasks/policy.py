@@ -7,7 +7,7 @@ receipt's key while the work stands, and a new one otherwise, so that Prefect sh
 import tasks.settings  # noqa: F401, I001 - before prefect
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE, CachePolicy
@@ -42,9 +42,14 @@ def should_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> boo
     return isinstance(error, GzJwstError) and error.retryable
 
 
-def as_state(done: Done) -> Done | State[Done]:
-    """Show a unit whose receipt stood as Cached, also when Prefect's own store has forgotten it."""
-    return done if done.fresh else Completed(name="Cached", message="the receipt stands", data=done)
+def as_state(done: Done) -> Done:
+    """Show a unit whose receipt stood as Cached, also when Prefect's own store has forgotten it.
+
+    A task may return a state with its result inside; to whoever waits for the task it is the result alone.
+    """
+    if done.fresh:
+        return done
+    return cast("Done", Completed(name="Cached", message="the receipt stands", data=done))
 
 
 _RETRIES: dict[str, Any] = {

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 import httpx
-from prefect import State, task
+from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.exceptions import PrefectException
 
@@ -26,7 +26,7 @@ plan_publish = stages.plan
 
 
 @task(name="publish", task_run_name="publish-{run.profile.name}", **RECEIPTED)
-def hand_over(run: Run, work: Work) -> Done | State[Done]:
+def hand_over(run: Run, work: Work) -> Done:
     """Write the Zooniverse manifests and the Zoobot catalog."""
     return as_state(stages.hand_over(run, work))
 

@@ -42,6 +42,7 @@ __all__ = [
     "fetch",
     "list_products",
     "locate",
+    "products_of",
     "query",
     "record",
 ]
@@ -106,7 +107,7 @@ def query(run: Run) -> Listing:
     ArchiveError
         MAST does not answer.
     """
-    products = _read_products(run) if run.offline and not run.profile.local else list_products(run)
+    products = products_of(run) if run.offline and not run.profile.local else list_products(run)
     _write_if_new(run.folder, PRODUCTS, _table_of(products, _PRODUCT_COLUMNS))
     return listing_of(run, products)
 
@@ -231,7 +232,14 @@ def _write_if_new(folder: Folder, relative: str, table: Table) -> None:
         write_parquet(table, path)
 
 
-def _read_products(run: Run) -> tuple[Product, ...]:
+def products_of(run: Run) -> tuple[Product, ...]:
+    """Read the products that an earlier query, or this run's own, listed.
+
+    Raises
+    ------
+    QueryError
+        There is no list (reason `offline`).
+    """
     if not run.folder.exists(PRODUCTS):
         raise QueryError(f"{run.folder.url}: no {PRODUCTS} of an earlier run to go by offline", reason="offline")
     return tuple(Product.model_validate(row) for row in _rows(run.folder, PRODUCTS))

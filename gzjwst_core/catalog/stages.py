@@ -156,7 +156,7 @@ def plan_merge(run: Run, listing: Listing) -> Work:
         version=_MERGE_VERSION,
         unit="survey",
         inputs={unit: receipt.outputs[1].digest for unit, receipt in sorted(fields.items())},
-        options=digest_of([run.profile.merge.digest(), run.profile.select.digest()]),
+        options=digest_of([run.profile.merge.digest(), *(cut.digest() for cut in run.cuts)]),
     )
 
 
@@ -169,7 +169,7 @@ def merge(run: Run, work: Work) -> Done:
 def _make_merge(run: Run, work: Work) -> Receipt:
     folder, profile = run.folder, run.profile
     catalog = merge_fields(_tables(folder, work.inputs), profile.name, profile.merge)
-    mask, flow = select(catalog, profile.select.cuts)
+    mask, flow = select(catalog, run.cuts)
     outputs = (
         _write_table(folder, CATALOG, catalog),
         _write_table(folder, CATALOG.replace(".parquet", ".fits"), catalog),
@@ -189,7 +189,8 @@ def _tables(folder: Folder, fields: Iterable[str]) -> dict[str, Table]:
 
 def _mosaic_table(folder: Folder, fields: Iterable[str]) -> Table:
     receipts = latest(folder, _FIELD)
-    rows = [row for field in sorted(fields) for row in receipts[field].notes["mosaics"]]  # type: ignore[union-attr]
+    notes: list[Any] = [receipts[field].notes["mosaics"] for field in sorted(fields)]
+    rows = [row for note in notes for row in note]
     names = list(rows[0])
     return Table({name: [_missing_as_nan(row[name]) for row in rows] for name in names})
 
@@ -207,7 +208,7 @@ def pin(run: Run) -> Pinned:
         mosaics = read_parquet(path)
     with run.folder.reading(CATALOG) as path:
         catalog = read_parquet(path)
-    mask, _ = select(catalog, run.profile.select.cuts)
+    mask, _ = select(catalog, run.cuts)
     images = pinned_images(run)
     warnings = tuple(drift(mosaics, images))
     sigma, gain = propose_pins(mosaics, catalog[mask], images)

@@ -61,7 +61,7 @@ def plan(run: Run, fields: Sequence[Field]) -> Plan:
 
 
 def _targets(run: Run) -> Table:
-    cuts = run.profile.select.cuts
+    cuts = run.cuts
     columns = dict.fromkeys([*_COLUMNS, *(cut.column for cut in cuts)])
     with run.folder.reading(CATALOG) as path:
         catalog = read_parquet(path, columns)

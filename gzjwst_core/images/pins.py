@@ -10,7 +10,6 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from gzjwst_core.images.layers import channel_bands
 from gzjwst_core.options import ImageOptions
 
 __all__ = ["drift", "propose_pins", "reference_bands"]
@@ -36,7 +35,8 @@ def propose_pins(mosaics: Table, galaxies: Table, options: ImageOptions) -> tupl
     Returns
     -------
     sigma, gain : dict
-        By band, for every band of the mosaics or the options; four digits, so that they read and write as they are.
+        By band, for every band with a mosaic of known sigma and every band that is pinned already; four digits, so that
+        they read and write as they are.
 
     Notes
     -----
@@ -49,18 +49,14 @@ def propose_pins(mosaics: Table, galaxies: Table, options: ImageOptions) -> tupl
     fluxes = _bright_fluxes(galaxies)
     green = _green_flux(fluxes, options)
     gain = {band: _gain(green, flux) for band, flux in fluxes.items()}
-    bands = [band for band in dict.fromkeys([*sigma, *gain, *_recipe_bands(options)]) if band not in options.gain]
-    gain = {band: gain.get(band, 1.0) for band in bands}
+    # a band that has no mosaic yet is not pinned: it would keep a gain that nothing speaks for
+    gain = {band: gain.get(band, 1.0) for band in sigma if band not in options.gain}
     return {**sigma, **options.sigma}, {**gain, **options.gain}
 
 
 def reference_bands(options: ImageOptions) -> tuple[str, ...]:
     """Bands of the green channel: the others are made neutral to it."""
     return tuple(options.green)
-
-
-def _recipe_bands(options: ImageOptions) -> list[str]:
-    return [band for bands in channel_bands(options).values() for band in bands]
 
 
 def _median_sigma(mosaics: Table) -> dict[str, float]:

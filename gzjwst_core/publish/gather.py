@@ -1,13 +1,12 @@
 """What the report shows, gathered from the tables, receipts and images of the run folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from astropy.table import Table
-from numpy.typing import NDArray
 
-from gzjwst_core.archives.stages import MOSAICS, PRODUCTS
+from gzjwst_core.archives.stages import MOSAICS, PRODUCTS, area_arcmin2, products_of
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
@@ -16,13 +15,13 @@ from gzjwst_core.publish.facts import FileNote, MosaicCell, ReportFacts, SheetIm
 from gzjwst_core.publish.record import read_table
 from gzjwst_core.publish.rows import join_rows
 from gzjwst_core.publish.runlog import RunRecord
+from gzjwst_core.publish.sheets import choose_sheets
 from gzjwst_core.run import FROZEN_PROFILE, Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import latest
 
 __all__ = ["facts_of"]
 
-_SEED = 20260101
 _FILES = (
     (CATALOG, "the survey catalog: every detection, duplicates marked; astropy, pandas and polars read it"),
     ("catalog/catalog.fits", "the same for TOPCAT, with units and UCDs"),
@@ -53,6 +52,7 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
     folder, profile = run.folder, run.profile
     catalog = read_table(folder, CATALOG)
     receipts = latest(folder, IMAGES).values()
+    depth = read_table(folder, MEASURED_MOSAICS)
     rows = None if catalog is None else join_rows(catalog, records_of(receipts))
     return ReportFacts(
         record=record,
@@ -60,13 +60,27 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         bands=profile.survey.bands,
         mosaics=tuple(_cells(folder)),
         catalog=catalog,
-        selected=None if catalog is None else select(catalog, profile.select.cuts)[0],
-        depth=read_table(folder, MEASURED_MOSAICS),
+        selected=None if catalog is None else select(catalog, run.cuts)[0],
+        area_arcmin2=_searched_arcmin2(run, depth),
+        depth=depth,
         image_measures=measures_of(receipts),
         sheets={} if rows is None else _sheets(folder, rows, profile.publish.contact_sheet),
         files=tuple(_files(folder)),
         cite=profile.survey.cite,
     )
+
+
+def _searched_arcmin2(run: Run, depth: Table | None) -> float | None:
+    """Sky with data in a detection band; what footprints of fields share is counted once."""
+    if depth is None:
+        return None
+    searched = depth[np.asarray(depth["is_detection"], dtype=bool)]
+    fields = sorted(set(searched["field"].tolist()))
+    with_data = sum(float(np.max(searched["area"][searched["field"] == field])) for field in fields)
+    products = {field: [p for p in products_of(run) if p.field == field] for field in fields}
+    apart = sum(area_arcmin2(of) for of in products.values())
+    together = area_arcmin2([product for of in products.values() for product in of])
+    return with_data * (together / apart if apart else 1.0) or None
 
 
 def _cells(folder: Folder) -> Iterator[MosaicCell]:
@@ -85,16 +99,8 @@ def _cells(folder: Folder) -> Iterator[MosaicCell]:
 
 
 def _sheets(folder: Folder, rows: Table, count: int) -> dict[str, tuple[SheetImage, ...]]:
-    orders: dict[str, Callable[[Table], NDArray[Any]]] = {
-        "Random": lambda table: np.random.default_rng(_SEED).permutation(len(table)),
-        "Brightest": lambda table: np.argsort(np.asarray(table["mag_ref"]), kind="stable"),
-        "Largest": lambda table: np.argsort(-np.asarray(table["r50"]), kind="stable"),
-    }
-    shares = {"Random": count, "Brightest": count // 2, "Largest": count // 2}
-    return {
-        title: tuple(_image(folder, rows[int(i)]) for i in order(rows)[: shares[title]])
-        for title, order in orders.items()
-    }
+    chosen = choose_sheets(rows, count)
+    return {title: tuple(_image(folder, rows[row]) for row in which) for title, which in chosen.items()}
 
 
 def _image(folder: Folder, row: Any) -> SheetImage:

@@ -20,6 +20,7 @@ from gzjwst_core import __version__
 from gzjwst_core.archives.stages import MOSAICS, PRODUCTS
 from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.catalog.table_io import read_parquet
+from gzjwst_core.catalog.target_list import read_targets, unplaced
 from gzjwst_core.cutouts.stages import CUTOUTS
 from gzjwst_core.images.stages import IMAGES
 from gzjwst_core.models import Receipt, Value
@@ -51,8 +52,9 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
     """Put a run's record together."""
     folder = run.folder
     merged = latest(folder, "merge").get("survey")
-    sums = {"products": _products(folder), "mosaics": _mosaics(folder), "targets": _targets(folder, merged)}
-    missing = [*_missing(run), *log.troubles, *([log.error] if log.error else [])]
+    sums = {"products": _products(folder), "mosaics": _mosaics(folder), "targets": _targets(run, merged)}
+    unplaced_targets = [Missing.model_validate({**one, "expected": True}) for one in _unplaced(run)]
+    missing = [*_missing(run), *unplaced_targets, *log.troubles, *([log.error] if log.error else [])]
     outcome = _outcome(log, missing, sums["targets"])
     return RunRecord(
         survey=run.profile.name,
@@ -100,15 +102,27 @@ def _mosaics(folder: Folder) -> dict[str, int]:
     return {"total": len(table), "located": len(table) - lost.total(), **dict(sorted(lost.items()))}
 
 
-def _targets(folder: Folder, merged: Receipt | None) -> dict[str, int]:
+def _targets(run: Run, merged: Receipt | None) -> dict[str, int]:
     if merged is None:
         return {}
     ended: Counter[str] = Counter()
-    for receipt in latest(folder, CUTOUTS).values():
+    for receipt in latest(run.folder, CUTOUTS).values():
         ended.update(receipt.counts)
-    total = merged.counts["selected"]
-    left = {"not_done": total - ended.total()} if total != ended.total() else {}
-    return {"total": total, **dict(sorted(ended.items())), **left}
+    left = merged.counts["selected"] - ended.total()
+    ended.update({"not_done": left} if left else {})
+    ended.update(f"skipped:{one['reason']}" for one in _unplaced(run))
+    return {"total": ended.total(), **dict(sorted(ended.items()))}
+
+
+def _unplaced(run: Run) -> list[dict[str, str]]:
+    """Targets of a person's table that became no cutout, each with its reason."""
+    catalog = read_table(run.folder, CATALOG)
+    if not run.targets or catalog is None:
+        return []
+    lost = unplaced(targets := read_targets(run.targets), {"survey": catalog})
+    chosen = set(catalog["ext_id"][catalog["is_primary"]].tolist()) | {one["what"] for one in lost}
+    merged = [name for name in targets["ext_id"].tolist() if name not in chosen]
+    return [*lost, *({"what": name, "reason": "same_object", "detail": "as another target"} for name in merged)]
 
 
 def _missing(run: Run) -> list[Missing]:

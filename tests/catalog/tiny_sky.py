@@ -25,7 +25,7 @@ RECOMMENDED: dict[str, Any] = {
     "threshold": 3.8,
     "kernel_arcsec": 0.05,
     "min_area_arcsec2": 0.0144,
-    "deblend_contrast": 0.002,
+    "deblend_contrast": 0.001,
 }
 
 
