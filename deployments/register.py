@@ -11,13 +11,14 @@ _ROOT = Path(__file__).resolve().parents[1]
 if sys.path[0] != str(_ROOT):
     sys.path.insert(0, str(_ROOT))
 
-import tasks.settings  # noqa: F401, I001 - before prefect
+from tasks.settings import FOR_RUNS  # noqa: I001 - before prefect
 
 import argparse
 from typing import cast
 
 from prefect import Flow, deploy, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists
 
@@ -54,8 +55,14 @@ def register(profiles: list[str], pool: str) -> list[RunnerDeployment]:
 
 def _deployment(flow: "Flow[..., object]", profile: str, survey: str) -> RunnerDeployment:
     given = str(Path(profile).resolve()) if profile.endswith(".toml") else profile
-    parameters = {"request": {"profile": given}}
-    return cast("RunnerDeployment", flow.to_deployment(name=survey, parameters=parameters, tags=["survey", survey]))
+    made = flow.to_deployment(
+        name=survey,
+        parameters={"request": {"profile": given}},
+        tags=["survey", survey],
+        concurrency_limit=ConcurrencyLimitConfig(limit=1),  # a second run waits for the first
+        job_variables={"env": FOR_RUNS},
+    )
+    return cast("RunnerDeployment", made)
 
 
 def _make_pool(pool: str) -> None:

@@ -1,13 +1,31 @@
-"""What each stage's one line says to a person."""
+"""What each stage's one line says to a person, and what the UI shows of a run."""
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
 
 from gzjwst_core.archives.stages import Brought, Listing
 from gzjwst_core.models import Field
+from gzjwst_core.publish.stages import RunEnd
 from gzjwst_core.storage.receipts import Done
 
-__all__ = ["catalog", "cutouts", "fetch", "images", "locate", "megabytes", "merge", "mosaic_rows", "publish", "query"]
+__all__ = [
+    "catalog",
+    "cutouts",
+    "fetch",
+    "images",
+    "locate",
+    "megabytes",
+    "merge",
+    "mosaic_rows",
+    "publish",
+    "query",
+    "summary",
+]
+
+_MOST_MISSING = 20
 
 
 def query(listing: Listing) -> str:
@@ -79,6 +97,43 @@ def mosaic_rows(fields: Sequence[Field]) -> list[dict[str, str | int]]:
         for field in fields
         for m in field.mosaics
     ]
+
+
+def summary(end: RunEnd, folder: str) -> str:
+    """Tell the UI how a run ended, in Markdown: outcome, sums, what is missing, where the report is."""
+    record = json.loads(end.record)
+    return "\n".join(
+        [
+            f"## {record['survey']}: {record['outcome']} in {record['seconds']:.0f} s",
+            "",
+            *_sums(record["sums"]),
+            *_missing(record["missing"]),
+            f"Report: `{_without_secrets(folder)}/report.html`",
+        ]
+    )
+
+
+def _sums(sums: dict[str, dict[str, int]]) -> Iterator[str]:
+    if sums:
+        yield from ("| what | total | of which |", "|---|---:|---|")
+    for name, parts in sums.items():
+        others = ", ".join(f"{count} {part}" for part, count in parts.items() if part != "total")
+        yield f"| {name} | {parts['total']} | {others} |"
+    yield ""
+
+
+def _missing(missing: list[dict[str, Any]]) -> Iterator[str]:
+    for one in missing[:_MOST_MISSING]:
+        yield f"- missing{' as expected' if one['expected'] else ''}: `{one['what']}` ({one['reason']})"
+    if len(missing) > _MOST_MISSING:
+        yield f"- and {len(missing) - _MOST_MISSING} more, all in run.json"
+    yield ""
+
+
+def _without_secrets(url: str) -> str:
+    """Leave out a user, password or signature that an address may carry: everybody sees the UI."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _sum(done: Sequence[Done], name: str) -> int:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows import lines
 from flows.command_line import main
@@ -35,13 +35,13 @@ from tasks.archives import fetch_mosaic, locate_field, query_products, record_mo
 from tasks.catalog import catalog_field, merge_survey, pin_colour, plan_catalog, plan_merge
 from tasks.cutouts import cut_chunk, plan_cutouts, tidy_chunks
 from tasks.images import paint_chunk, plan_images
-from tasks.publish import close_run, hand_over, plan_publish, show_mosaics
+from tasks.publish import close_run, hand_over, plan_publish, show_mosaics, show_summary
 
 __all__ = ["run_survey"]
 
 T = TypeVar("T")
 
-_FEW_THREADS: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=4)  # its default has no bound
+_FEW_THREADS = cast("TaskRunner[Any]", ThreadPoolTaskRunner(max_workers=4))  # its default has no bound
 
 
 def _run_name() -> str:
@@ -57,9 +57,15 @@ def run_survey(request: RunRequest) -> RunEnd:
         try:
             _survey(run, journal)
         except GzJwstError as error:
-            close_run(run, journal.log(error))
+            _close(run, journal, error)
             raise
-        return journal.end(run, close_run(run, journal.log()))
+        return journal.end(run, _close(run, journal))
+
+
+def _close(run: Run, journal: Journal, error: GzJwstError | None = None) -> RunEnd:
+    end = close_run(run, journal.log(error))
+    show_summary(lines.summary(end, run.folder.url))
+    return end
 
 
 @stops_when_finished

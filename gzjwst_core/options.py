@@ -241,16 +241,16 @@ class DetectOptions(Options):
     """Inverse-variance stack of the detection bands, or the first of them alone."""
     noise: Literal["map", "scalar"] = "map"
     """Threshold against the calibrated error map, or against one rms for the whole mosaic (the reference)."""
-    threshold: Positive = 1.5
-    """In units of the noise of a pixel, after filtering (SEP's `conv`)."""
+    threshold: Positive = 3.8
+    """In units of the filtered detection image's noise on empty sky (`noise = "map"`), or of a pixel's rms (`scalar`)."""
     kernel: Literal["gaussian", "tophat"] = "gaussian"
-    kernel_arcsec: Positive = 0.045
+    kernel_arcsec: Positive = 0.05
     """Sigma of the Gaussian, or radius of the tophat."""
-    min_area_arcsec2: Positive = 0.0081
+    min_area_arcsec2: Positive = 0.0144
     mesh_arcsec: Positive = 3.84
     """Side of a background mesh."""
     deblend_levels: int = Field(default=32, ge=1, le=64)
-    deblend_contrast: Share = 0.005
+    deblend_contrast: Share = 0.001
     clean: float = Field(default=1.0, ge=0)
     """SEP's clean parameter; 0 = no cleaning."""
     tile_px: int = Field(default=1024, ge=128, le=8192)

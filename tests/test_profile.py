@@ -1,5 +1,6 @@
 """Profiles: strict, frozen, and one clear message for every fault."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from pydantic import ValidationError
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import DetectOptions
 from gzjwst_core.profile import load_profile, profile_names, profile_toml, read_frozen
+
+Write = Callable[[str | bytes], Path]
 
 GOOD = """
 [survey]
@@ -22,7 +25,7 @@ path = "*.fits"
 
 
 @pytest.fixture
-def write(tmp_path: Path):  # noqa: ANN201 - a function
+def write(tmp_path: Path) -> Write:
     def writing(text: str | bytes) -> Path:
         path = tmp_path / "mine.toml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -70,7 +73,7 @@ def test_the_shipped_surveys_are_all_there() -> None:
         ("[sky]\nsede = 1", "sky.sede", "did you mean 'seed'"),
     ],
 )
-def test_every_fault_names_file_key_and_what_is_allowed(write, addition: str, key: str, allowed: str) -> None:  # noqa: ANN001
+def test_every_fault_names_file_key_and_what_is_allowed(write: Write, addition: str, key: str, allowed: str) -> None:
     with pytest.raises(ProfileError) as caught:
         load_profile(write(f"{GOOD}\n{addition}\n"))
     message = str(caught.value)
@@ -93,7 +96,7 @@ def test_every_fault_names_file_key_and_what_is_allowed(write, addition: str, ke
         (b"[survey]\nname='x'\nbands=['F150W','F150W']\n[[local]]\npath='a'", "each band may be named once"),
     ],
 )
-def test_files_that_are_no_profile_are_refused(write, data: bytes, said: str) -> None:  # noqa: ANN001
+def test_files_that_are_no_profile_are_refused(write: Write, data: bytes, said: str) -> None:
     with pytest.raises(ProfileError, match=r"mine\.toml") as caught:
         load_profile(write(data))
     assert said in str(caught.value)
@@ -106,7 +109,7 @@ def test_unknown_names_get_the_nearest_one(tmp_path: Path) -> None:
         load_profile(tmp_path / "nothing.toml")
 
 
-def test_what_wins_over_what(write) -> None:  # noqa: ANN001
+def test_what_wins_over_what(write: Write) -> None:
     path = write(f"{GOOD}\n[detect]\nthreshold = 2.0\nmin_area_arcsec2 = 0.02\n")
     environment = {"GZJWST_SET__DETECT__THRESHOLD": "3.0", "GZJWST_SET__SURVEY__TITLE": "from outside", "OTHER": "1"}
     profile = load_profile(path, environment=environment, overrides=["detect.threshold=4.0"])
@@ -118,7 +121,7 @@ def test_what_wins_over_what(write) -> None:  # noqa: ANN001
 
 
 @pytest.mark.parametrize("override", ["", "threshold", "=1", "survey.name.x=1", "detect.nothing=1"])
-def test_bad_overrides_are_named(write, override: str) -> None:  # noqa: ANN001
+def test_bad_overrides_are_named(write: Write, override: str) -> None:
     with pytest.raises(ProfileError):
         load_profile(write(GOOD), overrides=[override])
 
@@ -136,7 +139,7 @@ def test_a_profile_is_frozen() -> None:
         profile.detect.threshold = 1.0  # type: ignore[misc]
 
 
-def test_a_digest_knows_its_own_section_only(write) -> None:  # noqa: ANN001
+def test_a_digest_knows_its_own_section_only(write: Write) -> None:
     one = load_profile(write(GOOD))
     two = load_profile(write(GOOD), overrides=["images.jpeg_quality=80"])
     assert one.detect.digest() == two.detect.digest()

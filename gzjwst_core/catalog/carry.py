@@ -17,7 +17,6 @@ from gzjwst_core.mosaics.geometry import Affine, Box
 __all__ = ["Ellipses", "aligned_shift", "box_on", "carry_ellipses", "carry_labels", "resample"]
 
 _ALIGNED_PX = 0.02
-_EXACT_BEYOND_PX = 0.25
 _MARGIN_PX = 16
 
 Floats = NDArray[np.float64]
@@ -132,11 +131,14 @@ def carry_labels(labels: NDArray[np.int32], box: Box, target: Box, back: Affine)
     framed = np.zeros((ny + 2, nx + 2), dtype=np.int32)  # what falls outside is clipped onto a frame of zeros
     framed[1:-1, 1:-1] = labels
     at_x, at_y = np.clip(at_x, -1, nx) + 1, np.clip(at_y, -1, ny) + 1
-    return framed.ravel().take(at_y * (nx + 2) + at_x)
+    carried: NDArray[np.int32] = framed.ravel().take(at_y * (nx + 2) + at_x)
+    return carried
 
 
 def _nearest(along: Floats, across: Floats) -> NDArray[np.int32]:
-    return np.rint(along.astype(np.float32)[None, :] + across.astype(np.float32)[:, None]).astype(np.int32)
+    summed = along.astype(np.float32)[None, :] + across.astype(np.float32)[:, None]
+    nearest: NDArray[np.int32] = np.rint(summed).astype(np.int32)
+    return nearest
 
 
 def resample(frame: Frame, box: Box, target: Box, affine: Affine) -> Frame:
@@ -155,7 +157,7 @@ def resample(frame: Frame, box: Box, target: Box, affine: Affine) -> Frame:
     -------
     Frame
         uJy per pixel of the detection grid. Cubic interpolation; where the other grid is finer its pixels are first
-        averaged over a detection pixel. A pixel is bad if the four around its centre are not all good.
+        averaged over a detection pixel. A pixel is bad if what it is made of is not all good.
     """
     area = abs(float(np.linalg.det(affine.matrix)))
     matrix = affine.matrix[::-1, ::-1]
@@ -164,8 +166,10 @@ def resample(frame: Frame, box: Box, target: Box, affine: Affine) -> Frame:
     sub, var = frame.sub, frame.err**2
     if width > 1:
         sub, var = uniform_filter(sub, width), uniform_filter(var, width) / width**2
-    more: dict[str, Any] = {"offset": start[::-1], "output_shape": target.shape, "mode": "constant"}
-    bad = affine_transform(frame.bad.astype(np.float32), matrix, order=1, cval=1.0, **more) > 1e-3
+    late = 0.5 if width > 1 and width % 2 == 0 else 0.0  # an even average is centred half a pixel early
+    more: dict[str, Any] = {"offset": start[::-1] + late, "output_shape": target.shape, "mode": "constant"}
+    empty = uniform_filter(frame.bad.astype(np.float32), max(width, 1))
+    bad = affine_transform(empty, matrix, order=1, cval=1.0, **more) > 1e-3
     value = affine_transform(sub, matrix, order=3, **more) * np.float32(area)
     err = np.sqrt(affine_transform(var, matrix, order=1, **more)) * np.float32(area)
     bad |= ~(err > 0)

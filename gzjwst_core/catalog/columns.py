@@ -15,8 +15,8 @@ class Flag(IntFlag):
     """Bits of `flags` (uint32): what a reader should know before trusting a row."""
 
     EDGE = 1  # an edge or gap within the Kron ellipse
-    BLENDED = 2  # SEP's deblending split or merged it (sep flag 1 or 2)
-    TRUNCATED = 4  # the object touches the edge of the mosaic (sep flag 8)
+    BLENDED = 2  # SEP's deblending split it off a neighbour, or its members were merged (sep's OBJ_MERGED)
+    TRUNCATED = 4  # the object touches the edge of the mosaic (sep's OBJ_TRUNC)
     SATURATED = 8  # NaN or zero weight inside the segment's own pixels' hull: a saturated or empty core
     BRIGHT_STAR = 16  # within the halo or spikes of a bright star
     FEW_BANDS = 32  # fewer than two bands cover it

@@ -137,7 +137,6 @@ def _make(run: Run, work: Work, field: Field, fetched: Sequence[Brought]) -> Rec
         starts = range(0, len(rows), _BATCH)
         batches = [_Batch(rows[at : at + _BATCH], job, run.folder.url, field.name) for at in starts]
         ended = [one for batch in cpu_map(_cut_batch, batches) for one in batch]
-    run.folder.sync()
     outputs = tuple(sorted((o for o, _ in ended if o is not None), key=lambda output: output.path))
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=_count(outcome for _, outcome in ended))
 
@@ -161,6 +160,7 @@ def _cut_batch(batch: _Batch) -> list[tuple[Output | None, Outcome]]:
     for cut in cut_rows(batch.rows, batch.job):
         path = f"{CUTOUTS}/{batch.field}/{cut.name}"
         ended.append((None if cut.data is None else folder.write(path, cut.data, sync=False), cut.outcome))
+    folder.sync(output.path for output, _ in ended if output is not None)
     return ended
 
 

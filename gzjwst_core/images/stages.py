@@ -72,7 +72,6 @@ def _make(run: Run, work: Work) -> Receipt:
     starts = range(0, len(paths), _BATCH)
     batches = [_Batch(tuple(paths[at : at + _BATCH]), run.folder.url, run.profile.images) for at in starts]
     ended = [one for batch in cpu_map(_paint_batch, batches) for one in batch]
-    run.folder.sync()
     return Receipt(
         **work.model_dump(),
         key=work.key,
@@ -84,7 +83,9 @@ def _make(run: Run, work: Work) -> Receipt:
 
 def _paint_batch(batch: _Batch) -> list[_Ended]:
     folder = Folder(batch.folder)
-    return [_paint(folder, path, batch.options) for path in batch.cutouts]
+    ended = [_paint(folder, path, batch.options) for path in batch.cutouts]
+    folder.sync(one.output.path for one in ended if one.output is not None)
+    return ended
 
 
 def _paint(folder: Folder, path: str, options: ImageOptions) -> _Ended:

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from gzjwst_core.errors import StorageError
 
-__all__ = ["atomic_path", "is_temporary", "storage_error", "sync_folder"]
+__all__ = ["atomic_path", "is_temporary", "storage_error", "sync_path"]
 
 _SUFFIX = ".part"
 
@@ -26,7 +26,7 @@ def atomic_path(target: Path, *, sync: bool = True) -> Iterator[Path]:
     target
         Final path; its folder is made if missing.
     sync
-        Force the bytes to disk before the name appears. Members of a chunk may leave it to one `sync_folder` before
+        Force the bytes to disk before the name appears. Members of a chunk may leave it to one `sync_path` each before
         their receipt.
 
     Raises
@@ -39,10 +39,10 @@ def atomic_path(target: Path, *, sync: bool = True) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         if sync:
-            _sync_file(temporary)
+            sync_path(temporary)
         temporary.replace(target)
         if sync:
-            sync_folder(target.parent)
+            sync_path(target.parent)
     except StorageError:
         raise
     except OSError as error:
@@ -70,14 +70,10 @@ def storage_error(error: OSError, path: Path | str) -> StorageError:
     return StorageError(f"{path}: {text}", reason=reasons.get(error.errno or 0, "storage"))
 
 
-def _sync_file(path: Path) -> None:
+def sync_path(path: Path) -> None:
+    """Force a file's bytes, or a folder's entries, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Force a folder's entries to disk."""
-    _sync_file(folder)

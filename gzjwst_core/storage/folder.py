@@ -5,8 +5,7 @@ object is there whole, or it is not there. Paths are relative, with `/`, and eve
 """
 
 import hashlib
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +16,7 @@ import fsspec
 from gzjwst_core.errors import StorageError
 from gzjwst_core.models import Output
 from gzjwst_core.names import safe_name
-from gzjwst_core.storage.atomic import atomic_path, is_temporary, storage_error
+from gzjwst_core.storage.atomic import atomic_path, is_temporary, storage_error, sync_path
 
 __all__ = ["Folder"]
 
@@ -180,10 +179,16 @@ class Folder:
                 size += len(block)
         return Output(path=relative, size=size, digest=digest.hexdigest())
 
-    def sync(self) -> None:
-        """Force every file written with `sync=False` to disk, at once for a whole chunk. Local folders only."""
-        if self._is_local:
-            os.sync()
+    def sync(self, relatives: Iterable[str]) -> None:
+        """Force files written with `sync=False` to disk, and their folders once each. Local folders only.
+
+        File by file: a sync of the whole file system would wait for whatever else the machine is writing.
+        """
+        if not self._is_local:
+            return
+        paths = [Path(self._path(relative)) for relative in relatives]
+        for path in (*paths, *sorted({path.parent for path in paths})):
+            sync_path(path)
 
     def remove(self, relative: str) -> None:
         """Remove a file, if it is there."""

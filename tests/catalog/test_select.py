@@ -21,6 +21,7 @@ def catalog() -> Table:
             "flags": np.array([1, 0, 8, 8], dtype="uint32"),
             "field": ["a", "a", "b", "b"],
             "n_bands": np.array([2, 3, 4, 4], dtype="int16"),
+            "valid_frac": np.array([1.0, 1.0, 1.0, 0.2], dtype="float32"),
         }
     )
 
@@ -28,7 +29,7 @@ def catalog() -> Table:
 def test_the_default_cuts_count_what_they_leave() -> None:
     mask, flow = select(catalog(), SelectOptions().cuts)
     assert mask.tolist() == [True, False, False, False]
-    assert [(c["before"], c["after"]) for c in flow] == [(4, 3), (3, 2), (2, 1), (1, 1), (1, 1)]
+    assert [(c["before"], c["after"]) for c in flow] == [(4, 3), (3, 2), (2, 1), (1, 1), (1, 1), (1, 1)]
     assert flow[0]["why"] == "one row a sky object"
 
 

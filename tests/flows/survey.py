@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,14 @@ bands = ["F150W", "F277W", "F444W"]
 
 [query]
 observations = [
-  {{ proposal_id = ["9801"], obs_collection = ["JWST"], instrument_name = ["NIRCAM*"], calib_level = ["3"] }},
-  {{ proposal_id = ["9801"], obs_collection = ["HLSP"], instrument_name = ["NIRCAM*"], calib_level = ["4"] }},
+  { proposal_id = ["9801"], obs_collection = ["JWST"], instrument_name = ["NIRCAM*"], calib_level = ["3"] },
+  { proposal_id = ["9801"], obs_collection = ["HLSP"], instrument_name = ["NIRCAM*"], calib_level = ["4"] },
 ]
 keep = [
-  {{ column = "productFilename", matches = '.*_i2d\\.fits(\\.gz)?', reason = "not_a_mosaic" }},
-  {{ column = "calib_level", matches = "[34]", reason = "member_exposure" }},
+  { column = "productFilename", matches = '.*_i2d\\.fits(\\.gz)?', reason = "not_a_mosaic" },
+  { column = "calib_level", matches = "[34]", reason = "member_exposure" },
 ]
-drop = [{{ column = "obs_id", matches = ".*-sub[0-9a-z]+", reason = "subarray" }}]
+drop = [{ column = "obs_id", matches = ".*-sub[0-9a-z]+", reason = "subarray" }]
 
 [[select.cuts]]
 column = "is_primary"
@@ -47,7 +48,6 @@ size_arcsec = 20.0
 bands = ["F150W", "F277W", "F444W"]
 missing = []
 bright_stars = 0
-{more}
 """
 """Two fields of 20 arcsec: everything happens, in seconds."""
 
@@ -67,19 +67,38 @@ class Ended:
         return runs[-1]
 
 
-def environment(home: Path, cache: Path) -> dict[str, str]:
-    """A person's environment with homes of its own."""
+def bare_environment(home: Path) -> dict[str, str]:
+    """A person's environment without settings of ours or of Prefect's, but for a home of its own."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "GZJWST_", "AWS_"))}
-    return kept | {"PREFECT_HOME": str(home), "GZJWST_CACHE": str(cache), "NO_COLOR": "1", "COLUMNS": "200"}
+    quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    return kept | quiet | {"PREFECT_HOME": str(home), "NO_COLOR": "1", "COLUMNS": "200"}
 
 
-def run(*arguments: str, out: Path, home: Path, cache: Path, survey: str, seconds: float = 240) -> Ended:
-    """Run the script to its end."""
-    command = [sys.executable, str(SCRIPT), *arguments, "--out", str(out)]
-    done = subprocess.run(
-        command, env=environment(home, cache), cwd=out, capture_output=True, text=True, timeout=seconds, check=False
-    )
-    return Ended(done.returncode, done.stdout + done.stderr, out / survey)
+@dataclass(frozen=True)
+class World:
+    """Where a run happens: Prefect's home, the mosaic cache, and what else its environment says."""
+
+    home: Path
+    cache: Path
+    settings: Mapping[str, str]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment of a run."""
+        return bare_environment(self.home) | {"GZJWST_CACHE": str(self.cache), **self.settings}
+
+    def run(self, *arguments: str, out: Path, survey: str, seconds: float = 240) -> Ended:
+        """Run the script to its end."""
+        done = subprocess.run(
+            [sys.executable, str(SCRIPT), *arguments, "--out", str(out)],
+            env=self.environment,
+            cwd=out,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout + done.stderr, out / survey)
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from flows.command_line import main
+from flows.run_survey import run_survey
 from gzjwst_core.catalog.table_io import read_parquet
-from tests.flows.survey import SCRIPT, SMALL, Ended, environment, run, stamps, tree
-
-Homes = tuple[Path, Path]
+from tests.flows.survey import SCRIPT, SMALL, Ended, World, stamps, tree
 
 
 @pytest.fixture
@@ -58,16 +58,17 @@ def test_a_person_sees_one_line_a_stage(small: Ended) -> None:
     assert "Traceback" not in small.said
 
 
-def test_no_product_knows_where_it_was_made(small: Ended, homes: Homes) -> None:
-    places = [str(path).encode() for path in (*homes, small.folder.parent)] + [b"127.0.0.1", b"localhost"]
+def test_no_product_knows_where_it_was_made(small: Ended, world: World) -> None:
+    places = [str(path).encode() for path in (world.home, world.cache, small.folder.parent)]
+    places += [b"127.0.0.1", b"localhost"]
     for name in tree(small.folder):
         data = (small.folder / name).read_bytes()
         assert not [place for place in places if place in data], name
 
 
-def test_a_second_run_redoes_nothing_and_says_so(copy: Path, small_profile: Path, homes: Homes) -> None:
+def test_a_second_run_redoes_nothing_and_says_so(copy: Path, small_profile: Path, world: World) -> None:
     before = stamps(copy)
-    again = run(str(small_profile), out=copy.parent, home=homes[0], cache=homes[1], survey="small")
+    again = world.run(str(small_profile), out=copy.parent, survey="small")
     after = stamps(copy)
     assert again.code == 0, again.said
     assert [name for name in after if after[name] != before.get(name)] == ["run.json"]
@@ -76,29 +77,29 @@ def test_a_second_run_redoes_nothing_and_says_so(copy: Path, small_profile: Path
     assert len(json.loads((copy / "run.json").read_text())["runs"]) == 2
 
 
-def test_a_lost_image_brings_just_its_chunk_back(copy: Path, small_profile: Path, homes: Homes) -> None:
+def test_a_lost_image_brings_just_its_chunk_back(copy: Path, small_profile: Path, world: World) -> None:
     whole = tree(copy)
     lost = next(name for name in whole if name.startswith("images/"))
     (copy / lost).unlink()
     before = stamps(copy)
-    again = run(str(small_profile), out=copy.parent, home=homes[0], cache=homes[1], survey="small")
+    again = world.run(str(small_profile), out=copy.parent, survey="small")
     after = stamps(copy)
     assert tree(copy) == whole
     changed = {name for name in after if after[name] != before.get(name)}
     assert changed == {lost, "run.json", "report.html"}, again.said
     images = next(stage for stage in again.record["stages"] if stage["stage"] == "images")
     assert images["done"] == 1
-    assert images["cached"] >= 3
+    assert images["cached"] == len(list((copy / "receipts" / "images").iterdir())) - 1 > 0
 
 
 @pytest.mark.parametrize("after", ["segmaps", "cutouts"])
 def test_a_killed_run_ends_as_an_unbroken_one(
-    after: str, small: Ended, small_profile: Path, homes: Homes, tmp_path: Path
+    after: str, small: Ended, small_profile: Path, world: World, tmp_path: Path
 ) -> None:
     """SIGKILL as soon as a stage has begun to write; the next run makes the same bytes."""
     command = [sys.executable, str(SCRIPT), str(small_profile), "--out", str(tmp_path)]
     process = subprocess.Popen(
-        command, env=environment(*homes), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, env=world.environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
     while not list((tmp_path / "small").glob(f"{after}/**/*")) and time.monotonic() < deadline:
@@ -107,27 +108,27 @@ def test_a_killed_run_ends_as_an_unbroken_one(
     assert process.wait() == -signal.SIGKILL
     broken = tree(tmp_path / "small")
     assert broken != tree(small.folder)
-    again = run(str(small_profile), out=tmp_path, home=homes[0], cache=homes[1], survey="small")
+    again = world.run(str(small_profile), out=tmp_path, survey="small")
     assert again.code == 0, again.said
     assert tree(tmp_path / "small") == tree(small.folder)
 
 
-def test_one_worker_makes_the_same_bytes(small: Ended, small_profile: Path, homes: Homes, tmp_path: Path) -> None:
+def test_one_worker_makes_the_same_bytes(small: Ended, small_profile: Path, world: World, tmp_path: Path) -> None:
     """Also from a cache of its own: what was fetched when does not matter."""
     (tmp_path / "out").mkdir()
     arguments = [str(small_profile), "--workers", "1", "--fields-in-flight", "1"]
-    one = run(*arguments, out=tmp_path / "out", home=homes[0], cache=tmp_path / "cache", survey="small")
+    elsewhere = World(world.home, tmp_path / "cache", world.settings)
+    one = elsewhere.run(*arguments, out=tmp_path / "out", survey="small")
     assert one.code == 0, one.said
     assert tree(one.folder) == tree(small.folder)
 
 
-def test_a_mosaic_in_no_archive_makes_a_run_partly_done(homes: Homes, tmp_path: Path) -> None:
+def test_a_mosaic_in_no_archive_makes_a_run_partly_done(world: World, tmp_path: Path) -> None:
+    bare = World(world.home, tmp_path / "cache", {"PREFECT_API_URL": world.settings["PREFECT_API_URL"]})
     profile = tmp_path / "lost.toml"
-    text = (
-        SMALL.format(more="").replace('name = "small"', 'name = "lost"').replace("missing = []", 'missing = ["F356W"]')
-    )
+    text = SMALL.replace('name = "small"', 'name = "lost"').replace("missing = []", 'missing = ["F356W"]')
     profile.write_text(text.replace('"F277W", "F444W"]\n\n[query]', '"F277W", "F356W", "F444W"]\n\n[query]'))
-    ended = run(str(profile), "--until", "locate", out=tmp_path, home=homes[0], cache=homes[1], survey="lost")
+    ended = bare.run(str(profile), "--until", "locate", out=tmp_path, survey="lost")
     assert ended.code == 4, ended.said
     assert "jw09801-o001_t001_nircam_clear-f356w" in ended.said
     lost = ended.record["missing"][0]
@@ -146,21 +147,19 @@ def test_a_mosaic_in_no_archive_makes_a_run_partly_done(homes: Homes, tmp_path: 
     ],
 )
 def test_usage_errors_end_with_2_and_write_nothing(
-    arguments: list[str], said: str, homes: Homes, tmp_path: Path
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ended = run(*arguments, out=tmp_path, home=homes[0], cache=homes[1], survey="demo")
-    assert ended.code == 2
-    assert said in ended.said
+    assert main(run_survey, [*arguments, "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]) == 2
+    assert said in capsys.readouterr().err.replace("\n", " ")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dry_run_writes_nothing(small_profile: Path, homes: Homes, tmp_path: Path) -> None:
+def test_a_dry_run_writes_nothing(small_profile: Path, world: World, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    ended = run(
-        str(small_profile), "--dry-run", out=tmp_path / "out", home=tmp_path / "prefect", cache=homes[1], survey="small"
-    )
+    elsewhere = World(tmp_path / "prefect", tmp_path / "cache", world.settings)
+    ended = elsewhere.run(str(small_profile), "--dry-run", out=tmp_path / "out", survey="small")
     assert ended.code == 0, ended.said
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert list((tmp_path / "out").iterdir()) == []
+    kept = [path.name for path in tmp_path.rglob("*") if path.name != "memo_store.toml"]  # prefect's, on import
+    assert sorted(kept) == ["out", "prefect"]
     for said in ("datalabs", "s3", "mast", "1st visit", "2nd visit", "MB", "free where the cache is"):
         assert said in ended.said

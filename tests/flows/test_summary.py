@@ -1,0 +1,57 @@
+"""What the UI's summary of a run says, and what it keeps to itself."""
+
+import pytest
+
+from flows.lines import summary
+from gzjwst_core.publish.runlog import Missing, RunRecord
+from gzjwst_core.publish.stages import RunEnd
+
+
+def end(*missing: Missing) -> RunEnd:
+    record = RunRecord(
+        survey="small",
+        run_id="0",
+        started="2026-01-01T00:00:00+00:00",
+        ended="2026-01-01T00:00:12+00:00",
+        seconds=12.3,
+        outcome="partial",
+        exit_code=4,
+        sums={"mosaics": {"total": 6, "located": 5, "missing:not_found": 1}},
+        missing=missing,
+    )
+    return RunEnd(exit_code=4, message="", record=record.model_dump_json())
+
+
+def test_it_tells_outcome_sums_what_is_missing_and_where_the_report_is() -> None:
+    told = summary(end(Missing(what="jw1_f356w", reason="not_found")), "/data/runs/small").splitlines()
+    assert told[0] == "## small: partial in 12 s"
+    assert "| mosaics | 6 | 5 located, 1 missing:not_found |" in told
+    assert "- missing: `jw1_f356w` (not_found)" in told
+    assert told[-1] == "Report: `/data/runs/small/report.html`"
+
+
+def test_what_was_expected_to_be_missing_is_called_so() -> None:
+    assert "- missing as expected: `a` (not_found)" in summary(
+        end(Missing(what="a", reason="not_found", expected=True)), "runs/small"
+    )
+
+
+def test_a_long_list_is_cut_short_and_says_so() -> None:
+    told = summary(end(*(Missing(what=f"m{i}", reason="not_found") for i in range(50))), "runs/small")
+    assert told.count("- missing") == 20
+    assert "- and 30 more, all in run.json" in told
+
+
+@pytest.mark.parametrize(
+    ("folder", "shown"),
+    [
+        ("s3://key:secret@bucket/runs/small", "s3://bucket/runs/small"),
+        ("https://host/runs/small?sig=secret", "https://host/runs/small"),
+        ("s3://bucket/runs/small", "s3://bucket/runs/small"),
+        ("runs/small", "runs/small"),
+    ],
+)
+def test_no_secret_of_an_address_is_shown(folder: str, shown: str) -> None:
+    told = summary(end(), folder)
+    assert f"`{shown}/report.html`" in told
+    assert "secret" not in told
