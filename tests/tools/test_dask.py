@@ -1,0 +1,36 @@
+"""The other task runner: Dask workers make the same bytes as threads."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.flows.survey import Ended, World, tree
+
+pytestmark = [pytest.mark.tools, pytest.mark.timeout(600)]
+
+SPEAKING = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO"}
+
+
+def test_dask_workers_make_the_same_bytes(small: Ended, small_profile: Path, world: World, tmp_path: Path) -> None:
+    """From a folder and a cache that have nothing to do with the checkout's: workers find our code by themselves."""
+    elsewhere = replace(world, cache=tmp_path / "cache", settings=SPEAKING)
+    arguments = [str(small_profile), "--runner", "dask", "--workers", "2"]
+    out = tmp_path / "out"
+    out.mkdir()
+    ended = elsewhere.run(*arguments, out=out, survey="small", seconds=400)
+    assert ended.code == 0, ended.said
+    assert "Creating a new Dask cluster" in ended.said
+    assert tree(ended.folder) == tree(small.folder)
+    assert [path.name for path in out.iterdir()] == ["small"], "Dask left something behind"
+
+
+def test_a_second_run_by_dask_redoes_nothing(small: Ended, small_profile: Path, world: World) -> None:
+    """The two runners believe the same receipts."""
+    before = tree(small.folder)
+    arguments = [str(small_profile), "--runner", "dask", "--workers", "1"]
+    again = world.run(*arguments, out=small.folder.parent, survey="small", seconds=400)
+    assert again.code == 0, again.said
+    assert "no byte fetched" in again.said
+    assert all(stage["done"] == 0 for stage in again.record["stages"] if stage["stage"] in {"catalog", "images"})
+    assert tree(small.folder) == before
