@@ -9,11 +9,13 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from prefect import Flow
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import ValidationError
 
@@ -112,7 +114,8 @@ def _with_archive(run: Run, arguments: list[str], terminal: Terminal) -> int:
 
 def _run(flow: Flow[..., Any], request: RunRequest, options: argparse.Namespace, terminal: Terminal) -> int:
     terminal.say(f"[bold]gzjwst {__version__}[/bold] · {request.profile} → {request.out}")
-    end = cast("RunEnd", flow.with_options(task_runner=_runner(request, options))(request))
+    with _one_server(local_dask=options.runner == "dask" and not options.dask_address):
+        end = cast("RunEnd", flow.with_options(task_runner=_runner(request, options))(request))
     if options.json:
         sys.stdout.write(end.record + "\n")
     return end.exit_code
@@ -129,3 +132,18 @@ def _runner(request: RunRequest, options: argparse.Namespace) -> TaskRunner[Any]
         return DaskTaskRunner(address=options.dask_address)
     workers = {"n_workers": request.processes, "threads_per_worker": 1, "dashboard_address": None}
     return DaskTaskRunner(cluster_kwargs=workers)
+
+
+@contextmanager
+def _one_server(*, local_dask: bool) -> Iterator[None]:
+    """Let the workers of a local Dask cluster share this process's temporary server: each would start its own."""
+    if not local_dask or PREFECT_API_URL.value():
+        yield
+        return
+    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415 - a heavy import that few runs need
+
+    server = SubprocessASGIServer()
+    server.start()
+    os.environ["PREFECT_API_URL"] = server.api_url  # workers inherit it; this process ends with the run
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        yield

@@ -23,14 +23,3 @@ def test_dask_workers_make_the_same_bytes(small: Ended, small_profile: Path, wor
     assert "Creating a new Dask cluster" in ended.said
     assert tree(ended.folder) == tree(small.folder)
     assert [path.name for path in out.iterdir()] == ["small"], "Dask left something behind"
-
-
-def test_a_second_run_by_dask_redoes_nothing(small: Ended, small_profile: Path, world: World) -> None:
-    """The two runners believe the same receipts."""
-    before = tree(small.folder)
-    arguments = [str(small_profile), "--runner", "dask", "--workers", "1"]
-    again = world.run(*arguments, out=small.folder.parent, survey="small", seconds=400)
-    assert again.code == 0, again.said
-    assert "no byte fetched" in again.said
-    assert all(stage["done"] == 0 for stage in again.record["stages"] if stage["stage"] in {"catalog", "images"})
-    assert tree(small.folder) == before

@@ -1,0 +1,34 @@
+"""Make the README's picture from a finished run: `python docs/contact_sheet.py runs/demo docs/contact-sheet.jpg`."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gzjwst_core.catalog.table_io import read_parquet
+from gzjwst_core.publish.sheets import choose_sheets
+
+_SIDE, _COLUMNS, _ROWS, _GAP = 152, 6, 4, 2
+_PAPER = (13, 17, 23)
+
+
+def main(folder: Path, target: Path) -> None:
+    """Lay the largest and the brightest galaxies out, no image twice."""
+    catalog = read_parquet(folder / "catalog" / "catalog.parquet")
+    images = read_parquet(folder / "zoobot" / "catalog.parquet")
+    rows = catalog[np.isin(catalog["id_str"], images["id_str"])]
+    places = dict(zip(images["id_str"], images["file_loc"], strict=True))
+    sheets = choose_sheets(rows, _COLUMNS * _ROWS)
+    turns = [row for pair in zip(sheets["Largest"], sheets["Brightest"], strict=True) for row in pair]
+    names = [str(rows["id_str"][row]) for row in dict.fromkeys(turns)][: _COLUMNS * _ROWS]
+    step = _SIDE + _GAP
+    sheet = Image.new("RGB", (_COLUMNS * step - _GAP, _ROWS * step - _GAP), _PAPER)
+    for place, name in enumerate(names):
+        small = Image.open(folder / places[name]).resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+        sheet.paste(small, (place % _COLUMNS * step, place // _COLUMNS * step))
+    sheet.save(target, quality=90, subsampling=0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
