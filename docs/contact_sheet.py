@@ -14,14 +14,12 @@ _PAPER = (13, 17, 23)
 
 
 def main(folder: Path, target: Path) -> None:
-    """Lay the largest and the brightest galaxies out, no image twice."""
+    """Lay the brightest galaxies out."""
     catalog = read_parquet(folder / "catalog" / "catalog.parquet")
     images = read_parquet(folder / "zoobot" / "catalog.parquet")
     rows = catalog[np.isin(catalog["id_str"], images["id_str"])]
     places = dict(zip(images["id_str"], images["file_loc"], strict=True))
-    sheets = choose_sheets(rows, _COLUMNS * _ROWS)
-    turns = [row for pair in zip(sheets["Largest"], sheets["Brightest"], strict=True) for row in pair]
-    names = [str(rows["id_str"][row]) for row in dict.fromkeys(turns)][: _COLUMNS * _ROWS]
+    names = [str(rows["id_str"][row]) for row in choose_sheets(rows, _COLUMNS * _ROWS)["Brightest"]]
     step = _SIDE + _GAP
     sheet = Image.new("RGB", (_COLUMNS * step - _GAP, _ROWS * step - _GAP), _PAPER)
     for place, name in enumerate(names):

@@ -14,6 +14,13 @@ _FOREIGN = ("AWS_", "PREFECT_API", "MAST_", "GZJWST_", "HTTP_PROXY", "HTTPS_PROX
 _LOOPBACK = ("127.", "::1", "localhost")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one worker, and those files together that share a costly session fixture."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away settings of the developer's own."""

@@ -104,7 +104,7 @@ def _sheets(folder: Folder, rows: Table, count: int) -> dict[str, tuple[SheetIma
 
 
 def _image(folder: Folder, row: Any) -> SheetImage:
-    caption = f"{row['mag_ref']:.1f} mag, r50 {row['r50']:.2f}″, {row['fov_arcsec']:.1f}″ wide"
+    caption = f"{row['mag_ref']:.1f} mag · r50 {row['r50']:.2f}″"
     return SheetImage(str(row["id_str"]), str(row["image"]), folder.read(str(row["image"])), caption)
 
 

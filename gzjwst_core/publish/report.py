@@ -60,6 +60,7 @@ def report_html(facts: ReportFacts) -> str:
         "outcome": _OUTCOMES[facts.record.outcome],
         "cards": _cards(facts),
         "broken_sums": sums_hold(facts.record),
+        "asked": {key: value for key, value in facts.record.asked.items() if value},
         "matrix": _matrix(facts),
         "depth": _rows(facts.depth),
         "flow": _flow(facts),

@@ -17,6 +17,9 @@ from gzjwst_core.catalog.table_io import read_parquet
 from tests.flows.survey import SCRIPT, SMALL, Ended, World, stamps, tree
 
 
+pytestmark = pytest.mark.xdist_group("survey")  # they share one small survey
+
+
 @pytest.fixture
 def copy(small: Ended, tmp_path: Path) -> Path:
     """A finished tree of one's own."""

@@ -17,6 +17,7 @@ MOSAICS = Table(
         "sigma": [0.4, 0.1, 0.6, np.nan, 0.123456],
     }
 )
+EVERY_BAND = Table({"field": ["f1"] * len(BANDS), "band": list(BANDS), "sigma": [0.5] * len(BANDS)})
 
 
 def galaxies(ratios: dict[str, float], count: int = 40) -> Table:
@@ -28,13 +29,18 @@ def galaxies(ratios: dict[str, float], count: int = 40) -> Table:
 def test_sigma_is_the_median_of_the_known_mosaics() -> None:
     sigma, gain = propose_pins(MOSAICS, Table(), ImageOptions())
     assert sigma == {"F115W": 0.5, "F277W": 0.1117}
-    assert set(gain) == set(BANDS)
-    assert set(gain.values()) == {1.0}
+    assert gain == {"F115W": 1.0, "F277W": 1.0}
+
+
+def test_a_band_without_a_mosaic_is_not_pinned() -> None:
+    """It would keep a gain that nothing speaks for when its first mosaic comes."""
+    _, gain = propose_pins(MOSAICS, galaxies({"F115W": 0.5, "F277W": 1.0, "F356W": 2.0}), ImageOptions())
+    assert "F356W" not in gain
 
 
 def test_the_median_galaxy_becomes_neutral() -> None:
     table = galaxies({"F115W": 0.4, "F150W": 0.8, "F277W": 1.0, "F444W": 1.25})
-    _, gain = propose_pins(MOSAICS, table, ImageOptions())
+    _, gain = propose_pins(EVERY_BAND, table, ImageOptions())
     assert gain == {"F115W": 2.5, "F150W": 1.25, "F277W": 1.0, "F444W": 0.8}
 
 
@@ -53,7 +59,7 @@ def test_galaxies_without_a_measurement_do_not_count() -> None:
 
 
 def test_without_green_another_channel_is_the_standard() -> None:
-    _, gain = propose_pins(MOSAICS, galaxies({"F115W": 0.5, "F444W": 1.0}), ImageOptions())
+    _, gain = propose_pins(EVERY_BAND, galaxies({"F115W": 0.5, "F444W": 1.0}), ImageOptions())
     assert gain["F444W"] == 1.0
     assert gain["F115W"] == 2.0
 
@@ -86,8 +92,7 @@ def test_pins_read_and_write_as_they_are(fluxes: list[float], lost: int) -> None
 
 def test_nothing_is_known() -> None:
     sigma, gain = propose_pins(Table({"band": [], "sigma": []}), Table(), ImageOptions())
-    assert sigma == {}
-    assert set(gain.values()) == {1.0}
+    assert (sigma, gain) == ({}, {})
 
 
 def test_drift_names_the_field() -> None:

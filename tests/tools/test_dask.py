@@ -1,5 +1,6 @@
 """The other task runner: Dask workers make the same bytes as threads."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,12 @@ SPEAKING = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO"}
 
 
 def test_dask_workers_make_the_same_bytes(small: Ended, small_profile: Path, world: World, tmp_path: Path) -> None:
-    """From a folder and a cache that have nothing to do with the checkout's: workers find our code by themselves."""
+    """From a folder and a mosaic cache of its own, away from the checkout: workers find our code by themselves."""
     elsewhere = replace(world, cache=tmp_path / "cache", settings=SPEAKING)
-    arguments = [str(small_profile), "--runner", "dask", "--workers", "2"]
+    shutil.copytree(world.cache / "sky", elsewhere.cache / "sky")
     out = tmp_path / "out"
     out.mkdir()
-    ended = elsewhere.run(*arguments, out=out, survey="small", seconds=400)
+    ended = elsewhere.run(str(small_profile), "--runner", "dask", "--workers", "2", out=out, survey="small")
     assert ended.code == 0, ended.said
     assert "Creating a new Dask cluster" in ended.said
     assert tree(ended.folder) == tree(small.folder)
