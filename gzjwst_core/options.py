@@ -242,7 +242,7 @@ class DetectOptions(Options):
     noise: Literal["map", "scalar"] = "map"
     """Threshold against the calibrated error map, or against one rms for the whole mosaic (the reference)."""
     threshold: Positive = 3.8
-    """In units of the filtered detection image's noise on empty sky (`noise = "map"`), or of a pixel's rms (`scalar`)."""
+    """Times the filtered detection image's noise on empty sky (`noise = "map"`), or a pixel's rms (`scalar`)."""
     kernel: Literal["gaussian", "tophat"] = "gaussian"
     kernel_arcsec: Positive = 0.05
     """Sigma of the Gaussian, or radius of the tophat."""

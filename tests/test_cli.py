@@ -28,7 +28,7 @@ def test_every_effective_value_is_told(capsys: pytest.CaptureFixture[str]) -> No
 def test_every_key_has_a_meaning(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", "explain", "--keys"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("detect.threshold: In units of the filtered") for line in lines)
+    assert any(line.startswith("detect.threshold: Times the filtered") for line in lines)
 
 
 def test_the_cache_is_shown_and_cleared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
