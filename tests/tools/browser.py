@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from tests.tools.processes import running, until
 
@@ -43,7 +44,7 @@ def chromium() -> str:
 class Page:
     """One tab."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: Connection) -> None:
         self._socket = socket
         self._numbers = itertools.count(1)
         self.events: list[Json] = []
@@ -76,13 +77,7 @@ class Page:
 
     def complaints(self) -> list[Json]:
         """Every error and warning of the console, and every exception nobody caught."""
-        by_method = {
-            "Runtime.exceptionThrown": lambda _: True,
-            "Runtime.consoleAPICalled": lambda said: said["type"] in {"error", "warning", "assert"},
-            "Log.entryAdded": lambda said: said["entry"]["level"] in {"error", "warning"},
-            "Network.loadingFailed": lambda said: not said.get("canceled"),
-        }
-        return [e["params"] for e in self.events if by_method.get(e["method"], lambda _: False)(e["params"])]
+        return [event["params"] for event in self.events if _is_complaint(event["method"], event["params"])]
 
     def schemes(self) -> set[str]:
         """Schemes of everything that was asked for."""
@@ -94,6 +89,19 @@ class Page:
         if "method" in message:
             self.events.append(message)
         return message
+
+
+def _is_complaint(method: str, said: Json) -> bool:
+    match method:
+        case "Runtime.exceptionThrown":
+            return True
+        case "Runtime.consoleAPICalled":
+            return said["type"] in {"error", "warning", "assert"}
+        case "Log.entryAdded":
+            return said["entry"]["level"] in {"error", "warning"}
+        case "Network.loadingFailed":
+            return not said.get("canceled")
+    return False
 
 
 @contextmanager

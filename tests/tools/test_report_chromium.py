@@ -13,11 +13,13 @@ WIDTHS = (1280, 390)
 
 OVERFLOW = """(() => {
   const wide = document.documentElement.clientWidth;
-  const scrolls = (e) => e && e !== document.body && (getComputedStyle(e).overflowX !== "visible" || scrolls(e.parentElement));
-  const out = [...document.body.querySelectorAll("*")].filter((e) => {
+  const hides = (e) => getComputedStyle(e).overflowX !== "visible";
+  const clips = (e) => e && e !== document.body && (hides(e) || clips(e.parentElement));
+  const sticks = (e) => {
     const box = e.getBoundingClientRect();
-    return box.width && getComputedStyle(e).visibility === "visible" && box.right > wide + 1 && !scrolls(e.parentElement);
-  });
+    return box.width && getComputedStyle(e).visibility === "visible" && box.right > wide + 1;
+  };
+  const out = [...document.body.querySelectorAll("*")].filter((e) => sticks(e) && !clips(e.parentElement));
   return {
     window: innerWidth,
     page: document.documentElement.scrollWidth,
