@@ -1,6 +1,7 @@
 """The command line of a run: options, exit codes, the child process of a synthetic sky.
 
-Exit codes: 0 done, 1 failed, 2 usage or profile error, 3 refused by budget (disk), 4 done in part.
+Exit codes: 0 done, 1 failed, 2 usage or profile error, 3 refused by budget (disk), 4 done in part, 130 stopped with
+Ctrl-C.
 """
 
 import tasks.settings  # noqa: F401, I001 - before prefect
@@ -18,6 +19,7 @@ from prefect import Flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import ValidationError
+from rich.markup import escape
 
 from flows.dry_run import dry_run
 from flows.terminal import Terminal
@@ -31,7 +33,10 @@ from gzjwst_core.sky.standin import archives_stand_in, needs_archive
 
 __all__ = ["main", "parse"]
 
-_FAILED, _USAGE, _BUDGET = 1, 2, 3
+_EXIT_CODES = (
+    "exit codes: 0 done, 1 failed, 2 usage or profile error, 3 refused by budget (disk), 4 done in part, 130 stopped"
+)
+_FAILED, _USAGE, _BUDGET, _STOPPED = 1, 2, 3, 130
 
 
 def main(flow: Flow[..., Any], arguments: Sequence[str] | None = None) -> int:
@@ -48,8 +53,11 @@ def main(flow: Flow[..., Any], arguments: Sequence[str] | None = None) -> int:
             return dry_run(run, terminal, as_json=options.json)
         return _run(flow, request, options, terminal)
     except GzJwstError as error:
-        terminal.say(f"[red]✗[/red] {error}")
+        terminal.complain("[red]✗[/red]", str(error))
         return _USAGE if isinstance(error, ProfileError) else _BUDGET if isinstance(error, BudgetError) else _FAILED
+    except KeyboardInterrupt:
+        terminal.complain("[red]✗[/red]", "stopped; what was finished stands: run it again to go on")
+        return _STOPPED
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -57,7 +65,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="run_survey.py",
         description="Find, read, catalog, cut out, colour and hand over the galaxies of one JWST survey.",
-        epilog="exit codes: 0 done, 1 failed, 2 usage or profile error, 3 refused by budget (disk), 4 done in part",
+        epilog=_EXIT_CODES,
     )
     add: Callable[..., Any] = parser.add_argument
     add("profile", nargs="?", default="demo", help=f"{', '.join(profile_names())}, or the path of a TOML file")
@@ -90,7 +98,18 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def _request(options: argparse.Namespace) -> RunRequest:
     environment = {"out": "GZJWST_OUT", "workers": "GZJWST_WORKERS"}
     values: dict[str, Any] = {key: os.environ[name] for key, name in environment.items() if name in os.environ}
-    for key in ("profile", "out", "cache", "limit", "until", "catalog", "offline", "workers", "fields_in_flight"):
+    for key in (
+        "profile",
+        "out",
+        "cache",
+        "limit",
+        "until",
+        "catalog",
+        "offline",
+        "workers",
+        "fields_in_flight",
+        "quiet",
+    ):
         if getattr(options, key) is not None:
             values[key] = getattr(options, key)
     for key in ("bands", "fields"):
@@ -113,7 +132,7 @@ def _with_archive(run: Run, arguments: list[str], terminal: Terminal) -> int:
 
 
 def _run(flow: Flow[..., Any], request: RunRequest, options: argparse.Namespace, terminal: Terminal) -> int:
-    terminal.say(f"[bold]gzjwst {__version__}[/bold] · {request.profile} → {request.out}")
+    terminal.say(f"[bold]gzjwst {__version__}[/bold] · {escape(request.profile)} → {escape(request.out)}")
     with _one_server(local_dask=options.runner == "dask" and not options.dask_address):
         end = cast("RunEnd", flow.with_options(task_runner=_runner(request, options))(request))
     if options.json:
@@ -129,9 +148,9 @@ def _runner(request: RunRequest, options: argparse.Namespace) -> TaskRunner[Any]
     except ImportError:
         raise ProfileError("--runner dask needs the extra: pip install 'gzjwst[dask]'") from None
     if options.dask_address:
-        return DaskTaskRunner(address=options.dask_address)
+        return cast("TaskRunner[Any]", DaskTaskRunner(address=options.dask_address))
     workers = {"n_workers": request.processes, "threads_per_worker": 1, "dashboard_address": None}
-    return DaskTaskRunner(cluster_kwargs=workers)
+    return cast("TaskRunner[Any]", DaskTaskRunner(cluster_kwargs=workers))
 
 
 @contextmanager

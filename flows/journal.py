@@ -22,7 +22,7 @@ from gzjwst_core.engine import peak_memory_mb
 from gzjwst_core.errors import GzJwstError
 from gzjwst_core.publish.record import RunLog
 from gzjwst_core.publish.runlog import Missing, StageRecord
-from gzjwst_core.publish.stages import RunEnd
+from gzjwst_core.publish.stages import REPORT, RunEnd
 from gzjwst_core.catalog.stages import Pinned
 from gzjwst_core.run import Run
 from gzjwst_core.request import STAGES, RunRequest, Stage
@@ -140,9 +140,13 @@ class Journal:
 
     def end(self, run: Run, end: RunEnd) -> RunEnd:
         """Say how the run ended and where to look."""
-        mark = "[green]✓ done" if end.exit_code == 0 else "[yellow]! done in part"
-        self._terminal.say(f"{mark}[/] in {time.monotonic() - self._clock:.0f} s {escape(end.message)}")
-        self._terminal.say(f"  open {escape(run.folder.url)}/report.html")
+        seconds = f"in {time.monotonic() - self._clock:.0f} s"
+        if end.exit_code == 0:
+            self._terminal.say(f"[green]✓ done[/] {seconds}")
+        else:
+            self._terminal.complain("[yellow]! done in part[/]", f"{seconds} {end.message}")
+        if run.folder.exists(REPORT):
+            self._terminal.say(f"  open {escape(run.folder.url)}/{REPORT}")
         return end
 
     def stop_after(self, stage: Stage) -> None:

@@ -58,7 +58,7 @@ def catalog(done: Sequence[Done]) -> str:
 
 def merge(done: Done) -> str:
     """Tell what is left of the detections."""
-    counts = done.receipt.counts
+    counts = done.counts
     return f"{counts['sources']} detections → {counts['primary']} objects → {counts['selected']} selected"
 
 
@@ -74,7 +74,7 @@ def images(done: Sequence[Done]) -> str:
 
 def publish(done: Done) -> str:
     """Tell what was handed over."""
-    counts = done.receipt.counts
+    counts = done.counts
     return f"{counts['subjects']} subjects in {counts['manifests']} manifests, Zoobot catalog, report"
 
 
@@ -137,11 +137,11 @@ def _without_secrets(url: str) -> str:
 
 
 def _sum(done: Sequence[Done], name: str) -> int:
-    return sum(one.receipt.counts.get(name, 0) for one in done)
+    return sum(one.counts.get(name, 0) for one in done)
 
 
 def _others(done: Sequence[Done]) -> str:
     counts: Counter[str] = Counter()
     for one in done:
-        counts.update({k: v for k, v in one.receipt.counts.items() if ":" in k})
+        counts.update({k: v for k, v in one.counts.items() if ":" in k})
     return "".join(f", {count} {name.replace(':', ' (')})" for name, count in sorted(counts.items()))

@@ -90,7 +90,7 @@ def _survey(run: Run, journal: Journal) -> None:
         cuts |= {work.unit: cut_chunk.submit(run, work, field, _results(fetched)) for work in works}
     cutouts = journal.each("cutouts", cuts, lines.cutouts)
     journal.stop_after("cutouts")
-    paints = {done.receipt.unit: paint_chunk.submit(run, plan_images(run, done)) for done in cutouts}
+    paints = {done.unit: paint_chunk.submit(run, plan_images(run, done)) for done in cutouts}
     journal.each("images", paints, lines.images)
     tidy_chunks(run, plan)
     journal.stop_after("images")

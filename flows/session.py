@@ -11,6 +11,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.journal import Journal
 from flows.terminal import Terminal
 from gzjwst_core.engine import use_processes
+from gzjwst_core.errors import ProfileError
 from gzjwst_core.request import RunRequest, start
 from gzjwst_core.run import Run, locked
 from gzjwst_core.sky.standin import archives_stand_in
@@ -35,9 +36,16 @@ def open_session(request: RunRequest) -> Iterator[tuple[Run, Journal]]:
         Another run is writing to the same folder (reason `busy`).
     """
     run = start(request)
-    processes = request.processes if _runs_in_threads() else 1
-    with archives_stand_in(run), locked(run), use_processes(processes):
-        yield run, Journal(request, Terminal())
+    with archives_stand_in(run), locked(run), use_processes(_processes(request, run)):
+        yield run, Journal(request, Terminal(quiet=request.quiet))
+
+
+def _processes(request: RunRequest, run: Run) -> int:
+    if _runs_in_threads():
+        return 1 if run.folder.is_private else request.processes
+    if run.folder.is_private:
+        raise ProfileError(f"--out {run.out}: Dask's workers cannot write there")
+    return 1
 
 
 def _runs_in_threads() -> bool:

@@ -62,15 +62,20 @@ class Terminal:
     Parameters
     ----------
     quiet
-        Print nothing.
+        Print nothing but complaints.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, soft_wrap=True)
+        self._errors = Console(stderr=True, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """Print a line; rich markup is understood."""
         self._console.print(text, highlight=False)
+
+    def complain(self, mark: str, text: str) -> None:
+        """Print a line that is never kept quiet: a mark with rich markup, and plain text."""
+        self._errors.print(f"{mark} {escape(text)}", highlight=False)
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[StageLine]:

@@ -8,14 +8,17 @@ take `cpu_map` and never know which it is.
 import os
 import resource
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from threading import Lock
 from typing import Protocol, TypeVar
 
 from loky import ProcessPoolExecutor
-from loky.process_executor import TerminatedWorkerError
 
-from gzjwst_core.errors import CatalogError
+from gzjwst_core.errors import WorkerLostError
 
 __all__ = ["CpuMap", "cpu_map", "peak_memory_mb", "use_processes"]
 
@@ -23,7 +26,30 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_pool: ProcessPoolExecutor | None = None
+_AHEAD = 3
+"""Items a worker that are under way or wait to be taken: results of a large mosaic must not pile up."""
+
+
+class _Pool:
+    """The run's processes; others take their place when one of them dies."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._lock = Lock()
+        self.executor = self._new()
+
+    def replace(self, broken: ProcessPoolExecutor) -> None:
+        """Start new processes, unless another thread that lost its work has done so."""
+        with self._lock:
+            if self.executor is broken:
+                self.executor = self._new()
+
+    def _new(self) -> ProcessPoolExecutor:
+        single = dict.fromkeys(_THREAD_VARIABLES, "1")  # sep and numpy share cores with the other workers
+        return ProcessPoolExecutor(max_workers=self.workers, timeout=600, env={**os.environ, **single})
+
+
+_pool: _Pool | None = None
 
 
 class CpuMap(Protocol):
@@ -47,13 +73,12 @@ def use_processes(workers: int) -> Iterator[None]:
     if workers <= 1 or _pool is not None:
         yield
         return
-    single = dict.fromkeys(_THREAD_VARIABLES, "1")  # sep and numpy share cores with the other workers
-    _pool = ProcessPoolExecutor(max_workers=workers, timeout=600, env={**os.environ, **single})
+    _pool = _Pool(workers)
     try:
         yield
     finally:
         pool, _pool = _pool, None
-        pool.shutdown(wait=True, kill_workers=True)
+        pool.executor.shutdown(wait=True, kill_workers=True)
 
 
 def cpu_map(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
@@ -64,7 +89,7 @@ def cpu_map(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
     function
         Defined at the top of a module.
     items
-        Small picklable values.
+        Small picklable values; taken as results are, a few ahead.
 
     Returns
     -------
@@ -73,20 +98,26 @@ def cpu_map(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
 
     Raises
     ------
-    CatalogError
-        A worker died (killed, out of memory); reason `worker_lost`.
+    WorkerLostError
+        A worker died (killed, out of memory). The next call gets a new pool.
     """
     if _pool is None:
         yield from map(function, items)
         return
-    futures = [_pool.submit(function, item) for item in items]
+    pool, executor = _pool, _pool.executor
+    under_way: deque[Future[R]] = deque()
     try:
-        for future in futures:
-            yield future.result()
-    except TerminatedWorkerError as error:
-        raise CatalogError(f"a worker process died: {error}", reason="worker_lost") from error
+        for item in items:
+            under_way.append(executor.submit(function, item))
+            if len(under_way) >= _AHEAD * pool.workers:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    except BrokenProcessPool as error:
+        pool.replace(executor)
+        raise WorkerLostError("a worker process died, out of memory perhaps: fewer --workers need less") from error
     finally:
-        for future in futures:
+        for future in under_way:
             future.cancel()
 
 

@@ -18,7 +18,8 @@
     │   ├── MosaicLayoutError        an extension, unit or WCS is missing
     │   └── NoValidPixelsError       nothing in it can be measured
     ├── CatalogError                 detection or a table failed                (ValueError)
-    └── ImageError                   a cutout cannot be coloured                (ValueError)
+    ├── ImageError                   a cutout cannot be coloured                (ValueError)
+    └── WorkerLostError              a process died under its work: try again   (RuntimeError)      retryable
 
 `reason` is a stable code that lands in tables and receipts; `retryable` is all that a retry policy reads. Each class
 has its nearest standard-library twin as a second base, so that code which knows nothing of us still catches it.
@@ -44,6 +45,7 @@ __all__ = [
     "ProfileError",
     "QueryError",
     "StorageError",
+    "WorkerLostError",
 ]
 
 
@@ -175,3 +177,10 @@ class ImageError(GzJwstError, ValueError):
     """A cutout cannot be coloured."""
 
     reason = "bad_image"
+
+
+class WorkerLostError(GzJwstError, RuntimeError):
+    """A process died under its work: out of memory, most likely; others take its place."""
+
+    reason = "worker_lost"
+    retryable = True

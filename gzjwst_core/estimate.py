@@ -10,8 +10,9 @@ from pathlib import Path
 from gzjwst_core.archives.base import Archive
 from gzjwst_core.archives.cache import MosaicCache
 from gzjwst_core.archives.fetch import is_fetched
-from gzjwst_core.archives.locate import locate, missing_reason
-from gzjwst_core.archives.stages import archives_of, area_arcmin2, list_products, listing_of
+from gzjwst_core.archives.locate import missing_reason
+from gzjwst_core.archives.stages import archives_of, area_arcmin2, list_products, listing_of, locate
+from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.models import Mosaic, Product, Value
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import latest
@@ -82,7 +83,7 @@ def estimate(run: Run) -> Estimate:
     listing = listing_of(run, products)
     archives = archives_of(run)
     fields = run.chosen(listing.fields)
-    mosaics = [locate(mosaic, archives, cheap=True) for field in fields for mosaic in field.mosaics]
+    mosaics = [mosaic for field in fields for mosaic in locate(run, field, cheap=True).mosaics]
     cached = [_is_cached(run, mosaic, archives) for mosaic in mosaics]
     free = shutil.disk_usage(_existing(Path(run.cache))).free
     kept = sum(_kept_bytes(m) for m, there in zip(mosaics, cached, strict=True) if m.located and not there)
@@ -133,7 +134,9 @@ def _kept_bytes(mosaic: Mosaic) -> int:
 
 
 def _targets(run: Run, products: Sequence[Product]) -> tuple[int, str]:
-    merged = latest(run.folder, "merge").get("survey")
+    if run.targets:
+        return len(read_targets(run.targets)), "the table of targets"
+    merged = latest(run.folder, "merge", "survey")
     if merged is not None:
         return merged.counts["selected"], "the survey catalog that stands"
     area = area_arcmin2(products)

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from gzjwst_core.errors import ProfileError
+from gzjwst_core.catalog.target_list import read_targets
+from gzjwst_core.errors import CatalogError, ProfileError
 from gzjwst_core.options import Options
 from gzjwst_core.profile import SurveyProfile, load_profile, profile_folder_of
 from gzjwst_core.run import Run, default_cache
@@ -50,6 +51,8 @@ class RunRequest(Options):
     """Units under way at once; transfers and CPU work overlap."""
     overrides: tuple[str, ...] = ()
     """`key=value` for any key of the profile."""
+    quiet: bool = False
+    """Print nothing but errors."""
 
     @property
     def processes(self) -> int:
@@ -78,16 +81,30 @@ def start(request: RunRequest) -> Run:
         The profile or an option is wrong.
     """
     profile = profile_of(request)
-    if request.catalog and not Path(request.catalog).is_file():
-        raise ProfileError(f"--catalog {request.catalog}: no such file")
+    _check_targets(request.catalog)
     cache = request.cache or os.environ.get("GZJWST_CACHE") or str(default_cache())
     return Run(
         profile=profile,
-        out=request.out,
+        out=_absolute(request.out),
         cache=str(Path(cache).expanduser().absolute()),
         profile_folder=str(profile_folder_of(request.profile).absolute()),
         fields=request.fields,
         limit=request.limit,
-        targets=request.catalog,
+        targets=request.catalog and _absolute(request.catalog),
         offline=request.offline,
     )
+
+
+def _check_targets(path: str) -> None:
+    if path and not Path(path).is_file():
+        raise ProfileError(f"--catalog {path}: no such file")
+    try:
+        if path:
+            read_targets(path)
+    except CatalogError as error:
+        raise ProfileError(f"--catalog {error}") from None
+
+
+def _absolute(url: str) -> str:
+    """Let a worker with another working directory find the same place."""
+    return url if "://" in url else str(Path(url).expanduser().absolute())

@@ -6,10 +6,12 @@ Stages take a `Run`, plan their `Work` from it and leave receipts in its folder.
 
 import fcntl
 import hashlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import TextIO
 
 import platformdirs
 
@@ -18,11 +20,13 @@ from gzjwst_core.errors import ProfileError, StorageError
 from gzjwst_core.models import Field, Value
 from gzjwst_core.options import Cut, ImageOptions
 from gzjwst_core.profile import SurveyProfile, profile_toml, read_frozen
+from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.folder import Folder
 
 __all__ = ["FROZEN_PROFILE", "Run", "default_cache", "freeze_profile", "locked", "pinned_images"]
 
 FROZEN_PROFILE = "profile.toml"
+_log = logging.getLogger(__name__)
 _ONE_ROW_AN_OBJECT = Cut(column="is_primary", equals=True, why="one row a sky object")
 
 
@@ -113,21 +117,49 @@ def freeze_profile(run: Run, images: ImageOptions) -> Run:
 
 @contextmanager
 def locked(run: Run) -> Iterator[None]:
-    """Keep other runs of this machine out of the same run folder, and sweep what a killed one left.
+    """Keep other runs out of the same run folder, and sweep what a killed one left.
+
+    The lock lies beside a local run folder, however that is called; for others it is this machine's, in the cache.
 
     Raises
     ------
     StorageError
-        Another run is writing there (reason `busy`).
+        Another run is writing there (reason `busy`), or nothing can be written there.
     """
-    name = hashlib.sha256(f"{Path(run.out).absolute()}|{run.out}|{run.profile.name}".encode()).hexdigest()[:20]
-    path = Path(run.cache) / "locks" / f"{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # dies with the process
-        except BlockingIOError:
-            raise StorageError(f"another run is writing to {run.folder.url}: wait for it", reason="busy") from None
+    with _opened(_lock_path(run)) as file:
+        _take(file, run.folder.url)
         run.folder.sweep()
-        MosaicCache(Path(run.cache)).sweep()
+        MosaicCache(_made(Path(run.cache))).sweep()
         yield
+
+
+def _opened(path: Path) -> TextIO:
+    _made(path.parent)
+    try:
+        return path.open("a")
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, folder) from error
+    return folder
+
+
+def _lock_path(run: Run) -> Path:
+    local = run.folder.local()
+    if local is not None:
+        return local.with_name(f".{local.name}.lock")
+    return Path(run.cache) / "locks" / f"{hashlib.sha256(run.folder.url.encode()).hexdigest()[:20]}.lock"
+
+
+def _take(file: TextIO, url: str) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # dies with the process
+    except BlockingIOError:
+        raise StorageError(f"another run is writing to {url}: wait for it", reason="busy") from None
+    except OSError as error:  # some cluster file systems have no locks
+        _log.warning("%s cannot be locked (%s): start no second run there", url, error.strerror)

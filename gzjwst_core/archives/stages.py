@@ -15,6 +15,7 @@ from gzjwst_core.archives.base import Archive
 from gzjwst_core.archives.cache import MosaicCache
 from gzjwst_core.archives.datalabs import DataLabs
 from gzjwst_core.archives.fetch import fetch as fetch_planes
+from gzjwst_core.archives.fetch import is_fetched
 from gzjwst_core.archives.fields import fields_of
 from gzjwst_core.archives.footprint import join_footprints, parse_footprint
 from gzjwst_core.archives.local import Local
@@ -45,10 +46,12 @@ __all__ = [
     "products_of",
     "query",
     "record",
+    "survey_fields",
 ]
 
 PRODUCTS = "products.parquet"
 MOSAICS = "mosaics.parquet"
+_UNWANTED = "band_not_wanted"
 
 _PRODUCT_COLUMNS = (
     Column("uri", "str", "", "meta.ref.uri", "logical address of the product"),
@@ -107,20 +110,23 @@ def query(run: Run) -> Listing:
     ArchiveError
         MAST does not answer.
     """
-    products = products_of(run) if run.offline and not run.profile.local else list_products(run)
-    _write_if_new(run.folder, PRODUCTS, _table_of(products, _PRODUCT_COLUMNS))
+    products = list_products(run)
+    if not _by_heart(run):
+        _write_if_new(run.folder, PRODUCTS, _table_of(products, _PRODUCT_COLUMNS))
     return listing_of(run, products)
 
 
 def list_products(run: Run) -> tuple[Product, ...]:
-    """Ask for products and judge each by the profile's rules; writes nothing.
+    """Ask for products and judge each by the profile's rules; writes nothing. Offline, an earlier run's list counts.
 
     Raises
     ------
     QueryError
-        No product at all (reason `no_rows`).
+        No product at all (reason `no_rows`), or offline no list that has every band (`offline`).
     """
     profile = run.profile
+    if _by_heart(run):
+        return _of_bands(run, products_of(run))
     if profile.local:
         return _local(run).products(profile.query, profile.survey.bands)
     found = query_products(profile.query, profile.archives)
@@ -166,25 +172,34 @@ def archives_of(run: Run) -> tuple[Archive, ...]:
     return tuple(known[name] for name in options.order)
 
 
-def locate(run: Run, field: Field) -> Field:
+def locate(run: Run, field: Field, *, cheap: bool = False) -> Field:
     """Find each mosaic of a field where it is cheapest to read.
+
+    Parameters
+    ----------
+    run
+        The run.
+    field
+        As the query formed it.
+    cheap
+        Read no body and write nothing (`--dry-run`).
 
     Raises
     ------
     ArchiveUnavailableError
         A mosaic was not found, and an archive could not say: try again.
     """
-    if run.offline and not run.profile.local:
+    if _by_heart(run):
         return _located_before(run, field)
     archives = archives_of(run)
-    return field.replace(mosaics=tuple(ask(mosaic, archives) for mosaic in field.mosaics))
+    return field.replace(mosaics=tuple(ask(mosaic, archives, cheap=cheap) for mosaic in field.mosaics))
 
 
 def record(run: Run, fields: Iterable[Field]) -> None:
-    """Write mosaics.parquet: this run's fields, and what earlier runs said of others."""
+    """Write mosaics.parquet: this run's fields, and what earlier runs said of the survey's others."""
     mine = list(fields)
-    names = {field.name for field in mine}
-    earlier = [mosaic for mosaic in _read_mosaics(run) if mosaic.field not in names]
+    others = survey_fields(run) - {field.name for field in mine}
+    earlier = [mosaic for mosaic in _read_mosaics(run) if mosaic.field in others]
     mosaics = [*earlier, *(mosaic for field in mine for mosaic in field.mosaics)]
     bands = list(run.profile.survey.bands)
     mosaics.sort(key=lambda m: (m.field, bands.index(m.band) if m.band in bands else len(bands), m.product_uri))
@@ -199,12 +214,38 @@ def fetch(run: Run, mosaic: Mosaic, works: Sequence[Work]) -> Brought:
     ------
     ArchiveError, CorruptMosaicError, MosaicLayoutError
         It cannot be had, or what came is not whole.
+    ProductNotFoundError
+        It is not in the cache, and the run is offline (reason `offline`).
     """
     if all(standing(run.folder, work) is not None for work in works):
         return Brought()
     archive = next(a for a in archives_of(run) if a.name == mosaic.archive)
+    if _by_heart(run) and not is_fetched(mosaic, archive, _cache(run), run.profile.mosaics.sci_planes):
+        raise ProductNotFoundError(f"{mosaic.filename}: not in the cache, and this run is offline", reason="offline")
     fetched = fetch_planes(mosaic, archive, _cache(run), run.profile.mosaics.sci_planes)
     return Brought(source=fetched.source, bytes_moved=fetched.bytes_moved)
+
+
+def survey_fields(run: Run) -> set[str]:
+    """Names of the fields that the query formed, those of other runs included."""
+    return {product.field for product in products_of(run) if product.outcome == "kept"}
+
+
+def _by_heart(run: Run) -> bool:
+    """Whether the run folder's lists take the archives' place."""
+    return run.offline and not run.profile.local
+
+
+def _of_bands(run: Run, products: Iterable[Product]) -> tuple[Product, ...]:
+    """Judge an earlier run's list by the bands of this one."""
+    bands = run.profile.survey.bands
+    judged = []
+    for product in products:
+        if product.reason == _UNWANTED and product.band in bands:
+            raise QueryError(f"{run.folder.url}: {PRODUCTS} was made without {product.band}", reason="offline")
+        unwanted = product.outcome == "kept" and product.band not in bands
+        judged.append(product.replace(outcome="dropped", reason=_UNWANTED) if unwanted else product)
+    return tuple(judged)
 
 
 def _cache(run: Run) -> MosaicCache:

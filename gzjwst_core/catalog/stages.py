@@ -7,7 +7,7 @@ from typing import Any
 
 from astropy.table import Table
 
-from gzjwst_core.archives.stages import Brought, Listing
+from gzjwst_core.archives.stages import Brought, Listing, survey_fields
 from gzjwst_core.catalog.columns import columns_for
 from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
 from gzjwst_core.catalog.merge import merge_fields
@@ -21,7 +21,7 @@ from gzjwst_core.images.pins import drift, propose_pins
 from gzjwst_core.models import Field, MosaicSource, Output, Receipt, Value, Work, digest_of
 from gzjwst_core.run import Run, freeze_profile, pinned_images
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.receipts import Done, complete, latest, retire
+from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire
 
 __all__ = [
     "CATALOG",
@@ -148,21 +148,22 @@ def plan_merge(run: Run, listing: Listing) -> Work:
         No field has a catalog (reason `no_catalog`).
     """
     names = {field.name for field in listing.fields}
-    fields = {unit: r for unit, r in latest(run.folder, _FIELD).items() if unit in names}
+    fields = {r.unit: r.outputs[1].digest for r in all_latest(run.folder, _FIELD) if r.unit in names}
     if not fields:
         raise CatalogError(f"{run.profile.name}: no field has a catalog: nothing to merge", reason="no_catalog")
     return Work(
         stage=_MERGE,
         version=_MERGE_VERSION,
         unit="survey",
-        inputs={unit: receipt.outputs[1].digest for unit, receipt in sorted(fields.items())},
+        inputs=fields,
         options=digest_of([run.profile.merge.digest(), *(cut.digest() for cut in run.cuts)]),
     )
 
 
 def merge(run: Run, work: Work) -> Done:
-    """Write the survey catalog (parquet and FITS) and the table of mosaics."""
-    retire(run.folder, _FIELD, lambda receipt: receipt.unit not in work.inputs)
+    """Write the survey catalog (parquet and FITS) and the table of mosaics; forgets fields that left the survey."""
+    fields = survey_fields(run)
+    retire(run.folder, _FIELD, lambda unit: unit not in fields)
     return complete(run.folder, work, partial(_make_merge, run, work))
 
 
@@ -188,8 +189,8 @@ def _tables(folder: Folder, fields: Iterable[str]) -> dict[str, Table]:
 
 
 def _mosaic_table(folder: Folder, fields: Iterable[str]) -> Table:
-    receipts = latest(folder, _FIELD)
-    notes: list[Any] = [receipts[field].notes["mosaics"] for field in sorted(fields)]
+    receipts = [latest(folder, _FIELD, field) for field in sorted(fields)]
+    notes: list[Any] = [receipt.notes["mosaics"] for receipt in receipts if receipt]
     rows = [row for note in notes for row in note]
     names = list(rows[0])
     return Table({name: [_missing_as_nan(row[name]) for row in rows] for name in names})

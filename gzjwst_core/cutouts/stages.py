@@ -8,7 +8,7 @@ from functools import partial
 from astropy.table import Table
 
 from gzjwst_core import __version__
-from gzjwst_core.archives.stages import Brought
+from gzjwst_core.archives.stages import Brought, survey_fields
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.stages import CATALOG, segmap_path
 from gzjwst_core.catalog.table_io import read_parquet
@@ -20,11 +20,12 @@ from gzjwst_core.engine import cpu_map
 from gzjwst_core.models import Field, Outcome, Output, Receipt, Value, Work, digest_of
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.receipts import Done, complete, latest, retire
+from gzjwst_core.storage.receipts import Done, complete, latest, retire, supersede
 
 __all__ = ["CUTOUTS", "Plan", "cut_chunk", "plan", "tidy"]
 
 CUTOUTS, _VERSION = "cutouts", "1"
+_OF_CHUNKS = (CUTOUTS, "images")
 _BATCH = 100
 _COLUMNS = ("id_str", "field", "ra", "dec", "segment_id", "bbox_diagonal", "kron_a")
 """All that a cutout takes from the catalog."""
@@ -34,9 +35,16 @@ class Plan(Value):
     """Which targets are cut out, and in which chunks."""
 
     chunks: Mapping[str, tuple[Work, ...]]
-    """By field of this run."""
-    selected: int
-    """Targets over the whole survey, fields of other runs included."""
+    """By field of this run; none for a field without targets."""
+    fields: tuple[str, ...]
+    """Fields of the survey, those of other runs included."""
+
+    def is_old(self, unit: str) -> bool:
+        """Whether a unit is no chunk of the survey any more: its field left it, or is divided otherwise."""
+        field = unit.rpartition("-")[0]
+        if field not in self.chunks:
+            return field not in self.fields
+        return unit not in {work.unit for work in self.chunks[field]}
 
 
 def plan(run: Run, fields: Sequence[Field]) -> Plan:
@@ -52,20 +60,25 @@ def plan(run: Run, fields: Sequence[Field]) -> Plan:
     Returns
     -------
     Plan
-        A chunk's work knows its own rows and mosaics only, so that an addition elsewhere does not touch it.
+        A chunk's work knows its own rows and mosaics only, so that an addition elsewhere does not touch it. Chunks of
+        another division no longer stand: their files are about to be shared out anew.
     """
-    targets = _targets(run)
+    targets = _selected(run, _catalog(run))
     by_field = {field.name: targets[targets["field"] == field.name] for field in fields}
     works = {field.name: tuple(_works(run, field, by_field[field.name])) for field in fields}
-    return Plan(chunks={name: found for name, found in works.items() if found}, selected=len(targets))
+    planned = Plan(chunks=works, fields=tuple(sorted(survey_fields(run))))
+    for stage in _OF_CHUNKS:
+        supersede(run.folder, stage, planned.is_old)
+    return planned
 
 
-def _targets(run: Run) -> Table:
-    cuts = run.cuts
-    columns = dict.fromkeys([*_COLUMNS, *(cut.column for cut in cuts)])
+def _catalog(run: Run) -> Table:
     with run.folder.reading(CATALOG) as path:
-        catalog = read_parquet(path, columns)
-    mask, _ = select(catalog, cuts)
+        return read_parquet(path, dict.fromkeys([*_COLUMNS, *(cut.column for cut in run.cuts)]))
+
+
+def _selected(run: Run, catalog: Table) -> Table:
+    mask, _ = select(catalog, run.cuts)
     return catalog[list(_COLUMNS)][mask]
 
 
@@ -85,7 +98,7 @@ def _works(run: Run, field: Field, targets: Table) -> Iterator[Work]:
 
 def _segmap_digest(folder: Folder, field: str) -> str:
     """Digest of a field's segmap, from the receipt of its catalog."""
-    receipt = latest(folder, "catalog").get(field)
+    receipt = latest(folder, "catalog", field)
     return receipt.outputs[0].digest if receipt else ""
 
 
@@ -142,14 +155,14 @@ def _make(run: Run, work: Work, field: Field, fetched: Sequence[Brought]) -> Rec
 
 
 def _rows_of(run: Run, work: Work, field: Field) -> Table:
-    targets = _targets(run)
-    targets = targets[targets["field"] == field.name]
+    catalog = _catalog(run)
+    targets = _selected(run, catalog[catalog["field"] == field.name])
     number = int(work.unit.rpartition("-")[2].partition("of")[0])
     return targets[chunks(targets["id_str"], run.profile.cutouts.chunk_size)[number]]
 
 
 def _sigma(folder: Folder, field: str) -> dict[str, float]:
-    receipt = latest(folder, "catalog").get(field)
+    receipt = latest(folder, "catalog", field)
     rows = receipt.notes.get("mosaics", []) if receipt else []
     return {row["band"]: row["sigma"] for row in rows if row["sigma"] is not None}  # type: ignore[union-attr,index,call-overload,misc]
 
@@ -172,11 +185,6 @@ def _count(outcomes: Iterable[Outcome]) -> dict[str, int]:
 def tidy(run: Run, planned: Plan) -> int:
     """Remove cutouts and images of targets that are no longer selected; returns how many files.
 
-    Only fields of this run are looked at; files that a current receipt claims stay.
+    Of the survey's fields, only those of this run are looked at; files that a current receipt claims stay.
     """
-    units = {work.unit for works in planned.chunks.values() for work in works}
-
-    def is_old(receipt: Receipt) -> bool:
-        return receipt.unit.rpartition("-")[0] in planned.chunks and receipt.unit not in units
-
-    return sum(retire(run.folder, stage, is_old) for stage in (CUTOUTS, "images"))
+    return sum(retire(run.folder, stage, planned.is_old) for stage in _OF_CHUNKS)

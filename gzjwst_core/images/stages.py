@@ -1,5 +1,6 @@
 """Colouring as a stage of a run: one chunk of images for each chunk of cutouts; reads cutouts only."""
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -7,11 +8,12 @@ from functools import partial
 from math import isfinite, nan
 from typing import Any
 
+import numpy as np
 from astropy.table import Table
 
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.images.paint import Facts, paint_cutout
-from gzjwst_core.models import Outcome, Output, Receipt, Work, digest_of
+from gzjwst_core.models import Outcome, Output, Receipt, Work
 from gzjwst_core.options import ImageOptions
 from gzjwst_core.publish.rows import ImageRecord
 from gzjwst_core.run import Run
@@ -26,12 +28,11 @@ _BATCH = 100
 
 def plan(run: Run, cut: Done) -> Work:
     """Say what a chunk of images is made from: its cutouts, and the colour recipe with its pins."""
-    receipt = cut.receipt
     return Work(
         stage=IMAGES,
         version=_VERSION,
-        unit=receipt.unit,
-        inputs={"cutouts": receipt.key, "files": digest_of([output.digest for output in receipt.outputs])},
+        unit=cut.unit,
+        inputs={"cutouts": cut.key, "files": cut.files},
         options=run.profile.images.digest(),
     )
 
@@ -117,10 +118,15 @@ def records_of(receipts: Iterable[Receipt]) -> list[ImageRecord]:
 
 
 def measures_of(receipts: Iterable[Receipt]) -> Table | None:
-    """Return the measures of every image, one row each; None without images."""
-    rows = sorted(((note["record"]["id_str"], note["measures"]) for note in _notes(receipts)), key=lambda row: row[0])
-    plain = [{k: nan if v is None else v for k, v in measures.items()} for _, measures in rows]
-    return Table(rows=[{"id_str": name, **m} for (name, _), m in zip(rows, plain, strict=True)]) if rows else None
+    """Return the measures of every image, one row each, in order of id_str; None without images."""
+    names: list[str] = []
+    columns: dict[str, array[float]] = {}
+    for note in _notes(receipts):
+        names.append(note["record"]["id_str"])
+        for name, value in note["measures"].items():
+            columns.setdefault(name, array("d")).append(nan if value is None else value)
+    table = Table({"id_str": np.array(names), **{name: np.array(values) for name, values in columns.items()}})
+    return table[np.argsort(names)] if names else None
 
 
 def _notes(receipts: Iterable[Receipt]) -> Iterator[Any]:

@@ -1,5 +1,6 @@
 """What the report shows, gathered from the tables, receipts and images of the run folder."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,17 +11,18 @@ from gzjwst_core.archives.stages import MOSAICS, PRODUCTS, area_arcmin2, product
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
+from gzjwst_core.catalog.table_io import read_parquet
 from gzjwst_core.images.stages import IMAGES, measures_of, records_of
 from gzjwst_core.publish.facts import FileNote, MosaicCell, ReportFacts, SheetImage
 from gzjwst_core.publish.record import read_table
-from gzjwst_core.publish.rows import join_rows
+from gzjwst_core.publish.rows import FROM_CATALOG, join_rows
 from gzjwst_core.publish.runlog import RunRecord
 from gzjwst_core.publish.sheets import choose_sheets
 from gzjwst_core.run import FROZEN_PROFILE, Run
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.receipts import latest
+from gzjwst_core.storage.receipts import all_latest
 
-__all__ = ["facts_of"]
+__all__ = ["facts_of", "shown_rows"]
 
 _FILES = (
     (CATALOG, "the survey catalog: every detection, duplicates marked; astropy, pandas and polars read it"),
@@ -51,9 +53,8 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
     """
     folder, profile = run.folder, run.profile
     catalog = read_table(folder, CATALOG)
-    receipts = latest(folder, IMAGES).values()
     depth = read_table(folder, MEASURED_MOSAICS)
-    rows = None if catalog is None else join_rows(catalog, records_of(receipts))
+    rows = None if catalog is None else shown_rows(run)
     return ReportFacts(
         record=record,
         title=profile.survey.title,
@@ -63,11 +64,25 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         selected=None if catalog is None else select(catalog, run.cuts)[0],
         area_arcmin2=_searched_arcmin2(run, depth),
         depth=depth,
-        image_measures=measures_of(receipts),
+        image_measures=measures_of(all_latest(folder, IMAGES)),
         sheets={} if rows is None else _sheets(folder, rows, profile.publish.contact_sheet),
         files=tuple(_files(folder)),
         cite=profile.survey.cite,
     )
+
+
+def shown_rows(run: Run) -> Table:
+    """Return the rows that are shown to people: images that stand, of targets that are selected now.
+
+    An image of a field that this run was not asked for may be of a target that is not selected any more.
+    """
+    columns = dict.fromkeys([*FROM_CATALOG, *(cut.column for cut in run.cuts)])
+    with run.folder.reading(CATALOG) as path:
+        catalog = read_parquet(path, columns)
+    selected = catalog[select(catalog, run.cuts)[0]]
+    names = set(selected["id_str"].tolist())
+    records = records_of(all_latest(run.folder, IMAGES))
+    return join_rows(selected, [record for record in records if record.id_str in names])
 
 
 def _searched_arcmin2(run: Run, depth: Table | None) -> float | None:
@@ -109,8 +124,12 @@ def _image(folder: Folder, row: Any) -> SheetImage:
 
 
 def _files(folder: Folder) -> Iterator[FileNote]:
-    sizes = folder.sizes()
+    counts: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for name, size in folder.files():
+        path = next((path for path, _ in _FILES if name.startswith(path)), "")
+        counts[path] += 1
+        sizes[path] += size
     for path, what in _FILES:
-        below = {name: size for name, size in sizes.items() if name.startswith(path)}
-        if below:
-            yield FileNote(path, what, len(below) if path.endswith("/") else None, sum(below.values()))
+        if counts[path]:
+            yield FileNote(path, what, counts[path] if path.endswith("/") else None, sizes[path])

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Literal
@@ -27,11 +27,12 @@ from gzjwst_core.models import Receipt, Value
 from gzjwst_core.publish.runlog import Missing, RunRecord, StageRecord
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.receipts import latest
+from gzjwst_core.storage.receipts import all_latest, latest
 
 __all__ = ["RunLog", "read_table", "record_of"]
 
 _LIBRARIES = ("astropy", "astroquery", "fsspec", "numpy", "pillow", "prefect", "s3fs", "sep")
+_OF_TARGETS = ("ext_id", "is_primary")
 
 
 class RunLog(Value):
@@ -51,10 +52,10 @@ class RunLog(Value):
 def record_of(run: Run, log: RunLog) -> RunRecord:
     """Put a run's record together."""
     folder = run.folder
-    merged = latest(folder, "merge").get("survey")
-    sums = {"products": _products(folder), "mosaics": _mosaics(folder), "targets": _targets(run, merged)}
-    unplaced_targets = [Missing.model_validate({**one, "expected": True}) for one in _unplaced(run)]
-    missing = [*_missing(run), *unplaced_targets, *log.troubles, *([log.error] if log.error else [])]
+    merged = latest(folder, "merge", "survey")
+    unplaced = _unplaced(run)
+    sums = {"products": _products(folder), "mosaics": _mosaics(folder), "targets": _targets(run, merged, unplaced)}
+    missing = [*_missing(run), *unplaced, *log.troubles, *([log.error] if log.error else [])]
     outcome = _outcome(log, missing, sums["targets"])
     return RunRecord(
         survey=run.profile.name,
@@ -78,12 +79,12 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
     )
 
 
-def read_table(folder: Folder, relative: str) -> Table | None:
-    """Read a table of the run folder, None if it is not there."""
+def read_table(folder: Folder, relative: str, columns: Iterable[str] | None = None) -> Table | None:
+    """Read a table of the run folder, or some columns of it; None if it is not there."""
     if not folder.exists(relative):
         return None
     with folder.reading(relative) as path:
-        return read_parquet(path)
+        return read_parquet(path, columns)
 
 
 def _products(folder: Folder) -> dict[str, int]:
@@ -102,27 +103,28 @@ def _mosaics(folder: Folder) -> dict[str, int]:
     return {"total": len(table), "located": len(table) - lost.total(), **dict(sorted(lost.items()))}
 
 
-def _targets(run: Run, merged: Receipt | None) -> dict[str, int]:
+def _targets(run: Run, merged: Receipt | None, lost: Sequence[Missing]) -> dict[str, int]:
     if merged is None:
         return {}
     ended: Counter[str] = Counter()
-    for receipt in latest(run.folder, CUTOUTS).values():
+    for receipt in all_latest(run.folder, CUTOUTS):
         ended.update(receipt.counts)
     left = merged.counts["selected"] - ended.total()
-    ended.update({"not_done": left} if left else {})
-    ended.update(f"skipped:{one['reason']}" for one in _unplaced(run))
+    ended.update({"not_done": left} if left > 0 else {})  # below 0: cutouts of an earlier selection in other fields
+    ended.update(f"skipped:{one.reason}" for one in lost)
     return {"total": ended.total(), **dict(sorted(ended.items()))}
 
 
-def _unplaced(run: Run) -> list[dict[str, str]]:
-    """Targets of a person's table that became no cutout, each with its reason."""
-    catalog = read_table(run.folder, CATALOG)
-    if not run.targets or catalog is None:
+def _unplaced(run: Run) -> list[Missing]:
+    """Targets of a person's table that became no cutout, each with its reason: the table is what it is."""
+    catalog = read_table(run.folder, CATALOG, _OF_TARGETS) if run.targets else None
+    if catalog is None:
         return []
     lost = unplaced(targets := read_targets(run.targets), {"survey": catalog})
     chosen = set(catalog["ext_id"][catalog["is_primary"]].tolist()) | {one["what"] for one in lost}
     merged = [name for name in targets["ext_id"].tolist() if name not in chosen]
-    return [*lost, *({"what": name, "reason": "same_object", "detail": "as another target"} for name in merged)]
+    same = [{"what": name, "reason": "same_object", "detail": "as another target"} for name in merged]
+    return [Missing.model_validate({**one, "expected": True}) for one in (*lost, *same)]
 
 
 def _missing(run: Run) -> list[Missing]:
@@ -155,9 +157,9 @@ def _message(outcome: str, missing: list[Missing]) -> str:
 
 
 def _made(folder: Folder) -> dict[str, int]:
-    counts = {stage: sum(len(r.outputs) for r in latest(folder, stage).values()) for stage in (CUTOUTS, IMAGES)}
-    handed = latest(folder, "publish").get("survey")
-    catalogs = {"field_catalogs": len(latest(folder, "catalog"))}
+    counts = {stage: sum(len(r.outputs) for r in all_latest(folder, stage)) for stage in (CUTOUTS, IMAGES)}
+    handed = latest(folder, "publish", "survey")
+    catalogs = {"field_catalogs": sum(1 for _ in all_latest(folder, "catalog"))}
     return catalogs | counts | (dict(handed.counts) if handed else {})
 
 

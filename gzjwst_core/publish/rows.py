@@ -15,7 +15,7 @@ from gzjwst_core.catalog.table_io import apply_columns
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.models import Value
 
-__all__ = ["PUBLISH_COLUMNS", "ImageRecord", "join_rows"]
+__all__ = ["FROM_CATALOG", "PUBLISH_COLUMNS", "ImageRecord", "join_rows"]
 
 
 class ImageRecord(Value):
@@ -57,7 +57,7 @@ PUBLISH_COLUMNS = (
     Column("recipe", "str", "", "meta.id", "colour recipe"),
     Column("recipe_digest", "str", "", "meta.id", "digest of the recipe and its pinned colour"),
 )
-_FROM_CATALOG = ("id_str", "group_id", "field", "ra", "dec", "mag_ref", "r50", "flags", "ext_id")
+FROM_CATALOG = ("id_str", "group_id", "field", "ra", "dec", "mag_ref", "r50", "flags", "ext_id")
 
 
 def join_rows(catalog: Table, images: Sequence[ImageRecord]) -> Table:
@@ -89,7 +89,7 @@ def join_rows(catalog: Table, images: Sequence[ImageRecord]) -> Table:
             raise CatalogError(f"image {image.image} ({image.id_str}) is {problem}")
         by_row[row] = image
     rows = sorted(by_row)
-    values: dict[str, Any] = {name: np.asarray(catalog[name])[rows] for name in _FROM_CATALOG}
+    values: dict[str, Any] = {name: np.asarray(catalog[name])[rows] for name in FROM_CATALOG}
     for column in PUBLISH_COLUMNS:
         if column.name not in values:
             told = [getattr(by_row[row], column.name) for row in rows]

@@ -7,18 +7,18 @@ only when the run changed something.
 from functools import partial
 
 from gzjwst_core.catalog.stages import CATALOG
-from gzjwst_core.catalog.table_io import read_parquet, write_parquet
-from gzjwst_core.images.stages import IMAGES, records_of
+from gzjwst_core.catalog.table_io import write_parquet
+from gzjwst_core.errors import CatalogError
+from gzjwst_core.images.stages import IMAGES
 from gzjwst_core.models import Receipt, Value, Work, digest_of
-from gzjwst_core.publish.gather import facts_of
+from gzjwst_core.publish.gather import facts_of, shown_rows
 from gzjwst_core.publish.record import RunLog, record_of
 from gzjwst_core.publish.report import report_html
-from gzjwst_core.publish.rows import join_rows
 from gzjwst_core.publish.runlog import append_run
 from gzjwst_core.publish.zoobot import zoobot_table
 from gzjwst_core.publish.zooniverse import manifests
 from gzjwst_core.run import Run
-from gzjwst_core.storage.receipts import Done, complete, latest
+from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
 
 __all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "hand_over", "plan"]
 
@@ -37,15 +37,23 @@ class RunEnd(Value):
 
 
 def plan(run: Run) -> Work:
-    """Say what the hand-overs are made from: every image that stands, and the survey catalog."""
-    images = {unit: digest_of([o.digest for o in r.outputs]) for unit, r in latest(run.folder, IMAGES).items()}
-    catalog = latest(run.folder, "merge")["survey"].outputs[0].digest
+    """Say what the hand-overs are made from: every image that stands, the survey catalog, and what is selected of it.
+
+    Raises
+    ------
+    CatalogError
+        There is no survey catalog (reason `no_catalog`).
+    """
+    images = {r.unit: digest_of([o.digest for o in r.outputs]) for r in all_latest(run.folder, IMAGES)}
+    merged = latest(run.folder, "merge", "survey")
+    if merged is None:
+        raise CatalogError(f"{run.profile.name}: there is no survey catalog to publish from", reason="no_catalog")
     return Work(
         stage=_STAGE,
         version=_VERSION,
         unit="survey",
-        inputs=images | {"catalog": catalog},
-        options=run.profile.publish.digest(),
+        inputs=images | {"catalog": merged.outputs[0].digest},
+        options=digest_of([run.profile.publish.digest(), *(cut.digest() for cut in run.cuts)]),
     )
 
 
@@ -62,8 +70,7 @@ def hand_over(run: Run, work: Work) -> Done:
 
 def _make(run: Run, work: Work) -> Receipt:
     folder, options = run.folder, run.profile.publish
-    with folder.reading(CATALOG) as path:
-        rows = join_rows(read_parquet(path), records_of(latest(folder, IMAGES).values()))
+    rows = shown_rows(run)
     texts = manifests(rows, run.profile.name, options)
     with folder.writing(ZOOBOT) as path:
         write_parquet(zoobot_table(rows, run.profile.name, options), path)

@@ -5,6 +5,8 @@ object is there whole, or it is not there. Paths are relative, with `/`, and eve
 """
 
 import hashlib
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +41,8 @@ class Folder:
 
     def __init__(self, url: str) -> None:
         try:
-            self._fs, root = fsspec.core.url_to_fs(url)
+            # what a worker process has just written must be seen: nothing is remembered of a listing
+            self._fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except (ValueError, ImportError) as error:
             raise StorageError(f"{url}: no such kind of storage: {error}", reason="bad_url") from error
         self.url = url
@@ -57,27 +60,47 @@ class Folder:
         """Local path of a file below, or None when this folder is not on a local disk."""
         return Path(self._path(relative)) if self._is_local else None
 
+    @property
+    def is_private(self) -> bool:
+        """Whether no other process sees it (`memory://`): then nothing may be written by workers."""
+        return "memory" in _protocols(self._fs.protocol)
+
     def exists(self, relative: str) -> bool:
         """Whether a file is there."""
-        return bool(self._fs.exists(self._path(relative)))
+        return self.size(relative) is not None
 
     def size(self, relative: str) -> int | None:
         """Bytes of a file, None if it is not there."""
         try:
-            return int(self._fs.size(self._path(relative)))
-        except FileNotFoundError:
-            return None
+            with self._errors(relative):
+                return int(self._fs.size(self._path(relative)) or 0)
+        except StorageError as error:
+            if error.reason == "not_found":
+                return None
+            raise
+
+    def names(self, relative: str) -> list[str]:
+        """Names of what lies right in a folder, sorted; temporary files are left out."""
+        try:
+            with self._errors(relative):
+                paths = self._fs.ls(self._path(relative), detail=False)
+        except StorageError as error:
+            if error.reason == "not_found":
+                return []
+            raise
+        names = sorted(str(path).rstrip("/").rpartition("/")[2] for path in paths)
+        return [name for name in names if not is_temporary(name)]
 
     def sizes(self, relative: str = "") -> dict[str, int]:
         """Bytes of every file below, by relative path; temporary files are left out."""
-        self._fs.invalidate_cache()
-        try:
-            found = self._fs.find(self._path(relative), detail=True)
-        except FileNotFoundError:
-            return {}
+        return dict(sorted(self.files(relative)))
+
+    def files(self, relative: str = "") -> Iterator[tuple[str, int]]:
+        """Yield relative path and bytes of every file below, in no order; temporary files are left out."""
         cut = len(self._root) + 1
-        entries = {str(path)[cut:]: int(info["size"]) for path, info in found.items()}
-        return {path: size for path, size in sorted(entries.items()) if not is_temporary(path.rpartition("/")[2])}
+        for path, size in (self._walk if self._is_local else self._find)(self._path(relative)):
+            if not is_temporary(path.rpartition("/")[2]):
+                yield path[cut:], size
 
     def read(self, relative: str) -> bytes:
         """Whole bytes of a file.
@@ -87,12 +110,8 @@ class Folder:
         StorageError
             It is not there (`not_found`) or cannot be read.
         """
-        try:
+        with self._errors(relative):
             return bytes(self._fs.cat_file(self._path(relative)))
-        except FileNotFoundError:
-            raise StorageError(f"{self.url}: {relative} is not there", reason="not_found") from None
-        except OSError as error:
-            raise storage_error(error, f"{self.url}/{relative}") from error
 
     def open(self, relative: str) -> BinaryIO:
         """Open a file for reading.
@@ -102,10 +121,8 @@ class Folder:
         StorageError
             It is not there (`not_found`).
         """
-        try:
+        with self._errors(relative):
             return cast("BinaryIO", self._fs.open(self._path(relative), "rb"))
-        except FileNotFoundError:
-            raise StorageError(f"{self.url}: {relative} is not there", reason="not_found") from None
 
     def write(self, relative: str, data: bytes, *, sync: bool = True) -> Output:
         """Write a whole file; a file that already holds these bytes is left as it is.
@@ -132,7 +149,8 @@ class Folder:
             with atomic_path(Path(path), sync=sync) as temporary:
                 temporary.write_bytes(data)
         else:
-            self._fs.pipe_file(path, data)
+            with self._errors(relative):
+                self._fs.pipe_file(path, data)
         return output
 
     @contextmanager
@@ -148,7 +166,8 @@ class Folder:
         with TemporaryDirectory(prefix="gzjwst-") as scratch:
             local = Path(scratch) / "file"
             yield local
-            self._fs.put_file(str(local), self._path(relative))
+            with self._errors(relative):
+                self._fs.put_file(str(local), self._path(relative))
 
     @contextmanager
     def writing_if_new(self, relative: str) -> Iterator[Path]:
@@ -167,7 +186,8 @@ class Folder:
             return
         with TemporaryDirectory(prefix="gzjwst-") as scratch:
             copy = Path(scratch) / "file"
-            self._fs.get_file(self._path(relative), str(copy))
+            with self._errors(relative):
+                self._fs.get_file(self._path(relative), str(copy))
             yield copy
 
     def output(self, relative: str) -> Output:
@@ -192,22 +212,46 @@ class Folder:
 
     def remove(self, relative: str) -> None:
         """Remove a file, if it is there."""
-        path = self._path(relative)
-        if self._fs.exists(path):
-            self._fs.rm_file(path)
+        if self.exists(relative):
+            with self._errors(relative):
+                self._fs.rm_file(self._path(relative))
 
     def sweep(self) -> int:
         """Remove temporary files that a killed process left; returns how many. Local folders only."""
         root = self.local()
-        if root is None or not root.is_dir():
+        if root is None:
             return 0
-        left = [path for path in root.rglob(".*.part") if is_temporary(path.name)]
+        found = ((folder, name) for folder, _, names in os.walk(root) for name in names)
+        left = [Path(folder, name) for folder, name in found if is_temporary(name)]
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)
 
     def _holds(self, relative: str, data: bytes) -> bool:
         return self.size(relative) == len(data) and self.read(relative) == data
+
+    def _walk(self, root: str) -> Iterator[tuple[str, int]]:
+        for folder, _, names in os.walk(root):
+            yield from ((f"{folder}/{name}", os.lstat(f"{folder}/{name}").st_size) for name in names)
+
+    def _find(self, root: str) -> Iterator[tuple[str, int]]:
+        with self._errors(""):
+            found = self._fs.find(root, detail=True)
+        yield from ((str(path), int(info["size"])) for path, info in found.items())
+
+    @contextmanager
+    def _errors(self, relative: str) -> Iterator[None]:
+        """Put what a file system raises in our tree."""
+        try:
+            yield
+        except StorageError:
+            raise
+        except FileNotFoundError:
+            raise StorageError(f"{self.url}: {relative or 'it'} is not there", reason="not_found") from None
+        except OSError as error:
+            raise storage_error(error, f"{self.url}/{relative}") from error
+        except _client_errors() as error:
+            raise StorageError(f"{self.url}/{relative}: {error}") from error
 
     def _path(self, relative: str) -> str:
         parts = [safe_name(part) for part in relative.split("/")] if relative else []
@@ -216,3 +260,9 @@ class Folder:
 
 def _protocols(protocol: str | tuple[str, ...]) -> tuple[str, ...]:
     return (protocol,) if isinstance(protocol, str) else protocol
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    """Errors of a client library that are no OSErrors, such as no credentials; none where it is not even loaded."""
+    botocore = sys.modules.get("botocore.exceptions")
+    return (botocore.BotoCoreError, botocore.ClientError) if botocore else ()

@@ -1,26 +1,40 @@
 """Receipts: the record of every finished unit, and what a second run believes.
 
 A unit stands when its receipt is there and each of its outputs is there with its size. One unit has one receipt: when
-its inputs or options change, the new receipt takes the old one's place, and files that only the old one claimed go.
+its inputs or options change, the old receipt is marked as superseded before the first file is touched, so that a mix of
+old and new files never stands; then the new one takes its place, and files that only the old one claimed go. Receipts
+are found by their names, `<unit>-<digest>.json`: none but those that are asked for are read.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from pydantic import ValidationError
 
 from gzjwst_core.errors import StorageError
-from gzjwst_core.models import Receipt, Value, Work
+from gzjwst_core.models import Outcome, Output, Receipt, Value, Work, digest_of
 from gzjwst_core.storage.folder import Folder
 
-__all__ = ["Done", "cache_key", "complete", "latest", "receipt_path", "retire", "standing"]
+__all__ = ["Done", "all_latest", "cache_key", "complete", "latest", "receipt_path", "retire", "standing", "supersede"]
+
+_SUPERSEDED = Outcome(kind="failed", reason="superseded", detail="its files are being replaced")
 
 
 class Done(Value):
-    """What a stage's task hands back: the unit's receipt, and whether the work was done just now."""
+    """What a stage's task hands back: small, however many files the unit has. The rest is in its receipt."""
 
-    receipt: Receipt
+    unit: str
+    key: str
+    """Of the receipt."""
+    counts: dict[str, int]
+    files: str
+    """Digest of the outputs' digests."""
     fresh: bool
+    """Whether the work was done just now."""
+
+
+_SHAPE = digest_of(Done.model_json_schema(), 8)
 
 
 def receipt_path(stage: str, key: str) -> str:
@@ -41,32 +55,21 @@ def standing(folder: Folder, work: Work) -> Receipt | None:
     Returns
     -------
     Receipt or None
-        None when the receipt is missing or cannot be read, or when an output is missing or of another size.
+        None when the receipt is missing, superseded or cannot be read, or when an output is missing or of another size.
     """
-    try:
-        receipt = Receipt.model_validate_json(folder.read(receipt_path(work.stage, work.key)))
-    except (StorageError, ValidationError):
-        return None
-    return receipt if receipt.key == work.key and _outputs_stand(folder, receipt) else None
-
-
-def _outputs_stand(folder: Folder, receipt: Receipt) -> bool:
-    parents = {output.path.rpartition("/")[0] for output in receipt.outputs}
-    if len(receipt.outputs) <= 3 * len(parents):
-        return all(folder.size(output.path) == output.size for output in receipt.outputs)
-    sizes: dict[str, int] = {}
-    for parent in parents:  # one listing a folder instead of one question a file
-        sizes |= folder.sizes(parent)
-    return all(sizes.get(output.path) == output.size for output in receipt.outputs)
+    receipt = _read(folder, receipt_path(work.stage, work.key))
+    return receipt if receipt and receipt.key == work.key and _stands(folder, receipt) else None
 
 
 def cache_key(folder: Folder, work: Work) -> str:
-    """Prefect's cache key: the receipt's key while the work stands, else a key that was never used.
+    """Prefect's cache key: the receipt's key while the work stands alone, else a key that was never used.
 
-    So Prefect shows Cached when and only when the work stands.
+    So Prefect shows Cached when and only when the work stands. The key knows the form of `Done`, so that what another
+    version of it left in Prefect's store is never read.
     """
-    key = f"{work.stage}-v{work.version}-{work.key}"
-    return key if standing(folder, work) is not None else f"{key}-{secrets.token_hex(4)}"
+    key = f"{work.stage}-v{work.version}-{work.key}-{_SHAPE}"
+    settled = standing(folder, work) is not None and not _rivals(folder, work)
+    return key if settled else f"{key}-{secrets.token_hex(4)}"
 
 
 def complete(folder: Folder, work: Work, make: Callable[[], Receipt]) -> Done:
@@ -84,25 +87,38 @@ def complete(folder: Folder, work: Work, make: Callable[[], Receipt]) -> Done:
     Returns
     -------
     Done
-        The standing receipt, or the new one, which is on disk by then.
+        Of the standing receipt, or of the new one, which is on disk by then.
     """
+    rivals = _rivals(folder, work)
     receipt = standing(folder, work)
-    if receipt is not None:
-        return Done(receipt=receipt, fresh=False)
-    receipt = make()
-    folder.write(receipt_path(work.stage, work.key), receipt.model_dump_json(indent=1).encode() + b"\n")
-    retire(folder, work.stage, lambda old: old.unit == work.unit and old.key != work.key)
-    return Done(receipt=receipt, fresh=True)
+    if fresh := receipt is None:
+        for path in rivals:
+            _supersede(folder, path)
+        receipt = make()
+        folder.write(receipt_path(work.stage, work.key), _bytes(receipt))
+    for path in rivals:
+        _drop(folder, path, keep={output.path for output in receipt.outputs})
+    files = digest_of([output.digest for output in receipt.outputs])
+    return Done(unit=work.unit, key=work.key, counts=dict(receipt.counts), files=files, fresh=fresh)
 
 
-def latest(folder: Folder, stage: str) -> dict[str, Receipt]:
-    """Receipts of a stage whose outputs are all there, by unit."""
-    found = (receipt for _, receipt in _receipts(folder, stage))
-    return {receipt.unit: receipt for receipt in found if receipt and _outputs_stand(folder, receipt)}
+def latest(folder: Folder, stage: str, unit: str) -> Receipt | None:
+    """Return the receipt of a unit whose outputs are all there, whatever it was made from."""
+    found = (_read(folder, path) for path in _paths(folder, stage) if _unit(path) == unit)
+    return next((receipt for receipt in found if receipt and _stands(folder, receipt)), None)
 
 
-def retire(folder: Folder, stage: str, is_old: Callable[[Receipt], bool]) -> int:
-    """Remove receipts that no longer count, and the files that only they claim.
+def all_latest(folder: Folder, stage: str) -> Iterator[Receipt]:
+    """Yield the receipts of a stage whose outputs are all there, in order of their units; one at a time in memory."""
+    sizes = lru_cache(maxsize=2)(folder.sizes)  # units of a field share its folders
+    for path in sorted(_paths(folder, stage), key=lambda path: (_unit(path), path)):
+        receipt = _read(folder, path)
+        if receipt and _stands(folder, receipt, sizes):
+            yield receipt
+
+
+def retire(folder: Folder, stage: str, is_old: Callable[[str], bool]) -> int:
+    """Remove units that no longer count, and the files that only they claim.
 
     Parameters
     ----------
@@ -111,31 +127,85 @@ def retire(folder: Folder, stage: str, is_old: Callable[[Receipt], bool]) -> int
     stage
         Whose receipts to look at.
     is_old
-        Says which receipts go. A receipt that cannot be read goes too; its files stay for their next owner.
+        Says which units go.
 
     Returns
     -------
     int
         Files removed, receipts not counted.
     """
-    receipts = _receipts(folder, stage)
-    old = [(path, receipt) for path, receipt in receipts if receipt is None or is_old(receipt)]
-    gone = {path for path, _ in old}
-    claimed = {o.path for path, receipt in receipts if receipt and path not in gone for o in receipt.outputs}
-    orphans = {o.path for _, receipt in old if receipt for o in receipt.outputs} - claimed
-    for path in sorted(orphans):
-        folder.remove(path)
-    for path, _ in old:
+    paths = _paths(folder, stage)
+    gone = [path for path in paths if is_old(_unit(path))]
+    orphans = {output.path for path in gone for output in _outputs(folder, path)}
+    for path in paths if orphans else ():
+        if not is_old(_unit(path)):
+            orphans.difference_update(output.path for output in _outputs(folder, path))
+    for path in (*sorted(orphans), *gone):
         folder.remove(path)
     return len(orphans)
 
 
-def _receipts(folder: Folder, stage: str) -> list[tuple[str, Receipt | None]]:
-    return [(path, _parse(folder.read(path))) for path in folder.sizes(f"receipts/{stage}")]
+def supersede(folder: Folder, stage: str, is_old: Callable[[str], bool]) -> None:
+    """Let units stand no longer, before others write to their files; `retire` removes them when those are done."""
+    for path in _paths(folder, stage):
+        if is_old(_unit(path)):
+            _supersede(folder, path)
 
 
-def _parse(data: bytes) -> Receipt | None:
+def _paths(folder: Folder, stage: str) -> list[str]:
+    return [f"receipts/{stage}/{name}" for name in folder.names(f"receipts/{stage}") if name.endswith(".json")]
+
+
+def _unit(path: str) -> str:
+    return path.rpartition("/")[2].rpartition("-")[0]
+
+
+def _rivals(folder: Folder, work: Work) -> list[str]:
+    """Receipts that the unit had for other inputs or options."""
+    own = receipt_path(work.stage, work.key)
+    return [path for path in _paths(folder, work.stage) if _unit(path) == work.unit and path != own]
+
+
+def _supersede(folder: Folder, path: str) -> None:
+    receipt = _read(folder, path)
+    if receipt is not None:
+        folder.write(path, _bytes(receipt.replace(outcome=_SUPERSEDED)))
+
+
+def _drop(folder: Folder, path: str, keep: set[str]) -> None:
+    for output in _outputs(folder, path):
+        if output.path not in keep:
+            folder.remove(output.path)
+    folder.remove(path)
+
+
+def _outputs(folder: Folder, path: str) -> tuple[Output, ...]:
+    receipt = _read(folder, path)
+    return receipt.outputs if receipt else ()
+
+
+def _bytes(receipt: Receipt) -> bytes:
+    return receipt.model_dump_json(indent=1).encode() + b"\n"
+
+
+def _read(folder: Folder, path: str) -> Receipt | None:
+    """Read a receipt; None if it is gone or damaged."""
     try:
-        return Receipt.model_validate_json(data)
+        return Receipt.model_validate_json(folder.read(path))
     except ValidationError:
         return None
+    except StorageError as error:
+        if error.reason == "not_found":
+            return None
+        raise
+
+
+def _stands(folder: Folder, receipt: Receipt, sizes: Callable[[str], dict[str, int]] | None = None) -> bool:
+    if receipt.outcome.kind != "done":
+        return False
+    if folder.local() is not None:
+        return all(folder.size(output.path) == output.size for output in receipt.outputs)
+    listed: dict[str, int] = {}
+    for parent in {output.path.rpartition("/")[0] for output in receipt.outputs}:
+        listed |= (sizes or folder.sizes)(parent)  # one listing a folder instead of one question a file
+    return all(listed.get(output.path) == output.size for output in receipt.outputs)

@@ -35,13 +35,14 @@ class Panoptes(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        known = {"/api/subject_sets/1": ("subject_sets", SET), "/api/projects/1": ("projects", PROJECT)}
-        found = known.get(self.path.partition("?")[0])
-        if found is None:
-            self._refuse()
+        known = {"subject_sets/1": [SET], "projects/1": [PROJECT], "set_member_subjects": []}
+        path = self.path.partition("?")[0].removeprefix("/api/")
+        if path in known:
+            name = path.partition("/")[0]
+            pages = {"page": 1, "page_size": 20, "page_count": 1, "count": len(known[path]), "next_href": None}
+            self._answer({name: known[path], "meta": {name: pages}})
         else:
-            name, value = found
-            self._answer({name: [value], "meta": {name: {"count": 1}}})
+            self._refuse()
 
     def do_POST(self) -> None:
         given = json.loads(self._body())

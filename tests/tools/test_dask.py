@@ -8,7 +8,7 @@ import pytest
 
 from tests.flows.survey import Ended, World, tree
 
-pytestmark = [pytest.mark.tools, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.tools, pytest.mark.xdist_group("small"), pytest.mark.timeout(600)]
 
 SPEAKING = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO"}
 

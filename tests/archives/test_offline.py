@@ -1,0 +1,95 @@
+"""Offline, the run folder's lists and the cache take the archives' place, and nobody is asked."""
+
+from pathlib import Path
+
+import pytest
+
+from gzjwst_core.archives import stages
+from gzjwst_core.errors import ProductNotFoundError, QueryError
+from gzjwst_core.estimate import estimate
+from gzjwst_core.models import Product, Work
+from gzjwst_core.request import RunRequest, start
+from gzjwst_core.run import Run
+
+BANDS = ("F277W", "F444W")
+
+
+def product(band: str, **changes: str) -> Product:
+    obs_id = f"jw09801-o001_t001_nircam_clear-{band.lower()}"
+    return Product(
+        uri=f"mast:JWST/product/{obs_id}_i2d.fits",
+        filename=f"{obs_id}_i2d.fits",
+        obs_id=obs_id,
+        collection="JWST",
+        size=10,
+        field="one",
+        band=band,
+    ).replace(**changes)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """An earlier run listed two bands, and found them in the bucket; the archives are not to be asked."""
+    run = start(RunRequest(out=str(tmp_path / "out"), cache=str(tmp_path / "cache"), offline=True, bands=BANDS))
+    listed = (*map(product, BANDS), product("F150W", outcome="dropped", reason="band_not_wanted"))
+    keep(run, listed)
+    field = stages.listing_of(run, listed).fields[0]
+    found = {"archive": "s3", "uri": "s3://b/k", "identity": "s3://b/k|10|e"}
+    stages.record(run, [field.replace(mosaics=tuple(mosaic.replace(**found) for mosaic in field.mosaics))])
+
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("an archive was asked")
+
+    monkeypatch.setattr(stages, "query_products", asked)
+    monkeypatch.setattr(stages, "ask", asked)
+    return run
+
+
+def keep(run: Run, products: tuple[Product, ...]) -> None:
+    table = stages._table_of(products, stages._PRODUCT_COLUMNS)
+    stages._write_if_new(run.folder, stages.PRODUCTS, table)
+
+
+def test_the_lists_of_an_earlier_run_are_gone_by(run: Run) -> None:
+    listing = stages.query(run)
+    assert (listing.kept, listing.dropped) == (2, 1)
+    assert stages.locate(run, listing.fields[0]).bands == BANDS
+
+
+def test_fewer_bands_are_taken_from_the_list_and_leave_it_as_it_is(run: Run, tmp_path: Path) -> None:
+    before = run.folder.read(stages.PRODUCTS)
+    one = run.replace(profile=run.profile.model_copy(update={"survey": survey_of(run, "F444W")}))
+    listing = stages.query(one)
+    assert [mosaic.band for field in listing.fields for mosaic in field.mosaics] == ["F444W"]
+    assert dict(listing.reasons) == {"band_not_wanted": 2}
+    assert run.folder.read(stages.PRODUCTS) == before
+
+
+def test_a_band_that_the_list_was_made_without_is_named(run: Run) -> None:
+    more = run.replace(profile=run.profile.model_copy(update={"survey": survey_of(run, "F150W", "F444W")}))
+    with pytest.raises(QueryError, match="made without F150W") as caught:
+        stages.query(more)
+    assert caught.value.reason == "offline"
+
+
+def survey_of(run: Run, *bands: str) -> object:
+    return run.profile.survey.model_copy(update={"bands": bands})
+
+
+def test_a_mosaic_that_is_not_cached_is_not_fetched(run: Run) -> None:
+    mosaic = stages.locate(run, stages.query(run).fields[0]).mosaics[0]
+    with pytest.raises(ProductNotFoundError, match="not in the cache") as caught:
+        stages.fetch(run, mosaic, [Work(stage="catalog", version="1", unit="one", inputs={}, options="")])
+    assert caught.value.reason == "offline"
+
+
+def test_a_dry_run_asks_nobody_either(run: Run) -> None:
+    found = estimate(run)
+    assert (found.located, found.missing, found.first_visit) == (2, 0, 20)
+
+
+def test_fields_that_left_the_survey_leave_the_table_of_mosaics(run: Run) -> None:
+    keep(run, tuple(product(band, field="two") for band in BANDS))
+    field = stages.listing_of(run, stages.list_products(run)).fields[0]
+    stages.record(run, [field])
+    assert {mosaic.field for mosaic in stages._read_mosaics(run)} == {"two"}
