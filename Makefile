@@ -40,5 +40,5 @@ $(TOOLS_STAMP): $(STAMP)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,tools]'
 	touch $(TOOLS_STAMP)
 
-clean:                         ## remove the environment and what runs left in this folder
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:                         ## remove the environment and caches; surveys in runs/ stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

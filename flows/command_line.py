@@ -116,6 +116,8 @@ def _request(options: argparse.Namespace) -> RunRequest:
         if getattr(options, key):
             values[key] = tuple(part.strip() for part in getattr(options, key).split(","))
     values["overrides"] = tuple(options.set)
+    if options.dask_address and options.runner != "dask":
+        raise ProfileError("--dask-address: goes with --runner dask")
     try:
         return RunRequest(**values)
     except ValidationError as error:

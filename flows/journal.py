@@ -18,6 +18,7 @@ from prefect.futures import PrefectFuture, as_completed
 from rich.markup import escape
 
 from flows.terminal import Terminal
+from gzjwst_core.archives.stages import Brought
 from gzjwst_core.engine import peak_memory_mb
 from gzjwst_core.errors import GzJwstError
 from gzjwst_core.publish.record import RunLog
@@ -118,6 +119,9 @@ class Journal:
                 failed=len(troubles),
                 seconds=round(time.monotonic() - begun, 3),
                 peak_mb=peak_memory_mb(),
+                bytes_read=sum(moved)
+                if (moved := [r.bytes_moved for r in results if isinstance(r, Brought)])
+                else None,
             )
         )
         return results
@@ -146,7 +150,7 @@ class Journal:
         else:
             self._terminal.complain("[yellow]! done in part[/]", f"{seconds} {end.message}")
         if run.folder.exists(REPORT):
-            self._terminal.say(f"  open {escape(run.folder.url)}/{REPORT}")
+            self._terminal.say(f"  open {escape(_from_here(run.folder.url))}/{REPORT}")
         return end
 
     def stop_after(self, stage: Stage) -> None:
@@ -174,6 +178,13 @@ class Journal:
             troubles=tuple(self._troubles),
             error=None if error is None else Missing(what="run", reason=error.reason, detail=str(error)),
         )
+
+
+def _from_here(url: str) -> str:
+    """Write a path below the working directory as a person would."""
+    with suppress(ValueError):
+        return str(Path(url).relative_to(Path.cwd()))
+    return url
 
 
 def _settle(what: str, future: PrefectFuture[Any]) -> tuple[Any, Missing | None]:

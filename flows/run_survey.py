@@ -46,7 +46,7 @@ _FEW_THREADS = cast("TaskRunner[Any]", ThreadPoolTaskRunner(max_workers=4))  # i
 
 def _run_name() -> str:
     request = flow_run.parameters["request"]
-    name = request["profile"] if isinstance(request, dict) else request.profile
+    name = request.get("profile", "demo") if isinstance(request, dict) else request.profile
     return f"{Path(name).stem}-{flow_run.scheduled_start_time:%Y-%m-%d-%H%M%S}"
 
 

@@ -17,10 +17,11 @@ from threading import Lock
 from typing import Protocol, TypeVar
 
 from loky import ProcessPoolExecutor
+from loky import cpu_count as usable_cores
 
 from gzjwst_core.errors import WorkerLostError
 
-__all__ = ["CpuMap", "cpu_map", "peak_memory_mb", "use_processes"]
+__all__ = ["CpuMap", "cores", "cpu_map", "peak_memory_mb", "use_processes"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,6 +36,8 @@ class _Pool:
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
+        self.peaks_mb: dict[int, float] = {}
+        """Highest resident memory of each process."""
         self._lock = Lock()
         self.executor = self._new()
 
@@ -43,6 +46,13 @@ class _Pool:
         with self._lock:
             if self.executor is broken:
                 self.executor = self._new()
+                self.peaks_mb = {}
+
+    def result(self, future: "Future[tuple[R, int, float]]") -> R:
+        """Wait for what a worker made, and note the memory it took."""
+        made, process, peak_mb = future.result()
+        self.peaks_mb[process] = peak_mb
+        return made
 
     def _new(self) -> ProcessPoolExecutor:
         single = dict.fromkeys(_THREAD_VARIABLES, "1")  # sep and numpy share cores with the other workers
@@ -105,14 +115,14 @@ def cpu_map(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
         yield from map(function, items)
         return
     pool, executor = _pool, _pool.executor
-    under_way: deque[Future[R]] = deque()
+    under_way: deque[Future[tuple[R, int, float]]] = deque()
     try:
         for item in items:
-            under_way.append(executor.submit(function, item))
+            under_way.append(executor.submit(_measured, function, item))
             if len(under_way) >= _AHEAD * pool.workers:
-                yield under_way.popleft().result()
+                yield pool.result(under_way.popleft())
         while under_way:
-            yield under_way.popleft().result()
+            yield pool.result(under_way.popleft())
     except BrokenProcessPool as error:
         pool.replace(executor)
         raise WorkerLostError("a worker process died, out of memory perhaps: fewer --workers need less") from error
@@ -121,7 +131,24 @@ def cpu_map(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
             future.cancel()
 
 
+def cores() -> int:
+    """Cores that this process may use: a container's or a batch job's share, not all that the machine has."""
+    return int(usable_cores())
+
+
 def peak_memory_mb() -> float:
-    """Highest resident memory of this process so far, in MB (10^6 bytes); mapped mosaics count."""
+    """Highest resident memory so far, in MB (10^6 bytes): of this process, plus that of each of the pool's workers.
+
+    They need not have been reached at the same time, and mapped mosaics count in each: it is never too low.
+    """
+    workers = () if _pool is None else _pool.peaks_mb.values()
+    return round(_own_peak_mb() + sum(workers), 1)
+
+
+def _measured(function: Callable[[T], R], item: T) -> tuple[R, int, float]:
+    return function(item), os.getpid(), _own_peak_mb()
+
+
+def _own_peak_mb() -> float:
     unit = 1 if sys.platform == "darwin" else 1024  # macOS reports bytes, Linux kibibytes
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -125,17 +125,14 @@ def load_profile(
     """
     path = _find(name_or_path)
     data = _read_toml(path)
-    for key, value in _environment_values(environment or {}):
-        _lay(data, key, value, f"environment {key}")
-    for override in overrides:
-        key, sign, value = override.partition("=")
-        if not sign or not key.strip():
-            raise ProfileError(f"--set {override!r}: write key=value, for example detect.threshold=2.0")
-        _lay(data, key.strip(), value.strip(), f"--set {override}")
-    return validate_profile(data, str(path))
+    laid: dict[str, str] = {}
+    for key, value, where in (*_environment_values(environment or {}), *map(_parted, overrides)):
+        _lay(data, key, value, where)
+        laid[key] = where
+    return validate_profile(data, str(path), laid)
 
 
-def validate_profile(data: Mapping[str, Any], source: str) -> SurveyProfile:
+def validate_profile(data: Mapping[str, Any], source: str, laid: Mapping[str, str] | None = None) -> SurveyProfile:
     """Validate plain data as a profile.
 
     Parameters
@@ -144,6 +141,8 @@ def validate_profile(data: Mapping[str, Any], source: str) -> SurveyProfile:
         Sections as TOML gives them.
     source
         File name for messages.
+    laid
+        Where values that do not come from the file were given, by dotted key.
 
     Raises
     ------
@@ -153,7 +152,7 @@ def validate_profile(data: Mapping[str, Any], source: str) -> SurveyProfile:
     try:
         return SurveyProfile.model_validate_json(json.dumps(data))
     except ValidationError as error:
-        raise ProfileError("\n".join(_explain(source, fault) for fault in error.errors())) from None
+        raise ProfileError("\n".join(_explain(source, laid or {}, fault) for fault in error.errors())) from None
     except TypeError:
         raise ProfileError(f"{source}: dates and times are not allowed in a profile") from None
 
@@ -218,9 +217,16 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ProfileError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _environment_values(environment: Mapping[str, str]) -> list[tuple[str, str]]:
+def _environment_values(environment: Mapping[str, str]) -> list[tuple[str, str, str]]:
     names = sorted(name for name in environment if name.startswith(_ENVIRONMENT_PREFIX))
-    return [(n.removeprefix(_ENVIRONMENT_PREFIX).lower().replace("__", "."), environment[n]) for n in names]
+    return [(n.removeprefix(_ENVIRONMENT_PREFIX).lower().replace("__", "."), environment[n], n) for n in names]
+
+
+def _parted(override: str) -> tuple[str, str, str]:
+    key, sign, value = (part.strip() for part in override.partition("="))
+    if not sign or not key:
+        raise ProfileError(f"--set {override!r}: write key=value, for example detect.threshold=2.0")
+    return key, value, f"--set {override}"
 
 
 def _lay(data: dict[str, Any], dotted: str, text: str, where: str) -> None:
@@ -241,10 +247,11 @@ def _toml_value(text: str) -> Any:
         return text  # bare text: survey.name=deep needs no quotes
 
 
-def _explain(source: str, fault: Any) -> str:
+def _explain(file: str, laid: Mapping[str, str], fault: Any) -> str:
     # pydantic marks which member of a union failed with a part such as `literal['']`: no key of ours
-    location = [str(part) for part in fault["loc"] if not re.fullmatch(r"[a-z-]+\[.*\]", str(part))]
+    location = [str(part) for part in fault["loc"] if not re.fullmatch(r"[a-z-]*\[.*\]", str(part))]
     key = ".".join(location) or "profile"
+    source = next((where for dotted, where in laid.items() if f"{key}.".startswith(f"{dotted}.")), file)
     if fault["type"] == "extra_forbidden":
         allowed = _keys_at(location[:-1])
         near = difflib.get_close_matches(str(fault["loc"][-1]), allowed, n=1)

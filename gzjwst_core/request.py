@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from gzjwst_core.catalog.target_list import read_targets
+from gzjwst_core.engine import cores
 from gzjwst_core.errors import CatalogError, ProfileError
 from gzjwst_core.options import Options
 from gzjwst_core.profile import SurveyProfile, load_profile, profile_folder_of
@@ -46,9 +47,9 @@ class RunRequest(Options):
     offline: bool = False
     """Ask no archive; the run folder's lists and the mosaic cache must do."""
     workers: int = Field(default=0, ge=0, le=512)
-    """CPU processes; 0 = one for each core."""
+    """CPU processes; 0 = one for each core that the run may use."""
     fields_in_flight: int = Field(default=4, ge=1, le=64)
-    """Units under way at once; transfers and CPU work overlap."""
+    """Units under way at once on the command line; transfers and CPU work overlap. A deployment has four."""
     overrides: tuple[str, ...] = ()
     """`key=value` for any key of the profile."""
     quiet: bool = False
@@ -57,7 +58,7 @@ class RunRequest(Options):
     @property
     def processes(self) -> int:
         """CPU processes to use."""
-        return self.workers or os.cpu_count() or 1
+        return self.workers or cores()
 
 
 def profile_of(request: RunRequest) -> SurveyProfile:

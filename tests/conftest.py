@@ -2,23 +2,37 @@
 
 import os
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # Before anything imports prefect or astropy: their own homes, no telemetry, no downloads of earth-rotation tables.
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
 _FOREIGN = ("AWS_", "PREFECT_API", "MAST_", "GZJWST_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+_TOGETHER = {
+    "survey": {"test_run.py", "test_local.py"},
+    "tools": {"test_dask.py", "test_report_chromium.py", "test_panoptes.py"},
+}
+"""Files that share one finished survey, by the name of their worker's share."""
+
 _LOOPBACK = ("127.", "::1", "localhost")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Keep a file's tests on one worker, and those files together that share a costly session fixture."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((name for name, files in _TOGETHER.items() if Path(file).name in files), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Give pytest-xdist our way of sharing tests out."""
+    return _ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)

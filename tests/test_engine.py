@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gzjwst_core.engine import cpu_map, use_processes
+from gzjwst_core.engine import cpu_map, peak_memory_mb, use_processes
 from gzjwst_core.errors import WorkerLostError
 
 
@@ -37,9 +37,19 @@ def test_a_dead_worker_is_named_and_others_take_its_place(two_processes: None) -
     assert sum(cpu_map(abs, range(20))) == 190
 
 
+def test_the_workers_memory_counts(two_processes: None) -> None:
+    before = peak_memory_mb()
+    assert list(cpu_map(_fill, [300_000_000] * 2)) == [300_000_000] * 2
+    assert peak_memory_mb() > before + 300
+
+
 def test_without_processes_the_work_runs_here() -> None:
     with use_processes(1):
         assert set(cpu_map(_process, range(3))) == {os.getpid()}
+
+
+def _fill(size: int) -> int:
+    return len(b"x" * size)
 
 
 def _process(_: int) -> int:

@@ -126,6 +126,18 @@ def test_bad_overrides_are_named(write: Write, override: str) -> None:
         load_profile(write(GOOD), overrides=[override])
 
 
+def test_a_fault_is_blamed_on_where_it_was_given(write: Write) -> None:
+    path = write(GOOD)
+    with pytest.raises(ProfileError, match=r"^--set detect.treshold=1: detect.treshold: unknown key; did you mean"):
+        load_profile(path, overrides=["detect.threshold=2", "detect.treshold=1"])
+    with pytest.raises(
+        ProfileError, match=r"^GZJWST_SET__IMAGES__SIZE_PX: images.size_px: Input should be a valid int"
+    ):
+        load_profile(path, environment={"GZJWST_SET__IMAGES__SIZE_PX": "big"})
+    with pytest.raises(ProfileError, match=r"^--set images.red=.*: images.red.F445W: not a NIRCam band"):
+        load_profile(path, overrides=["images.red={F445W=1.0}"])
+
+
 def test_a_recipe_gives_defaults_that_single_keys_win_over() -> None:
     reference = DetectOptions(recipe="reference")
     assert (reference.kernel, reference.threshold, reference.combine) == ("tophat", 3.0, "single")

@@ -19,7 +19,7 @@ from gzjwst_core.engine import cpu_map
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.images.pins import drift, propose_pins
 from gzjwst_core.models import Field, MosaicSource, Output, Receipt, Value, Work, digest_of
-from gzjwst_core.run import Run, freeze_profile, pinned_images
+from gzjwst_core.run import FROZEN_PROFILE, Run, freeze_profile, pinned_images
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire
 
@@ -47,7 +47,7 @@ class Pinned(Value):
 
     run: Run
     warnings: tuple[str, ...] = ()
-    """Fields whose noise differs from the pinned one."""
+    """Fields whose noise differs from the pinned one, and bands that were pinned from a part of the survey."""
 
 
 def field_table(field: str) -> str:
@@ -207,11 +207,25 @@ def pin(run: Run) -> Pinned:
     """
     with run.folder.reading(MOSAICS) as path:
         mosaics = read_parquet(path)
-    with run.folder.reading(CATALOG) as path:
-        catalog = read_parquet(path)
-    mask, _ = select(catalog, run.cuts)
     images = pinned_images(run)
-    warnings = tuple(drift(mosaics, images))
-    sigma, gain = propose_pins(mosaics, catalog[mask], images)
+    sigma, gain = propose_pins(mosaics, _selected(run), images)
+    warnings = (*drift(mosaics, images), *_pinned_from_part(run, mosaics, set(sigma) - set(images.sigma)))
     pinned = freeze_profile(run, images.model_copy(update={"sigma": sigma, "gain": gain}))
     return Pinned(run=pinned, warnings=warnings)
+
+
+def _selected(run: Run) -> Table:
+    """Return what pins are proposed from: fluxes of the selected sources."""
+    fluxes = [f"{band}_flux_auto" for band in run.profile.survey.bands]
+    with run.folder.reading(CATALOG) as path:
+        catalog = read_parquet(path, dict.fromkeys(["mag_ref", *fluxes, *(cut.column for cut in run.cuts)]))
+    return catalog[select(catalog, run.cuts)[0]]
+
+
+def _pinned_from_part(run: Run, mosaics: Table, new: set[str]) -> list[str]:
+    """Warn of colour that is pinned before most of the survey was seen: a first try of one field fixes it for all."""
+    seen, fields = len(set(mosaics["field"].tolist())), len(survey_fields(run))
+    if not new or seen == fields:
+        return []
+    bands = ", ".join(band for band in run.profile.survey.bands if band in new)
+    return [f"colour of {bands} is pinned from {seen} of {fields} fields: remove {FROZEN_PROFILE} to pin it anew"]

@@ -3,7 +3,6 @@
 The sums are counted from the folder, not from the run: a run that had nothing to do still tells the whole survey's.
 """
 
-import os
 import platform
 import sys
 from collections import Counter
@@ -22,6 +21,7 @@ from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.catalog.table_io import read_parquet
 from gzjwst_core.catalog.target_list import read_targets, unplaced
 from gzjwst_core.cutouts.stages import CUTOUTS
+from gzjwst_core.engine import cores
 from gzjwst_core.images.stages import IMAGES
 from gzjwst_core.models import Receipt, Value
 from gzjwst_core.publish.runlog import Missing, RunRecord, StageRecord
@@ -73,7 +73,7 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         cut_flow=tuple(merged.notes["cut_flow"]) if merged else (),  # type: ignore[arg-type]
         stages=log.stages,
         peak_mb=max((stage.peak_mb or 0.0 for stage in log.stages), default=None),
-        host={"cores": os.cpu_count(), "system": platform.platform(), "python": sys.version.split()[0]},
+        host={"cores": cores(), "system": platform.platform(), "python": sys.version.split()[0]},
         versions={"gzjwst": __version__, **{name: version(name) for name in _LIBRARIES}},
         digests=_digests(run, merged),
     )

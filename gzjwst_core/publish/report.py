@@ -111,11 +111,10 @@ def _words(code: str) -> str:
 
 def _units(stage: StageRecord) -> str:
     """Say what a stage did: `2 made, 6 stood`."""
-    told = ((stage.done, "made"), (stage.cached, "stood"), (stage.skipped, "skipped"), (stage.failed, "failed"))
+    told = ((stage.done, "made"), (stage.cached, "stood"), (stage.failed, "failed"))
     parts = [f"{thousands(count)} {what}" for count, what in told if count]
     read = "" if stage.bytes_read is None else f", {bytes_text(stage.bytes_read)} read"
-    written = "" if stage.bytes_written is None else f", {bytes_text(stage.bytes_written)} written"
-    return (", ".join(parts) or "nothing to do") + read + written
+    return (", ".join(parts) or "nothing to do") + read
 
 
 # ---------------------------------------------------------------- sections

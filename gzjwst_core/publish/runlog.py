@@ -24,15 +24,13 @@ class StageRecord(Value):
     """Units made now."""
     cached: int = 0
     """Units that stood already."""
-    skipped: int = 0
     failed: int = 0
     seconds: float = 0.0
     """Wall clock from the stage's first start to its last end."""
-    cpu_seconds: float | None = None
     peak_mb: float | None = None
-    """Highest resident memory while it ran, all processes together."""
+    """Highest resident memory from the run's start to the stage's end: of its process and of each of its workers."""
     bytes_read: int | None = None
-    bytes_written: int | None = None
+    """What archives gave."""
 
 
 class Missing(Value):
@@ -68,7 +66,6 @@ class RunRecord(Value):
     exit_code: int
     message: str = ""
     """One sentence for a person, where something is missing or failed."""
-    command: tuple[str, ...] = ()
     asked: Mapping[str, JsonValue] = {}
     """What was asked for: bands, fields, limit, until, queries, archives."""
     sums: Mapping[str, Mapping[str, int]] = {}

@@ -15,8 +15,6 @@ RING = Path(os.environ.get("GZJWST_TEST_DATA", ROOT.parent / "shared" / "data"))
 RA, DEC = 150.10048, 1.89301
 """Published centre of the ring; the light's centroid lies within 0.03 arcsec of the arrays' centre."""
 
-pytestmark = pytest.mark.xdist_group("survey")  # they share one small survey
-
 PROFILE = """
 [survey]
 name = "ring"

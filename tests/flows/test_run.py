@@ -16,8 +16,6 @@ from flows.run_survey import run_survey
 from gzjwst_core.catalog.table_io import read_parquet
 from tests.flows.survey import SCRIPT, SMALL, Ended, World, stamps, tree
 
-pytestmark = pytest.mark.xdist_group("survey")  # they share one small survey
-
 
 @pytest.fixture
 def copy(small: Ended, tmp_path: Path) -> Path:

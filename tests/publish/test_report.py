@@ -197,7 +197,6 @@ def test_everything_from_outside_is_escaped() -> None:
         versions={EVIL: EVIL},
         host={EVIL: EVIL},
         digests={EVIL: EVIL},
-        command=(EVIL,),
     )
     catalog = whole().catalog
     assert catalog is not None

@@ -85,3 +85,39 @@ def test_leftovers_of_a_killed_process_are_swept(tmp_path: Path) -> None:
 def test_an_unknown_kind_of_storage_is_named() -> None:
     with pytest.raises(StorageError, match="no such kind of storage"):
         Folder("nowhere://x")
+
+
+def test_names_are_of_one_folder_only(folder: Folder) -> None:
+    assert folder.names("receipts") == []
+    for path in ("receipts/b.json", "receipts/a.json", "receipts/deep/c.json"):
+        folder.write(path, b"x")
+    assert folder.names("receipts") == ["a.json", "b.json", "deep"]
+    assert sorted(folder.files("receipts")) == [(f"receipts/{n}.json", 1) for n in ("a", "b", "deep/c")]
+
+
+def test_who_else_sees_a_folder(tmp_path: Path) -> None:
+    assert Folder("memory://x").is_private
+    assert not Folder(str(tmp_path)).is_private
+
+
+def test_what_a_file_system_raises_is_one_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = Folder(str(tmp_path / "file"))
+    for call in (folder.read, folder.size, folder.exists, folder.open, folder.output, folder.remove, folder.names):
+        with pytest.raises(StorageError, match="file/x: Not a directory"):
+            call("x")
+    with pytest.raises(StorageError, match="Not a directory"):
+        folder.write("x", b"")
+
+
+def test_what_a_client_library_raises_is_one_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    from botocore.exceptions import NoCredentialsError  # type: ignore[import-untyped]  # noqa: PLC0415 - no stubs
+
+    folder = Folder("memory://x")
+
+    def refuse(_: str) -> None:
+        raise NoCredentialsError
+
+    monkeypatch.setattr(folder._fs, "cat_file", refuse)
+    with pytest.raises(StorageError, match="memory://x/a: Unable to locate credentials"):
+        folder.read("a")

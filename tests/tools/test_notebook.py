@@ -18,7 +18,6 @@ CORE_ALONE = "import sys; assert not {'prefect', 'tasks', 'flows', 'astroquery'}
 
 pytestmark = [
     pytest.mark.tools,
-    pytest.mark.xdist_group("notebook"),
     pytest.mark.timeout(240),
     # the kernel's own libraries warn of their own future
     pytest.mark.filterwarnings("ignore"),

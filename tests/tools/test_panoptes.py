@@ -11,7 +11,7 @@ import pytest
 from tests.flows.survey import Ended
 from tests.tools.panoptes_stub import Panoptes, panoptes
 
-pytestmark = [pytest.mark.tools, pytest.mark.xdist_group("small"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.tools, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

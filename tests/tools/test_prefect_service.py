@@ -17,7 +17,7 @@ from tasks.settings import DEFAULTS, FOR_RUNS
 from tests.flows.survey import ROOT, SCRIPT, SMALL, bare_environment, tree
 from tests.tools.processes import free_port, running, until
 
-pytestmark = [pytest.mark.tools, pytest.mark.xdist_group("prefect"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.tools, pytest.mark.timeout(600)]
 
 PREFECT = Path(sys.executable).with_name("prefect")
 Json = dict[str, Any]

@@ -7,7 +7,7 @@ import pytest
 from tests.flows.survey import Ended
 from tests.tools.browser import Page, browser
 
-pytestmark = [pytest.mark.tools, pytest.mark.xdist_group("small"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.tools, pytest.mark.timeout(300)]
 
 WIDTHS = (1280, 390)
 

@@ -1,0 +1,60 @@
+"""What a person is told, and what is kept quiet."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.command_line import main
+from flows.journal import Journal
+from flows.run_survey import run_survey
+from flows.terminal import Terminal
+from gzjwst_core.publish.stages import RunEnd
+from gzjwst_core.request import RunRequest, start
+
+
+@pytest.mark.parametrize("text", ["[[local]] is missing", "/data/[/x]/a.toml", "[bold]"])
+def test_complaints_are_printed_as_they_are(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names and paths may look like markup."""
+    Terminal(quiet=True).complain("[red]✗[/red]", text)
+    assert capsys.readouterr().err == f"✗ {text}\n"
+
+
+@pytest.mark.parametrize(("code", "said"), [(0, ""), (4, "! done in part in 0 s 1 missing\n")])
+def test_quiet_runs_tell_of_nothing_but_what_is_missing(
+    code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = RunRequest(quiet=True, out=str(tmp_path))
+    journal = Journal(request, Terminal(quiet=request.quiet))
+    with journal._terminal.stage("query", 1) as line:
+        line.finish("done", kept=0, failed=0)
+    journal.end(start(request), RunEnd(exit_code=code, message="1 missing", record="{}"))
+    assert capsys.readouterr().err == said
+
+
+def test_a_report_is_named_only_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = start(RunRequest(out=str(tmp_path)))
+    monkeypatch.chdir(tmp_path)
+    journal = Journal(RunRequest(), Terminal())
+    journal.end(run, RunEnd(exit_code=0, message="", record="{}"))
+    assert "report.html" not in capsys.readouterr().err
+    run.folder.write("report.html", b"<html>")
+    journal.end(run, RunEnd(exit_code=0, message="", record="{}"))
+    assert "  open demo/report.html\n" in capsys.readouterr().err
+
+
+def test_quiet_reaches_the_run_and_ctrl_c_is_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[RunRequest] = []
+
+    def interrupted(_: object, request: RunRequest, *__: object) -> int:
+        asked.append(request)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flows.command_line._run", interrupted)
+    arguments = ["local-example", "--quiet", "--out", str(tmp_path)]
+    assert main(run_survey, arguments) == 130
+    assert asked[0].quiet
+    assert "run it again to go on" in capsys.readouterr().err

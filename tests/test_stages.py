@@ -1,0 +1,188 @@
+"""What stages plan, tidy up and hand over when a survey's fields and its selection change between runs."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from gzjwst_core.archives import stages as archives
+from gzjwst_core.catalog.stages import CATALOG, MOSAICS, pin
+from gzjwst_core.catalog.table_io import read_parquet, write_parquet
+from gzjwst_core.cutouts.stages import CUTOUTS, Plan, plan, tidy
+from gzjwst_core.images.stages import IMAGES, measures_of
+from gzjwst_core.models import Field, Mosaic, Output, Product, Receipt, Work
+from gzjwst_core.names import file_stem
+from gzjwst_core.publish.gather import shown_rows
+from gzjwst_core.publish.record import _targets
+from gzjwst_core.request import RunRequest, start
+from gzjwst_core.run import Run
+from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.receipts import all_latest, complete
+
+CUTS = 'select.cuts=[{column="is_primary",equals=true},{column="mag_ref",maximum=25.0}]'
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return start(RunRequest(out=str(tmp_path), cache=str(tmp_path / "cache"), overrides=(CUTS, "cutouts.chunk_size=4")))
+
+
+def survey(run: Run, magnitudes: dict[str, list[float]]) -> list[Field]:
+    """Write the tables of a survey with these fields and the magnitudes of their sources."""
+    listed = [
+        Product(uri=f"mast:{name}", filename=name, obs_id=name, collection="JWST", size=1, field=name, band="F444W")
+        for name in magnitudes
+    ]
+    table = archives._table_of(listed, archives._PRODUCT_COLUMNS)
+    archives._write_if_new(run.folder, archives.PRODUCTS, table)
+    with run.folder.writing(CATALOG) as path:
+        write_parquet(catalog_of(magnitudes), path)
+    return [Field(name=name, mosaics=(mosaic(name),)) for name in magnitudes]
+
+
+def mosaic(name: str) -> Mosaic:
+    return Mosaic(field=name, band="F444W", obs_id=name, product_uri=f"mast:{name}", filename=name, size=1,
+                  archive="mast", uri=f"mast:{name}", identity=f"mast:{name}|1|")  # fmt: skip
+
+
+def catalog_of(magnitudes: dict[str, list[float]]) -> Table:
+    where = [name for name, values in magnitudes.items() for _ in values]
+    count = len(where)
+    return Table(
+        {
+            "id_str": [
+                f"demo_J{name}{row:03d}+02" for name, values in magnitudes.items() for row in range(len(values))
+            ],
+            "group_id": np.arange(count),
+            "field": where,
+            "ra": np.full(count, 150.0),
+            "dec": np.full(count, 2.0),
+            "mag_ref": [value for values in magnitudes.values() for value in values],
+            "r50": np.full(count, 0.3),
+            "flags": np.zeros(count, dtype="uint32"),
+            "ext_id": [""] * count,
+            "is_primary": np.ones(count, dtype=bool),
+            "segment_id": np.arange(count),
+            "bbox_diagonal": np.ones(count),
+            "kron_a": np.ones(count),
+        }
+    )
+
+
+def carry_out(run: Run, planned: Plan) -> None:
+    """Leave a cutout and an image of every target that was planned."""
+    with run.folder.reading(CATALOG) as path:
+        table = read_parquet(path)
+    bright = table[table["mag_ref"] <= 25]
+    for field, works in planned.chunks.items():
+        names = [file_stem(name) for name in bright["id_str"][bright["field"] == field]]
+        for number, work in enumerate(works):
+            for item in (work, work.replace(stage=IMAGES)):
+                complete(run.folder, item, partial(make, run.folder, item, names[number :: len(works)]))
+
+
+def make(folder: Folder, work: Work, names: list[str]) -> Receipt:
+    paths = [f"{work.stage}/{work.unit.rpartition('-')[0]}/{name}" for name in names]
+    outputs: list[Output] = [folder.write(path, b"pixels") for path in paths]
+    notes = {"images": [{"record": record(path), "measures": {"fill": 0.5, "sky": None}} for path in paths]}
+    counts = {"written": len(outputs)}
+    return Receipt(**work.model_dump(), key=work.key, outputs=tuple(outputs), counts=counts, notes=notes)
+
+
+def record(path: str) -> dict[str, str | float]:
+    name = path.rpartition("/")[2]
+    text = {"id_str": name.replace("p02", "+02"), "image": path, "filters_rgb": "", "recipe": "", "recipe_digest": ""}
+    return text | dict.fromkeys(("fov_arcsec", "pixscale_arcsec", "coverage_min"), 1.0)
+
+
+def step(run: Run, magnitudes: dict[str, list[float]], *asked: str) -> Plan:
+    """One run up to publishing, of all fields or of those asked for."""
+    fields = survey(run, magnitudes)
+    planned = plan(run, [field for field in fields if not asked or field.name in asked])
+    carry_out(run, planned)
+    tidy(run, planned)
+    return planned
+
+
+def files(run: Run) -> dict[str, int]:
+    found = [path.split("/")[:2] for path in run.folder.sizes() if path.startswith((CUTOUTS, IMAGES))]
+    return {"/".join(parts): found.count(parts) for parts in found}
+
+
+def test_a_field_that_loses_its_last_target_loses_its_images(run: Run) -> None:
+    step(run, {"north": [20.0] * 6, "south": [20.0] * 3})
+    step(run, {"north": [26.0] * 6, "south": [20.0] * 3})
+    assert files(run) == {"cutouts/south": 3, "images/south": 3}
+    assert len(shown_rows(run)) == 3
+
+
+def test_a_field_that_left_the_survey_leaves_nothing_to_hand_over(run: Run) -> None:
+    step(run, {"north": [20.0] * 6, "south": [20.0] * 3})
+    step(run, {"south": [20.0] * 3})
+    assert files(run) == {"cutouts/south": 3, "images/south": 3}
+    assert set(shown_rows(run)["field"]) == {"south"}
+
+
+def test_a_run_of_one_field_keeps_the_others_but_shows_no_one_who_is_not_selected(run: Run) -> None:
+    step(run, {"north": [20.0] * 6, "south": [20.0] * 3})
+    step(run, {"north": [20.0] * 2 + [26.0] * 4, "south": [20.0] * 3}, "south")
+    assert files(run)["images/north"] == 6
+    assert len(shown_rows(run)) == 2 + 3
+
+
+def test_a_field_that_is_in_the_survey_but_not_in_its_catalog_keeps_its_files(run: Run) -> None:
+    """Its catalog failed this time: what was made is kept, and not shown."""
+    step(run, {"north": [20.0] * 6, "south": [20.0] * 3})
+    fields = survey(run, {"north": [], "south": [20.0] * 3})
+    tidy(run, plan(run, fields[1:]))
+    assert files(run)["images/north"] == 6
+    assert set(shown_rows(run)["field"]) == {"south"}
+
+
+def test_chunks_that_are_divided_anew_no_longer_stand_while_they_are(run: Run) -> None:
+    step(run, {"north": [20.0] * 4})
+    fields = survey(run, {"north": [20.0] * 8})
+    planned = plan(run, fields)
+    assert len(planned.chunks["north"]) == 2
+    assert list(all_latest(run.folder, CUTOUTS)) == list(all_latest(run.folder, IMAGES)) == []
+    carry_out(run, planned)
+    tidy(run, planned)
+    assert files(run) == {"cutouts/north": 8, "images/north": 8}
+    assert len(run.folder.names("receipts/cutouts")) == 2
+
+
+def test_cutouts_of_an_earlier_selection_never_make_a_sum_negative(run: Run) -> None:
+    step(run, {"north": [20.0] * 6, "south": [20.0] * 3})
+    merged = Receipt(stage="merge", version="1", unit="survey", key="k", inputs={}, options="", counts={"selected": 5})
+    assert _targets(run, merged, []) == {"total": 9, "written": 9}
+    more = merged.replace(counts={"selected": 10})
+    assert _targets(run, more, []) == {"total": 10, "not_done": 1, "written": 9}
+
+
+def test_measures_are_a_row_an_image_and_nan_where_there_are_none(run: Run) -> None:
+    assert measures_of([]) is None
+    step(run, {"north": [20.0] * 6, "south": [20.0] * 3})
+    measures = measures_of(all_latest(run.folder, IMAGES))
+    assert measures is not None
+    assert measures["id_str"].tolist() == sorted(measures["id_str"].tolist())
+    assert np.all(np.isnan(measures["sky"]))
+    assert measures["fill"].tolist() == [0.5] * 9
+
+
+def test_colour_that_is_pinned_from_a_part_of_the_survey_is_told(run: Run) -> None:
+    survey(run, {"north": [20.0] * 6, "south": [20.0] * 3})
+    bands = ("F150W", "F444W")
+    with run.folder.writing(CATALOG) as path:
+        table = catalog_of({"north": [20.0] * 6})
+        for band in run.profile.survey.bands:
+            table[f"{band}_flux_auto"] = np.ones(6)
+        write_parquet(table, path)
+    with run.folder.writing(MOSAICS) as path:
+        write_parquet(Table({"field": ["north"] * 2, "band": bands, "sigma": [0.1, 0.2]}), path)
+    assert pin(run).warnings == (
+        "colour of F150W, F444W is pinned from 1 of 2 fields: remove profile.toml to pin it anew",
+    )
+    assert pin(run).warnings == ()
+    assert dict(pin(run).run.profile.images.sigma) == {"F150W": 0.1, "F444W": 0.2}
