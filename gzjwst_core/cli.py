@@ -17,6 +17,7 @@ from gzjwst_core import __version__
 from gzjwst_core.archives.cache import MosaicCache
 from gzjwst_core.errors import GzJwstError, ProfileError
 from gzjwst_core.profile import SurveyProfile, load_profile, profile_names, profile_toml
+from gzjwst_core.request import RunRequest, profile_of
 from gzjwst_core.run import default_cache
 
 __all__ = ["main"]
@@ -69,7 +70,7 @@ def _add(
 
 
 def _check_profile(options: argparse.Namespace) -> list[str]:
-    return [f"{name}: right ({load_profile(name).name})" for name in options.profile]
+    return [f"{name}: right ({profile_of(RunRequest(profile=name)).name})" for name in options.profile]
 
 
 def _explain_profile(options: argparse.Namespace) -> list[str]:

@@ -92,6 +92,14 @@ def _regex(pattern: str) -> str:
     return pattern
 
 
+def _link(template: str) -> str:
+    try:
+        template.format(ra=0.0, dec=0.0, id_str="")
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise ValueError(f"{template!r}: {error} (allowed: {{ra}}, {{dec}}, {{id_str}})") from error
+    return template
+
+
 Band = Annotated[str, AfterValidator(_known_band)]
 Regex = Annotated[str, AfterValidator(_regex)]
 Positive = Annotated[float, Field(gt=0)]
@@ -382,7 +390,9 @@ class PublishOptions(Options):
 
     manifest_rows: int = Field(default=1000, ge=1, le=10000)
     """Subjects in one Zooniverse manifest."""
-    link: str = "https://aladin.cds.unistra.fr/AladinLite/?target={ra:.6f}%20{dec:+.6f}&fov=0.02"
+    link: Annotated[str, AfterValidator(_link)] = (
+        "https://aladin.cds.unistra.fr/AladinLite/?target={ra:.6f}%20{dec:+.6f}&fov=0.02"
+    )
     """Sky viewer on a subject's Talk page."""
     test_share: Share = 0.2
     """Part of the sky cells whose galaxies are Zoobot's test set."""

@@ -9,6 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from gzjwst_core.catalog.columns import SURVEY_COLUMNS, columns_for
+from gzjwst_core.catalog.select import select
+from gzjwst_core.catalog.table_io import empty_table
 from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.engine import cores
 from gzjwst_core.errors import CatalogError, ProfileError
@@ -67,10 +70,16 @@ def profile_of(request: RunRequest) -> SurveyProfile:
     Raises
     ------
     ProfileError
-        The profile, an override or a band is wrong.
+        The profile, an override or a band is wrong, or a cut does not fit the catalog that the profile makes.
     """
     bands = [f"survey.bands={list(request.bands)!r}"] if request.bands else []
-    return load_profile(request.profile, overrides=[*request.overrides, *bands], environment=os.environ)
+    profile = load_profile(request.profile, overrides=[*request.overrides, *bands], environment=os.environ)
+    columns = columns_for(profile.survey.bands, profile.photometry.apertures_arcsec)
+    try:
+        select(empty_table([*SURVEY_COLUMNS, *columns]), profile.select.cuts)
+    except CatalogError as error:
+        raise ProfileError(f"{request.profile}: select.cuts: {error}") from None
+    return profile
 
 
 def start(request: RunRequest) -> Run:

@@ -68,6 +68,7 @@ def test_the_shipped_surveys_are_all_there() -> None:
             "query.keep.0.matches",
             "not a regular expression",
         ),
+        ("[publish]\nlink = 'https://x/{name}'", "publish.link", "allowed: {ra}, {dec}, {id_str}"),
         ("[publish]\nwhen = 2026-01-01", "mine.toml", "dates and times are not allowed"),
         ("[sky]\nseed = 'x'", "sky.seed", "valid integer"),
         ("[sky]\nsede = 1", "sky.sede", "did you mean 'seed'"),

@@ -26,6 +26,21 @@ def test_places_are_the_same_from_every_working_directory(ask: Callable[..., Run
     assert start(ask(out="s3://bucket/x")).out == "s3://bucket/x"
 
 
+@pytest.mark.parametrize(
+    ("cut", "said"),
+    [
+        ('{column="r05",minimum=1.0}', "no column 'r05'"),
+        ('{column="F444W_flux_auto",minimum=1.0}', "no column 'F444W_flux_auto'"),
+        ('{column="field",minimum=1.0}', "need a number"),
+    ],
+)
+def test_cuts_are_held_against_the_catalog_before_it_is_made(
+    cut: str, said: str, ask: Callable[..., RunRequest]
+) -> None:
+    with pytest.raises(ProfileError, match=f"demo: select.cuts: .*{said}"):
+        start(ask(overrides=(f"select.cuts=[{cut}]",), bands=("F277W",)))
+
+
 @pytest.mark.parametrize(("name", "text"), [("t.csv", "a,b\n1,2\n"), ("t.txt", "ra,dec\n1,2\n"), ("t.csv", "ra,dec\n")])
 def test_a_wrong_table_of_targets_is_an_error_of_usage(
     name: str, text: str, ask: Callable[..., RunRequest], tmp_path: Path

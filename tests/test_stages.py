@@ -15,7 +15,7 @@ from gzjwst_core.images.stages import IMAGES, measures_of
 from gzjwst_core.models import Field, Mosaic, Output, Product, Receipt, Work
 from gzjwst_core.names import file_stem
 from gzjwst_core.publish.gather import shown_rows
-from gzjwst_core.publish.record import _targets
+from gzjwst_core.publish.record import RunLog, _targets, record_of
 from gzjwst_core.request import RunRequest, start
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
@@ -141,6 +141,16 @@ def test_a_field_that_is_in_the_survey_but_not_in_its_catalog_keeps_its_files(ru
     assert set(shown_rows(run)["field"]) == {"south"}
 
 
+def test_a_field_whose_mosaics_are_in_no_archive_this_time_keeps_its_images(run: Run) -> None:
+    fields = survey(run, {"north": [20.0] * 6})
+    carry_out(run, plan(run, fields))
+    lost = fields[0].replace(mosaics=(mosaic("north").replace(archive="", uri="", identity=""),))
+    planned = plan(run, [lost])
+    tidy(run, planned)
+    assert dict(planned.chunks) == {}
+    assert files(run)["images/north"] == len(shown_rows(run)) == 6
+
+
 def test_chunks_that_are_divided_anew_no_longer_stand_while_they_are(run: Run) -> None:
     step(run, {"north": [20.0] * 4})
     fields = survey(run, {"north": [20.0] * 8})
@@ -159,6 +169,18 @@ def test_cutouts_of_an_earlier_selection_never_make_a_sum_negative(run: Run) -> 
     assert _targets(run, merged, []) == {"total": 9, "written": 9}
     more = merged.replace(counts={"selected": 10})
     assert _targets(run, more, []) == {"total": 10, "not_done": 1, "written": 9}
+
+
+def test_images_that_failed_are_counted_and_end_a_run_as_partly_done(run: Run) -> None:
+    step(run, {"north": [20.0] * 6})
+    bad = Work(stage=IMAGES, version="1", unit="north-9of16", inputs={}, options="")
+    counts = {"failed:no_sigma": 2, "written": 1}
+    complete(run.folder, bad, lambda: Receipt(**bad.model_dump(), key=bad.key, counts=counts))
+    log = RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=())
+    record = record_of(run, log)
+    assert record.sums["images"] == {"total": 9, "failed:no_sigma": 2, "written": 7}
+    assert (record.outcome, record.exit_code) == ("partial", 4)
+    assert record.message == "missing or failed: 2 images (failed:no_sigma)"
 
 
 def test_measures_are_a_row_an_image_and_nan_where_there_are_none(run: Run) -> None:

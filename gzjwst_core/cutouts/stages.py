@@ -64,8 +64,8 @@ def plan(run: Run, fields: Sequence[Field]) -> Plan:
         another division no longer stand: their files are about to be shared out anew.
     """
     targets = _selected(run, _catalog(run))
-    by_field = {field.name: targets[targets["field"] == field.name] for field in fields}
-    works = {field.name: tuple(_works(run, field, by_field[field.name])) for field in fields}
+    readable = [field for field in fields if field.bands]  # what was cut out of the others before stays
+    works = {f.name: tuple(_works(run, f, targets[targets["field"] == f.name])) for f in readable}
     planned = Plan(chunks=works, fields=tuple(sorted(survey_fields(run))))
     for stage in _OF_CHUNKS:
         supersede(run.folder, stage, planned.is_old)

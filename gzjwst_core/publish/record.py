@@ -54,9 +54,16 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
     folder = run.folder
     merged = latest(folder, "merge", "survey")
     unplaced = _unplaced(run)
-    sums = {"products": _products(folder), "mosaics": _mosaics(folder), "targets": _targets(run, merged, unplaced)}
+    sums = {
+        "products": _products(folder),
+        "mosaics": _mosaics(folder),
+        "targets": _targets(run, merged, unplaced),
+        "images": _images(folder),
+    }
     missing = [*_missing(run), *unplaced, *log.troubles, *([log.error] if log.error else [])]
-    outcome = _outcome(log, missing, sums["targets"])
+    parts = [(what, part, count) for what, found in sums.items() for part, count in found.items()]
+    failed = [f"{count} {what} ({part})" for what, part, count in parts if part.startswith("failed:")]
+    outcome = _outcome(log, missing, failed)
     return RunRecord(
         survey=run.profile.name,
         run_id=uuid4().hex[:12],
@@ -65,7 +72,7 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         seconds=log.seconds,
         outcome=outcome,
         exit_code={"done": 0, "failed": 1, "partial": 4}[outcome],
-        message=_message(outcome, missing),
+        message=_message(outcome, missing, failed),
         asked=log.asked,
         sums={name: parts for name, parts in sums.items() if parts},
         missing=tuple(missing),
@@ -115,6 +122,14 @@ def _targets(run: Run, merged: Receipt | None, lost: Sequence[Missing]) -> dict[
     return {"total": ended.total(), **dict(sorted(ended.items()))}
 
 
+def _images(folder: Folder) -> dict[str, int]:
+    """Of every cutout that stands: coloured, or why not."""
+    ended: Counter[str] = Counter()
+    for receipt in all_latest(folder, IMAGES):
+        ended.update(receipt.counts)
+    return {"total": ended.total(), **dict(sorted(ended.items()))} if ended else {}
+
+
 def _unplaced(run: Run) -> list[Missing]:
     """Targets of a person's table that became no cutout, each with its reason: the table is what it is."""
     catalog = read_table(run.folder, CATALOG, _OF_TARGETS) if run.targets else None
@@ -142,18 +157,17 @@ def _lost(obs_id: str, reason: str, trail: str, *, expected: bool) -> Missing:
     return Missing(what=str(obs_id), reason=str(reason), detail=f"asked {trail}", expected=expected)
 
 
-def _outcome(log: RunLog, missing: list[Missing], targets: Mapping[str, int]) -> Literal["done", "partial", "failed"]:
+def _outcome(log: RunLog, missing: list[Missing], failed: list[str]) -> Literal["done", "partial", "failed"]:
     if log.error is not None:
         return "failed"
-    failed = any(name.startswith("failed") and count for name, count in targets.items())
     return "partial" if failed or any(not one.expected for one in missing) else "done"
 
 
-def _message(outcome: str, missing: list[Missing]) -> str:
+def _message(outcome: str, missing: list[Missing], failed: list[str]) -> str:
     if outcome == "done":
         return ""
-    named = [f"{one.what} ({one.reason})" for one in missing if not one.expected]
-    return f"{len(named)} missing or failed: {', '.join(named[:5])}{' …' if len(named) > 5 else ''}"
+    named = [*failed, *(f"{one.what} ({one.reason})" for one in missing if not one.expected)]
+    return f"missing or failed: {', '.join(named[:5])}{f' and {len(named) - 5} more' if len(named) > 5 else ''}"
 
 
 def _made(folder: Folder) -> dict[str, int]:

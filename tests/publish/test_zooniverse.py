@@ -80,4 +80,4 @@ def test_infinite_magnitudes_do_not_reach_volunteers(rows: Table) -> None:
 @pytest.mark.parametrize("link", ["https://x/{name}", "https://x/{}", "https://x/{ra:.6q}", "https://x/{ra.foo}", "{"])
 def test_a_link_that_cannot_be_filled_names_its_key(rows: Table, link: str) -> None:
     with pytest.raises(ProfileError, match=r"publish\.link.*allowed: \{ra\}"):
-        manifests(rows, "demo", PublishOptions(link=link))
+        manifests(rows, "demo", PublishOptions.model_construct(link=link))
