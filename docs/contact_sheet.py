@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gzjwst_core.catalog.table_io import read_parquet
 from gzjwst_core.publish.sheets import choose_sheets
+from gzjwst_core.storage.tables import read_parquet
 
 _SIDE, _COLUMNS, _ROWS, _GAP = 152, 6, 4, 2
 _PAPER = (13, 17, 23)

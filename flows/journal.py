@@ -24,7 +24,7 @@ from gzjwst_core.errors import GzJwstError
 from gzjwst_core.publish.record import RunLog
 from gzjwst_core.publish.runlog import Missing, StageRecord
 from gzjwst_core.publish.stages import REPORT, RunEnd
-from gzjwst_core.catalog.stages import Pinned
+from gzjwst_core.images.stages import Pinned
 from gzjwst_core.run import Run
 from gzjwst_core.request import STAGES, RunRequest, Stage
 from gzjwst_core.storage.receipts import Done

@@ -11,13 +11,13 @@ from pydantic import ConfigDict, Field
 
 from gzjwst_core.catalog.columns import SURVEY_COLUMNS, columns_for
 from gzjwst_core.catalog.select import select
-from gzjwst_core.catalog.table_io import empty_table
 from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.engine import cores
 from gzjwst_core.errors import CatalogError, ProfileError
 from gzjwst_core.options import Options
 from gzjwst_core.profile import SurveyProfile, load_profile, profile_folder_of
 from gzjwst_core.run import Run, default_cache
+from gzjwst_core.storage.tables import empty_table
 
 __all__ = ["STAGES", "RunRequest", "Stage", "profile_of", "start"]
 

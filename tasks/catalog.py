@@ -1,4 +1,4 @@
-"""Tasks of the catalog's room: one field's sources, the survey's catalog, the pinned colour."""
+"""Tasks of the catalog's room: one field's sources, the survey's catalog."""
 
 import tasks.settings  # noqa: F401, I001 - before prefect
 
@@ -9,9 +9,9 @@ from gzjwst_core.catalog import stages
 from gzjwst_core.models import Field, Work
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done
-from tasks.policy import ASKED_ANEW, RECEIPTED, as_state
+from tasks.policy import RECEIPTED, as_state
 
-__all__ = ["catalog_field", "merge_survey", "pin_colour", "plan_catalog", "plan_merge"]
+__all__ = ["catalog_field", "merge_survey", "plan_catalog", "plan_merge"]
 
 plan_catalog = stages.plan_field
 plan_merge = stages.plan_merge
@@ -27,9 +27,3 @@ def catalog_field(run: Run, work: Work, field: Field, fetched: list[Brought]) ->
 def merge_survey(run: Run, work: Work) -> Done:
     """Settle duplicates over all fields; writes the survey catalog."""
     return as_state(stages.merge(run, work))
-
-
-@task(name="pin-colour", **ASKED_ANEW)
-def pin_colour(run: Run) -> stages.Pinned:
-    """Fix the survey's sigma and gain of each band; writes profile.toml."""
-    return stages.pin(run)

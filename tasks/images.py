@@ -1,4 +1,4 @@
-"""Tasks of the images' room: they read cutouts only."""
+"""Tasks of the images' room: the pinned colour, and images from cutouts only."""
 
 import tasks.settings  # noqa: F401, I001 - before prefect
 
@@ -8,9 +8,9 @@ from gzjwst_core.images import stages
 from gzjwst_core.models import Work
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done
-from tasks.policy import RECEIPTED, as_state
+from tasks.policy import ASKED_ANEW, RECEIPTED, as_state
 
-__all__ = ["paint_chunk", "plan_images"]
+__all__ = ["paint_chunk", "pin_colour", "plan_images"]
 
 plan_images = stages.plan
 
@@ -19,3 +19,9 @@ plan_images = stages.plan
 def paint_chunk(run: Run, work: Work) -> Done:
     """Colour one chunk of cutouts for volunteers."""
     return as_state(stages.paint_chunk(run, work))
+
+
+@task(name="pin-colour", **ASKED_ANEW)
+def pin_colour(run: Run) -> stages.Pinned:
+    """Fix the survey's sigma and gain of each band; writes profile.toml."""
+    return stages.pin(run)

@@ -8,10 +8,9 @@ import pytest
 from astropy.table import Table
 
 from gzjwst_core.archives import stages as archives
-from gzjwst_core.catalog.stages import CATALOG, MOSAICS, pin
-from gzjwst_core.catalog.table_io import read_parquet, write_parquet
+from gzjwst_core.catalog.stages import CATALOG, MOSAICS
 from gzjwst_core.cutouts.stages import CUTOUTS, Plan, plan, tidy
-from gzjwst_core.images.stages import IMAGES, measures_of
+from gzjwst_core.images.stages import IMAGES, measures_of, pin
 from gzjwst_core.models import Field, Mosaic, Output, Product, Receipt, Work
 from gzjwst_core.names import file_stem
 from gzjwst_core.publish.gather import shown_rows
@@ -20,6 +19,7 @@ from gzjwst_core.request import RunRequest, start
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import all_latest, complete
+from gzjwst_core.storage.tables import read_parquet, write_parquet
 
 CUTS = 'select.cuts=[{column="is_primary",equals=true},{column="mag_ref",maximum=25.0}]'
 

@@ -25,13 +25,12 @@ from gzjwst_core.archives.mast import query_products
 from gzjwst_core.archives.mast_download import MastDownload
 from gzjwst_core.archives.rules import choose_products
 from gzjwst_core.archives.s3 import S3
-from gzjwst_core.catalog.columns import Column
-from gzjwst_core.catalog.table_io import apply_columns, read_parquet, write_parquet
 from gzjwst_core.errors import ProductNotFoundError, QueryError
 from gzjwst_core.models import Attempt, Field, Mosaic, MosaicSource, Product, Value, Work
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import standing
+from gzjwst_core.storage.tables import Column, apply_columns, read_parquet, write_parquet
 
 __all__ = [
     "MOSAICS",

@@ -18,10 +18,10 @@ from gzjwst_core.catalog import stars
 from gzjwst_core.catalog.columns import aperture_name, columns_for
 from gzjwst_core.catalog.flags import flags_of
 from gzjwst_core.catalog.forced import Columns, ForcedPlan
-from gzjwst_core.catalog.table_io import apply_columns
 from gzjwst_core.catalog.tiles import BLOCK_PX, Detected
 from gzjwst_core.catalog.totals import Growth, total_factors
 from gzjwst_core.mosaics.units import ab_magnitude, magnitude_error, zero_point_ab
+from gzjwst_core.storage.tables import apply_columns
 
 __all__ = ["mosaic_table", "source_table"]
 

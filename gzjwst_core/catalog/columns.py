@@ -5,10 +5,11 @@ are templates: `{band}_flux_tot` stands for `F277W_flux_tot`.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import IntFlag
 
-__all__ = ["BAND_COLUMNS", "SOURCE_COLUMNS", "SURVEY_COLUMNS", "Column", "Flag", "aperture_name", "columns_for"]
+from gzjwst_core.storage.tables import Column
+
+__all__ = ["BAND_COLUMNS", "SOURCE_COLUMNS", "SURVEY_COLUMNS", "Flag", "aperture_name", "columns_for"]
 
 
 class Flag(IntFlag):
@@ -26,17 +27,6 @@ class Flag(IntFlag):
     CROWDED = 1024  # neighbours' segments cover more than 30 % of the Kron ellipse
     NO_ERROR_MAP = 2048  # errors come from the background's rms alone
     TARGET = 4096  # a target from a table without a segment of its own
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column."""
-
-    name: str
-    dtype: str
-    unit: str
-    ucd: str
-    meaning: str
 
 
 def _c(name: str, dtype: str, unit: str, ucd: str, meaning: str) -> Column:

@@ -18,7 +18,6 @@ from gzjwst_core.catalog.calibrate import calibrate
 from gzjwst_core.catalog.columns import Flag, columns_for
 from gzjwst_core.catalog.forced import ForcedPlan, measure_field
 from gzjwst_core.catalog.learn import Learned, learn_bands
-from gzjwst_core.catalog.table_io import empty_table
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detect_field
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import CatalogError, NoValidPixelsError
@@ -26,6 +25,7 @@ from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.mosaics.segmap import open_segmap
 from gzjwst_core.options import DetectOptions, MosaicOptions, PhotometryOptions
+from gzjwst_core.storage.tables import empty_table
 
 __all__ = ["FieldCatalog", "Sections", "build_field_catalog"]
 

@@ -12,25 +12,22 @@ from gzjwst_core.catalog.columns import columns_for
 from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
 from gzjwst_core.catalog.merge import merge_fields
 from gzjwst_core.catalog.select import select
-from gzjwst_core.catalog.table_io import apply_columns, read_parquet, write_fits, write_parquet
 from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.catalog.targets import catalog_of_targets
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.errors import CatalogError
-from gzjwst_core.images.pins import drift, propose_pins
-from gzjwst_core.models import Field, MosaicSource, Output, Receipt, Value, Work, digest_of
-from gzjwst_core.run import FROZEN_PROFILE, Run, freeze_profile, pinned_images
+from gzjwst_core.models import Field, MosaicSource, Output, Receipt, Work, digest_of
+from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire
+from gzjwst_core.storage.tables import apply_columns, read_parquet, write_fits, write_parquet
 
 __all__ = [
     "CATALOG",
     "MOSAICS",
-    "Pinned",
     "catalog_field",
     "field_table",
     "merge",
-    "pin",
     "plan_field",
     "plan_merge",
     "segmap_path",
@@ -40,14 +37,6 @@ _FIELD, _FIELD_VERSION = "catalog", "1"
 _MERGE, _MERGE_VERSION = "merge", "1"
 CATALOG = "catalog/catalog.parquet"
 MOSAICS = "catalog/mosaics.parquet"
-
-
-class Pinned(Value):
-    """The survey's colour, fixed."""
-
-    run: Run
-    warnings: tuple[str, ...] = ()
-    """Fields whose noise differs from the pinned one, and bands that were pinned from a part of the survey."""
 
 
 def field_table(field: str) -> str:
@@ -198,34 +187,3 @@ def _mosaic_table(folder: Folder, fields: Iterable[str]) -> Table:
 
 def _missing_as_nan(value: Any) -> Any:
     return math.nan if value is None else value
-
-
-def pin(run: Run) -> Pinned:
-    """Fix sigma and gain of every band for the survey, and write the effective profile.
-
-    What was pinned before stays: new fields are told of when they differ, and never recolour what volunteers have seen.
-    """
-    with run.folder.reading(MOSAICS) as path:
-        mosaics = read_parquet(path)
-    images = pinned_images(run)
-    sigma, gain = propose_pins(mosaics, _selected(run), images)
-    warnings = (*drift(mosaics, images), *_pinned_from_part(run, mosaics, set(sigma) - set(images.sigma)))
-    pinned = freeze_profile(run, images.model_copy(update={"sigma": sigma, "gain": gain}))
-    return Pinned(run=pinned, warnings=warnings)
-
-
-def _selected(run: Run) -> Table:
-    """Return what pins are proposed from: fluxes of the selected sources."""
-    fluxes = [f"{band}_flux_auto" for band in run.profile.survey.bands]
-    with run.folder.reading(CATALOG) as path:
-        catalog = read_parquet(path, dict.fromkeys(["mag_ref", *fluxes, *(cut.column for cut in run.cuts)]))
-    return catalog[select(catalog, run.cuts)[0]]
-
-
-def _pinned_from_part(run: Run, mosaics: Table, new: set[str]) -> list[str]:
-    """Warn of colour that is pinned before most of the survey was seen: a first try of one field fixes it for all."""
-    seen, fields = len(set(mosaics["field"].tolist())), len(survey_fields(run))
-    if not new or seen == fields:
-        return []
-    bands = ", ".join(band for band in run.profile.survey.bands if band in new)
-    return [f"colour of {bands} is pinned from {seen} of {fields} fields: remove {FROZEN_PROFILE} to pin it anew"]

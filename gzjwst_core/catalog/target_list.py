@@ -14,9 +14,9 @@ from astropy.io.ascii import InconsistentTableError
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.table_io import read_fits_table, read_parquet
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.storage.atomic import storage_error
+from gzjwst_core.storage.tables import read_fits_table, read_parquet
 
 __all__ = ["BAD_POSITION", "OUTSIDE", "read_targets", "unplaced"]
 

@@ -11,7 +11,6 @@ from gzjwst_core import __version__
 from gzjwst_core.archives.stages import Brought, survey_fields
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.stages import CATALOG, segmap_path
-from gzjwst_core.catalog.table_io import read_parquet
 from gzjwst_core.cutouts.chunk import CutJob
 from gzjwst_core.cutouts.chunk import cut_chunk as cut_rows
 from gzjwst_core.cutouts.chunks import chunks, number_of_chunks
@@ -21,6 +20,7 @@ from gzjwst_core.models import Field, Outcome, Output, Receipt, Value, Work, dig
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, complete, latest, retire, supersede
+from gzjwst_core.storage.tables import read_parquet
 
 __all__ = ["CUTOUTS", "Plan", "cut_chunk", "plan", "tidy"]
 

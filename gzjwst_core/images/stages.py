@@ -11,19 +11,63 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
+from gzjwst_core.archives.stages import survey_fields
+from gzjwst_core.catalog.select import select
+from gzjwst_core.catalog.stages import CATALOG, MOSAICS
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.images.paint import Facts, paint_cutout
-from gzjwst_core.models import Outcome, Output, Receipt, Work
+from gzjwst_core.images.pins import drift, propose_pins
+from gzjwst_core.images.record import ImageRecord
+from gzjwst_core.models import Outcome, Output, Receipt, Value, Work
 from gzjwst_core.options import ImageOptions
-from gzjwst_core.publish.rows import ImageRecord
-from gzjwst_core.run import Run
+from gzjwst_core.run import FROZEN_PROFILE, Run, freeze_profile, pinned_images
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, complete, receipt_path
+from gzjwst_core.storage.tables import read_parquet
 
-__all__ = ["IMAGES", "measures_of", "paint_chunk", "plan", "records_of"]
+__all__ = ["IMAGES", "Pinned", "measures_of", "paint_chunk", "pin", "plan", "records_of"]
 
 IMAGES, _VERSION = "images", "1"
 _BATCH = 100
+
+
+class Pinned(Value):
+    """The survey's colour, fixed."""
+
+    run: Run
+    warnings: tuple[str, ...] = ()
+    """Fields whose noise differs from the pinned one, and bands that were pinned from a part of the survey."""
+
+
+def pin(run: Run) -> Pinned:
+    """Fix sigma and gain of every band for the survey, and write the effective profile.
+
+    What was pinned before stays: new fields are told of when they differ, and never recolour what volunteers have seen.
+    """
+    with run.folder.reading(MOSAICS) as path:
+        mosaics = read_parquet(path)
+    images = pinned_images(run)
+    sigma, gain = propose_pins(mosaics, _selected(run), images)
+    warnings = (*drift(mosaics, images), *_pinned_from_part(run, mosaics, set(sigma) - set(images.sigma)))
+    pinned = freeze_profile(run, images.model_copy(update={"sigma": sigma, "gain": gain}))
+    return Pinned(run=pinned, warnings=warnings)
+
+
+def _selected(run: Run) -> Table:
+    """Return what pins are proposed from: fluxes of the selected sources."""
+    fluxes = [f"{band}_flux_auto" for band in run.profile.survey.bands]
+    with run.folder.reading(CATALOG) as path:
+        catalog = read_parquet(path, dict.fromkeys(["mag_ref", *fluxes, *(cut.column for cut in run.cuts)]))
+    return catalog[select(catalog, run.cuts)[0]]
+
+
+def _pinned_from_part(run: Run, mosaics: Table, new: set[str]) -> list[str]:
+    """Warn of colour that is pinned before most of the survey was seen: a first try of one field fixes it for all."""
+    seen, fields = len(set(mosaics["field"].tolist())), len(survey_fields(run))
+    if not new or seen == fields:
+        return []
+    bands = ", ".join(band for band in run.profile.survey.bands if band in new)
+    return [f"colour of {bands} is pinned from {seen} of {fields} fields: remove {FROZEN_PROFILE} to pin it anew"]
 
 
 def plan(run: Run, cut: Done) -> Work:

@@ -11,7 +11,6 @@ from gzjwst_core.archives.stages import MOSAICS, PRODUCTS, area_arcmin2, product
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
-from gzjwst_core.catalog.table_io import read_parquet
 from gzjwst_core.images.stages import IMAGES, measures_of, records_of
 from gzjwst_core.publish.facts import FileNote, MosaicCell, ReportFacts, SheetImage
 from gzjwst_core.publish.record import read_table
@@ -21,6 +20,7 @@ from gzjwst_core.publish.sheets import choose_sheets
 from gzjwst_core.run import FROZEN_PROFILE, Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import all_latest
+from gzjwst_core.storage.tables import read_parquet
 
 __all__ = ["facts_of", "shown_rows"]
 

@@ -18,7 +18,6 @@ from pydantic import JsonValue
 from gzjwst_core import __version__
 from gzjwst_core.archives.stages import MOSAICS, PRODUCTS
 from gzjwst_core.catalog.stages import CATALOG
-from gzjwst_core.catalog.table_io import read_parquet
 from gzjwst_core.catalog.target_list import read_targets, unplaced
 from gzjwst_core.cutouts.stages import CUTOUTS
 from gzjwst_core.engine import cores
@@ -28,6 +27,7 @@ from gzjwst_core.publish.runlog import Missing, RunRecord, StageRecord
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import all_latest, latest
+from gzjwst_core.storage.tables import read_parquet
 
 __all__ = ["RunLog", "read_table", "record_of"]
 

@@ -10,32 +10,11 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
-from gzjwst_core.catalog.columns import Column
-from gzjwst_core.catalog.table_io import apply_columns
 from gzjwst_core.errors import CatalogError
-from gzjwst_core.models import Value
+from gzjwst_core.images.record import ImageRecord
+from gzjwst_core.storage.tables import Column, apply_columns
 
 __all__ = ["FROM_CATALOG", "PUBLISH_COLUMNS", "ImageRecord", "join_rows"]
-
-
-class ImageRecord(Value):
-    """What the makers of one image know of it."""
-
-    id_str: str
-    image: str
-    """Path relative to the run folder: `images/<field>/<name>.jpg`."""
-    cutout: str = ""
-    """Path of its cutout, relative to the run folder."""
-    fov_arcsec: float
-    """Side of the square of sky that is seen."""
-    pixscale_arcsec: float
-    """Scale of the image's own pixels."""
-    coverage_min: float
-    """Smallest part with data over the bands of the colour, 0 to 1."""
-    filters_rgb: str
-    """Bands of the channels, such as `R=F444W G=F277W B=F150W+F115W`."""
-    recipe: str
-    recipe_digest: str
 
 
 PUBLISH_COLUMNS = (

@@ -7,7 +7,6 @@ only when the run changed something.
 from functools import partial
 
 from gzjwst_core.catalog.stages import CATALOG
-from gzjwst_core.catalog.table_io import write_parquet
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.images.stages import IMAGES
 from gzjwst_core.models import Receipt, Value, Work, digest_of
@@ -19,6 +18,7 @@ from gzjwst_core.publish.zoobot import zoobot_table
 from gzjwst_core.publish.zooniverse import manifests
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
+from gzjwst_core.storage.tables import write_parquet
 
 __all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "hand_over", "plan"]
 

@@ -12,9 +12,8 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.columns import Column
-from gzjwst_core.catalog.table_io import apply_columns
 from gzjwst_core.options import PublishOptions
+from gzjwst_core.storage.tables import Column, apply_columns
 
 __all__ = ["ZOOBOT_COLUMNS", "absolute_file_locs", "sky_cells", "zoobot_table"]
 

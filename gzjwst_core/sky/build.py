@@ -20,7 +20,6 @@ from astropy.io.fits import HDUList
 from astropy.table import Table
 from pydantic import ValidationError
 
-from gzjwst_core.catalog.table_io import read_parquet, write_parquet
 from gzjwst_core.errors import StorageError
 from gzjwst_core.sky.fields import ArchiveName, Collection, SkyField, sky_fields
 from gzjwst_core.sky.mosaics import mosaic_hdus
@@ -28,6 +27,7 @@ from gzjwst_core.sky.options import SkyOptions
 from gzjwst_core.sky.render import render_band
 from gzjwst_core.sky.scene import draw_scene
 from gzjwst_core.storage.atomic import atomic_path, storage_error
+from gzjwst_core.storage.tables import read_parquet, write_parquet
 
 __all__ = ["GENERATOR_VERSION", "Sky", "SkyMosaic", "build_sky", "load_sky"]
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from gzjwst_core.catalog.columns import Flag, columns_for
 from gzjwst_core.catalog.merge import merge_fields
-from gzjwst_core.catalog.table_io import apply_columns
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.options import MergeOptions
+from gzjwst_core.storage.tables import apply_columns
 
 COLUMNS = columns_for(["F277W", "F444W"], [0.3])
 OPTIONS = MergeOptions()

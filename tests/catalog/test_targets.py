@@ -10,13 +10,13 @@ from astropy.wcs import WCS
 
 from gzjwst_core.catalog.columns import Flag, columns_for
 from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
-from gzjwst_core.catalog.table_io import apply_columns
 from gzjwst_core.catalog.target_list import BAD_POSITION
 from gzjwst_core.catalog.targets import catalog_of_targets
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.geometry import whole
 from gzjwst_core.mosaics.segmap import open_segmap
 from gzjwst_core.options import DetectOptions, MosaicOptions, Options, PhotometryOptions
+from gzjwst_core.storage.tables import apply_columns
 
 SIDE, SCALE = 384, 0.06
 PLACES = [(100.0, 120.0), (250.3, 80.7), (200.0, 300.0)]

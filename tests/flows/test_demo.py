@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from gzjwst_core.catalog.columns import Flag
 from gzjwst_core.catalog.field import build_field_catalog
-from gzjwst_core.catalog.table_io import read_parquet
 from gzjwst_core.cutouts.read import read_cutout
 from gzjwst_core.images.compose import colour
 from gzjwst_core.images.quality import _labels
@@ -20,6 +19,7 @@ from gzjwst_core.models import MosaicSource
 from gzjwst_core.names import file_stem
 from gzjwst_core.profile import load_profile
 from gzjwst_core.sky.build import load_sky
+from gzjwst_core.storage.tables import read_parquet
 from tests.flows.survey import Ended
 
 MATCH_ARCSEC = 0.2

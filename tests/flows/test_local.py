@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 from PIL import Image
 
-from gzjwst_core.catalog.table_io import read_parquet
+from gzjwst_core.storage.tables import read_parquet
 from tests.flows.survey import ROOT, Ended, World
 
 RING = Path(os.environ.get("GZJWST_TEST_DATA", ROOT.parent / "shared" / "data")) / "cosmos_web_ring"

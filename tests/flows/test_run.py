@@ -13,7 +13,7 @@ import pytest
 
 from flows.command_line import main
 from flows.run_survey import run_survey
-from gzjwst_core.catalog.table_io import read_parquet
+from gzjwst_core.storage.tables import read_parquet
 from tests.flows.survey import SCRIPT, SMALL, Ended, World, stamps, tree
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from gzjwst_core.publish.rows import ImageRecord, join_rows
+from gzjwst_core.images.record import ImageRecord
+from gzjwst_core.publish.rows import join_rows
 
 LINK = "https://viewer.example/?target={ra:.6f}%20{dec:+.6f}"
 

@@ -7,10 +7,10 @@ from astropy.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.catalog.table_io import read_parquet, write_parquet
 from gzjwst_core.options import PublishOptions
 from gzjwst_core.publish.rows import join_rows
 from gzjwst_core.publish.zoobot import ZOOBOT_COLUMNS, absolute_file_locs, sky_cells, zoobot_table
+from gzjwst_core.storage.tables import read_parquet, write_parquet
 from tests.publish.conftest import make_catalog, make_image
 
 OPTIONS = PublishOptions(split_cell_arcmin=5.0)

@@ -13,8 +13,10 @@ from astropy.table import MaskedColumn, Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.catalog.columns import SOURCE_COLUMNS, SURVEY_COLUMNS, Column, columns_for
-from gzjwst_core.catalog.table_io import (
+from gzjwst_core.catalog.columns import SOURCE_COLUMNS, SURVEY_COLUMNS, columns_for
+from gzjwst_core.errors import CatalogError, StorageError
+from gzjwst_core.storage.tables import (
+    Column,
     apply_columns,
     empty_table,
     read_fits_table,
@@ -22,7 +24,6 @@ from gzjwst_core.catalog.table_io import (
     write_fits,
     write_parquet,
 )
-from gzjwst_core.errors import CatalogError, StorageError
 
 COLUMNS = (*SURVEY_COLUMNS, *columns_for(["F277W"], [0.3]))
 Writer = Callable[[Table, Path], None]

@@ -6,6 +6,7 @@ the path they are given. Same table, same library versions = same bytes: no cloc
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any
 
@@ -19,11 +20,22 @@ from astropy.table import Table
 from astropy.table import meta as table_meta
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.columns import Column
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.storage.atomic import storage_error
 
-__all__ = ["apply_columns", "empty_table", "read_fits_table", "read_parquet", "write_fits", "write_parquet"]
+__all__ = ["Column", "apply_columns", "empty_table", "read_fits_table", "read_parquet", "write_fits", "write_parquet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column."""
+
+    name: str
+    dtype: str
+    unit: str
+    ucd: str
+    meaning: str
+
 
 _YAML = b"table_meta_yaml"
 """Where astropy's own parquet reader looks for units, descriptions and column meta."""
