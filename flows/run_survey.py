@@ -32,7 +32,7 @@ from gzjwst_core.request import RunRequest
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done
 from tasks.archives import fetch_mosaic, locate_field, query_products, record_mosaics
-from tasks.catalog import catalog_field, merge_survey, plan_catalog, plan_merge
+from tasks.catalog import catalog_field, check_disk, merge_survey, plan_catalog, plan_merge
 from tasks.cutouts import cut_chunk, plan_cutouts, tidy_chunks
 from tasks.images import paint_chunk, pin_colour, plan_images
 from tasks.publish import close_run, hand_over, plan_publish, show_mosaics, show_summary
@@ -99,6 +99,7 @@ def _survey(run: Run, journal: Journal) -> None:
 
 def _catalogs(run: Run, journal: Journal, fields: list[Field]) -> None:
     """Fetch and catalog field after field: one field's transfers overlap another's CPU work."""
+    check_disk(run, fields)
     fetches: dict[str, PrefectFuture[Brought]] = {}
     catalogs: dict[str, PrefectFuture[Done]] = {}
     for field in fields:

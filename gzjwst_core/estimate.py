@@ -3,15 +3,19 @@
 Nothing is written: no table, no digest, no cache entry.
 """
 
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
-from gzjwst_core.archives.base import Archive
-from gzjwst_core.archives.cache import MosaicCache
-from gzjwst_core.archives.fetch import is_fetched
 from gzjwst_core.archives.locate import missing_reason
-from gzjwst_core.archives.stages import archives_of, area_arcmin2, list_products, listing_of, locate
+from gzjwst_core.archives.stages import (
+    archives_of,
+    area_arcmin2,
+    bytes_to_keep,
+    free_bytes,
+    is_cached,
+    list_products,
+    listing_of,
+    locate,
+)
 from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.models import Mosaic, Product, Value
 from gzjwst_core.run import Run
@@ -19,10 +23,6 @@ from gzjwst_core.storage.receipts import latest
 
 __all__ = ["Estimate", "EstimateRow", "estimate"]
 
-_PLANES_SHARE = 0.45
-"""Science, error and weight planes are three of an i2d's seven (four bytes a pixel each)."""
-_UNPACKED = 3.1
-"""A gzipped mosaic unpacks to about this many times its size (measured: 0.90 GB to 2.80 GB)."""
 _TARGETS_PER_ARCMIN2 = 25.0
 """Galaxies with AB < 25 per square arcmin, number counts of deep JWST fields."""
 _CUTOUT_BYTES_PER_BAND = 60_000
@@ -82,11 +82,10 @@ def estimate(run: Run) -> Estimate:
     products = list_products(run)
     listing = listing_of(run, products)
     archives = archives_of(run)
-    fields = run.chosen(listing.fields)
-    mosaics = [mosaic for field in fields for mosaic in locate(run, field, cheap=True).mosaics]
-    cached = [_is_cached(run, mosaic, archives) for mosaic in mosaics]
-    free = shutil.disk_usage(_existing(Path(run.cache))).free
-    kept = sum(_kept_bytes(m) for m, there in zip(mosaics, cached, strict=True) if m.located and not there)
+    fields = [locate(run, field, cheap=True) for field in run.chosen(listing.fields)]
+    mosaics = [mosaic for field in fields for mosaic in field.mosaics]
+    cached = [is_cached(run, mosaic, archives) for mosaic in mosaics]
+    free, kept = free_bytes(run), bytes_to_keep(run, fields)
     rows = tuple(_row(m, there, again=kept > free) for m, there in zip(mosaics, cached, strict=True))
     targets, basis = _targets(run, [p for p in products if p.field in {field.name for field in fields}])
     output = targets * (_CUTOUT_BYTES_PER_BAND * len(run.profile.survey.bands) + _IMAGE_BYTES)
@@ -107,13 +106,6 @@ def estimate(run: Run) -> Estimate:
     )
 
 
-def _is_cached(run: Run, mosaic: Mosaic, archives: Sequence[Archive]) -> bool:
-    if not mosaic.located:
-        return False
-    archive = next(a for a in archives if a.name == mosaic.archive)
-    return is_fetched(mosaic, archive, MosaicCache(Path(run.cache)), run.profile.mosaics.sci_planes)
-
-
 def _row(mosaic: Mosaic, cached: bool, *, again: bool) -> EstimateRow:
     moved = 0 if cached or not mosaic.located else mosaic.size
     reason = missing_reason(mosaic) + (" (expected)" if mosaic.expected else "")
@@ -129,10 +121,6 @@ def _row(mosaic: Mosaic, cached: bool, *, again: bool) -> EstimateRow:
     )
 
 
-def _kept_bytes(mosaic: Mosaic) -> int:
-    return round(mosaic.size * (_UNPACKED if mosaic.uri.endswith(".gz") else 1.0) * _PLANES_SHARE)
-
-
 def _targets(run: Run, products: Sequence[Product]) -> tuple[int, str]:
     if run.targets:
         return len(read_targets(run.targets)), "the table of targets"
@@ -141,7 +129,3 @@ def _targets(run: Run, products: Sequence[Product]) -> tuple[int, str]:
         return merged.counts["selected"], "the survey catalog that stands"
     area = area_arcmin2(products)
     return round(area * _TARGETS_PER_ARCMIN2), f"{_TARGETS_PER_ARCMIN2:g} a square arcmin over {area:.1f}"
-
-
-def _existing(folder: Path) -> Path:
-    return next(path for path in (folder, *folder.parents) if path.exists())

@@ -9,12 +9,18 @@ from gzjwst_core.catalog import stages
 from gzjwst_core.models import Field, Work
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done
-from tasks.policy import RECEIPTED, as_state
+from tasks.policy import ASKED_ANEW, RECEIPTED, as_state
 
-__all__ = ["catalog_field", "merge_survey", "plan_catalog", "plan_merge"]
+__all__ = ["catalog_field", "check_disk", "merge_survey", "plan_catalog", "plan_merge"]
 
 plan_catalog = stages.plan_field
 plan_merge = stages.plan_merge
+
+
+@task(name="check-disk", **ASKED_ANEW)
+def check_disk(run: Run, fields: list[Field]) -> None:
+    """See that the disk holds what is about to be fetched."""
+    stages.check_disk(run, fields)
 
 
 @task(name="catalog", task_run_name="catalog-{field.name}", **RECEIPTED)

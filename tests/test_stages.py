@@ -8,8 +8,9 @@ import pytest
 from astropy.table import Table
 
 from gzjwst_core.archives import stages as archives
-from gzjwst_core.catalog.stages import CATALOG, MOSAICS
+from gzjwst_core.catalog.stages import CATALOG, MOSAICS, check_disk, plan_field
 from gzjwst_core.cutouts.stages import CUTOUTS, Plan, plan, tidy
+from gzjwst_core.errors import BudgetError, ProfileError
 from gzjwst_core.images.stages import IMAGES, measures_of, pin
 from gzjwst_core.models import Field, Mosaic, Output, Product, Receipt, Work
 from gzjwst_core.names import file_stem
@@ -208,3 +209,24 @@ def test_colour_that_is_pinned_from_a_part_of_the_survey_is_told(run: Run) -> No
     )
     assert pin(run).warnings == ()
     assert dict(pin(run).run.profile.images.sigma) == {"F150W": 0.1, "F444W": 0.2}
+
+
+def test_a_disk_that_cannot_hold_the_mosaics_refuses_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    mosaic = Mosaic(
+        field="f", band="F444W", obs_id="o", product_uri="mast:o", filename="o_i2d.fits", size=10**9,
+        archive="mast", uri="mast:o", identity="mast:o|1|",
+    )  # fmt: skip
+    field = Field(name="f", mosaics=(mosaic,))
+    check_disk(run, [field])
+    monkeypatch.setattr("gzjwst_core.catalog.stages.free_bytes", lambda _run: 10**6)
+    with pytest.raises(BudgetError, match=r"need 0\.[0-9] GB.*--cache"):
+        check_disk(run, [field])
+
+
+def test_targets_and_detected_sources_do_not_share_a_folder(run: Run, tmp_path: Path) -> None:
+    field = Field(name="f", mosaics=())
+    work = plan_field(run, field)
+    complete(run.folder, work, lambda: Receipt(**work.model_dump(), key=work.key))
+    (tmp_path / "mine.csv").write_text("ra,dec\n1.0,2.0\n")
+    with pytest.raises(ProfileError, match="detected sources: give this run a folder of its own"):
+        plan_field(run.model_copy(update={"targets": str(tmp_path / "mine.csv")}), field)

@@ -4,6 +4,7 @@ What the archives say is asked anew by every run, since a survey grows; a table 
 else. Offline, the tables of an earlier run take the archives' place.
 """
 
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import environ
@@ -39,7 +40,10 @@ __all__ = [
     "Listing",
     "archives_of",
     "area_arcmin2",
+    "bytes_to_keep",
     "fetch",
+    "free_bytes",
+    "is_cached",
     "list_products",
     "locate",
     "products_of",
@@ -47,6 +51,11 @@ __all__ = [
     "record",
     "survey_fields",
 ]
+
+_PLANES_SHARE = 0.45
+"""Science, error and weight planes are three of an i2d's seven (four bytes a pixel each)."""
+_UNPACKED = 3.1
+"""A gzipped mosaic unpacks to about this many times its size (measured: 0.90 GB to 2.80 GB)."""
 
 PRODUCTS = "products.parquet"
 MOSAICS = "mosaics.parquet"
@@ -245,6 +254,28 @@ def _of_bands(run: Run, products: Iterable[Product]) -> tuple[Product, ...]:
         unwanted = product.outcome == "kept" and product.band not in bands
         judged.append(product.replace(outcome="dropped", reason=_UNWANTED) if unwanted else product)
     return tuple(judged)
+
+
+def is_cached(run: Run, mosaic: Mosaic, archives: Sequence[Archive]) -> bool:
+    """Whether a mosaic can be read without fetching a byte."""
+    if not mosaic.located:
+        return False
+    archive = next(a for a in archives if a.name == mosaic.archive)
+    return is_fetched(mosaic, archive, _cache(run), run.profile.mosaics.sci_planes)
+
+
+def bytes_to_keep(run: Run, fields: Iterable[Field]) -> int:
+    """Estimate what fetching the fields' mosaics would add to the cache, bytes."""
+    archives = archives_of(run)
+    mosaics = [m for field in fields for m in field.mosaics if m.located and not is_cached(run, m, archives)]
+    unpacked = (m.size * (_UNPACKED if m.uri.endswith(".gz") else 1.0) for m in mosaics)
+    return round(sum(unpacked) * _PLANES_SHARE)
+
+
+def free_bytes(run: Run) -> int:
+    """Bytes free on the cache's disk."""
+    folder = Path(run.cache)
+    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
 
 
 def _cache(run: Run) -> MosaicCache:

@@ -7,7 +7,7 @@ from typing import Any
 
 from astropy.table import Table
 
-from gzjwst_core.archives.stages import Brought, Listing, survey_fields
+from gzjwst_core.archives.stages import Brought, Listing, bytes_to_keep, free_bytes, survey_fields
 from gzjwst_core.catalog.columns import columns_for
 from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
 from gzjwst_core.catalog.merge import merge_fields
@@ -15,17 +15,18 @@ from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.catalog.targets import catalog_of_targets
 from gzjwst_core.engine import cpu_map
-from gzjwst_core.errors import CatalogError
+from gzjwst_core.errors import BudgetError, CatalogError, ProfileError
 from gzjwst_core.models import Field, MosaicSource, Output, Receipt, Work, digest_of
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire
+from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire, standing
 from gzjwst_core.storage.tables import apply_columns, read_parquet, write_fits, write_parquet
 
 __all__ = [
     "CATALOG",
     "MOSAICS",
     "catalog_field",
+    "check_disk",
     "field_table",
     "merge",
     "plan_field",
@@ -50,8 +51,18 @@ def segmap_path(field: str) -> str:
 
 
 def plan_field(run: Run, field: Field) -> Work:
-    """Say what a field's catalog is made from: its mosaics, and the options of detection and photometry."""
+    """Say what a field's catalog is made from: its mosaics, and the options of detection and photometry.
+
+    Raises
+    ------
+    ProfileError
+        The run folder holds a survey that was selected in the other way: targets of a table, or detected sources.
+    """
     profile = run.profile
+    before = latest(run.folder, _FIELD, field.name)
+    if before is not None and ("targets" in before.inputs) != bool(run.targets):
+        held = "targets of a table" if "targets" in before.inputs else "detected sources"
+        raise ProfileError(f"{run.folder.url} holds {held}: give this run a folder of its own with --out")
     sections = [profile.mosaics, profile.detect, profile.photometry]
     return Work(
         stage=_FIELD,
@@ -64,6 +75,23 @@ def plan_field(run: Run, field: Field) -> Work:
 
 def _targets(run: Run) -> dict[str, str]:
     return {"targets": run.targets_digest} if run.targets else {}
+
+
+def check_disk(run: Run, fields: Sequence[Field]) -> None:
+    """See that the cache's disk holds the mosaics that are still to be read for catalogs.
+
+    Raises
+    ------
+    BudgetError
+        It does not; says how much is missing.
+    """
+    waiting = [field for field in fields if standing(run.folder, plan_field(run, field)) is None]
+    needed, free = bytes_to_keep(run, waiting), free_bytes(run)
+    if needed > free:
+        said = f"the mosaics need {needed / 1e9:.1f} GB, the disk of the cache {run.cache} has {free / 1e9:.1f} GB"
+        raise BudgetError(
+            f"{said}: make room, move it with --cache, or take part of the survey with --fields or --limit"
+        )
 
 
 def catalog_field(run: Run, work: Work, field: Field, fetched: Sequence[Brought]) -> Done:

@@ -72,9 +72,10 @@ def plan(run: Run, fields: Sequence[Field]) -> Plan:
     return planned
 
 
-def _catalog(run: Run) -> Table:
+def _catalog(run: Run, where: tuple[str, str] | None = None) -> Table:
+    columns = dict.fromkeys([*_COLUMNS, *(cut.column for cut in run.cuts)])
     with run.folder.reading(CATALOG) as path:
-        return read_parquet(path, dict.fromkeys([*_COLUMNS, *(cut.column for cut in run.cuts)]))
+        return read_parquet(path, columns, where=where)
 
 
 def _selected(run: Run, catalog: Table) -> Table:
@@ -155,8 +156,7 @@ def _make(run: Run, work: Work, field: Field, fetched: Sequence[Brought]) -> Rec
 
 
 def _rows_of(run: Run, work: Work, field: Field) -> Table:
-    catalog = _catalog(run)
-    targets = _selected(run, catalog[catalog["field"] == field.name])
+    targets = _selected(run, _catalog(run, ("field", field.name)))
     number = int(work.unit.rpartition("-")[2].partition("of")[0])
     return targets[chunks(targets["id_str"], run.profile.cutouts.chunk_size)[number]]
 

@@ -75,7 +75,7 @@ def write_parquet(table: Table, path: AnyPath) -> None:
         raise storage_error(error, fspath(path)) from error
 
 
-def read_parquet(path: AnyPath, columns: Iterable[str] | None = None) -> Table:
+def read_parquet(path: AnyPath, columns: Iterable[str] | None = None, *, where: tuple[str, str] | None = None) -> Table:
     """Read a parquet table: ours with everything it was written with, any other by its plain columns.
 
     Parameters
@@ -84,6 +84,8 @@ def read_parquet(path: AnyPath, columns: Iterable[str] | None = None) -> Table:
         Local path.
     columns
         Names to read, in this order; None = all.
+    where
+        A column and the value its rows must have: only those rows are brought into memory.
 
     Returns
     -------
@@ -100,7 +102,8 @@ def read_parquet(path: AnyPath, columns: Iterable[str] | None = None) -> Table:
     try:
         schema = pq.read_schema(fspath(path))
         wanted = _wanted(schema.names, columns, path)
-        arrow = pq.read_table(fspath(path), columns=wanted)
+        keep = None if where is None else [(where[0], "==", where[1])]
+        arrow = pq.read_table(fspath(path), columns=wanted, filters=keep)
     except OSError as error:
         raise storage_error(error, fspath(path)) from error
     except pa.ArrowException as error:

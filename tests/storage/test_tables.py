@@ -200,3 +200,11 @@ def test_any_values_round_trip_through_parquet(
     back = read_parquet(path)
     for name in names:
         np.testing.assert_array_equal(back[name], table[name])
+
+
+def test_only_the_rows_asked_for_are_read(tmp_path: Path) -> None:
+    write_parquet(Table({"field": ["a", "b", "a"], "x": [1, 2, 3]}), tmp_path / "t.parquet")
+    table = read_parquet(tmp_path / "t.parquet", ["x"], where=("field", "a"))
+    assert table.colnames == ["x"]
+    assert table["x"].tolist() == [1, 3]
+    assert len(read_parquet(tmp_path / "t.parquet", where=("field", "c"))) == 0
