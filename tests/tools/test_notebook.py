@@ -4,7 +4,9 @@ import base64
 import copy
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -25,7 +27,8 @@ pytestmark = [
 
 
 def committed() -> nbformat.NotebookNode:
-    notebook: nbformat.NotebookNode = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]  # no types
+    read: Callable[..., Any] = nbformat.read  # it has no types
+    notebook: nbformat.NotebookNode = read(NOTEBOOK, as_version=4)
     return notebook
 
 
