@@ -8,14 +8,17 @@ import tasks.settings  # noqa: F401, I001 - before prefect
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from prefect import Flow
+from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import ValidationError
@@ -24,6 +27,7 @@ from rich.markup import escape
 from flows.dry_run import dry_run
 from flows.terminal import Terminal
 from gzjwst_core import __version__
+from gzjwst_core.engine import stop_processes
 from gzjwst_core.errors import BudgetError, GzJwstError, ProfileError
 from gzjwst_core.profile import profile_names
 from gzjwst_core.publish.stages import RunEnd
@@ -37,6 +41,7 @@ _EXIT_CODES = (
     "exit codes: 0 done, 1 failed, 2 usage or profile error, 3 refused by budget (disk), 4 done in part, 130 stopped"
 )
 _FAILED, _USAGE, _BUDGET, _STOPPED = 1, 2, 3, 130
+_STOPPED_SAID = "stopped; what was finished stands: run it again to go on"
 
 
 def main(flow: Flow[..., Any], arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +61,7 @@ def main(flow: Flow[..., Any], arguments: Sequence[str] | None = None) -> int:
         terminal.complain("[red]✗[/red]", str(error))
         return _USAGE if isinstance(error, ProfileError) else _BUDGET if isinstance(error, BudgetError) else _FAILED
     except KeyboardInterrupt:
-        terminal.complain("[red]✗[/red]", "stopped; what was finished stands: run it again to go on")
+        terminal.complain("[red]✗[/red]", _STOPPED_SAID)
         return _STOPPED
 
 
@@ -129,17 +134,32 @@ def _with_archive(run: Run, arguments: list[str], terminal: Terminal) -> int:
     """Serve the synthetic sky, and run the same command in a child process that sees it."""
     terminal.say(f"[dim]synthetic sky of {run.profile.name}: making or checking it …[/dim]")
     script = Path(__file__).with_name("run_survey.py")
-    with archives_stand_in(run) as environment:
+    with archives_stand_in(run) as environment, suppress(KeyboardInterrupt):  # the child has said so already
         return subprocess.run([sys.executable, str(script), *arguments], env=environment, check=False).returncode  # noqa: S603 - our own script
+    return _STOPPED
 
 
 def _run(flow: Flow[..., Any], request: RunRequest, options: argparse.Namespace, terminal: Terminal) -> int:
     terminal.say(f"[bold]gzjwst {__version__}[/bold] · {escape(request.profile)} → {escape(request.out)}")
+    signal.signal(signal.SIGINT, partial(_stop, terminal))
     with _one_server(local_dask=options.runner == "dask" and not options.dask_address):
         end = cast("RunEnd", flow.with_options(task_runner=_runner(request, options))(request))
     if options.json:
         sys.stdout.write(end.record + "\n")
     return end.exit_code
+
+
+def _stop(terminal: Terminal, _signal: int, _frame: object) -> None:
+    """End at once on Ctrl-C: what is finished stands, and half-written files have no name yet.
+
+    Prefect would first try for minutes to report to its temporary server, which the same Ctrl-C has ended.
+    """
+    terminal.complain("[red]✗[/red]", _STOPPED_SAID)
+    stop_processes()
+    for server in SubprocessASGIServer._instances.values():  # noqa: SLF001 - it has no other list of them
+        if server.server_process is not None:
+            server.server_process.kill()
+    os._exit(_STOPPED)
 
 
 def _runner(request: RunRequest, options: argparse.Namespace) -> TaskRunner[Any]:

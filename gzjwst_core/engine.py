@@ -7,6 +7,7 @@ take `cpu_map` and never know which it is.
 
 import os
 import resource
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +22,7 @@ from loky import cpu_count as usable_cores
 
 from gzjwst_core.errors import WorkerLostError
 
-__all__ = ["CpuMap", "cores", "cpu_map", "peak_memory_mb", "use_processes"]
+__all__ = ["CpuMap", "cores", "cpu_map", "peak_memory_mb", "stop_processes", "use_processes"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -56,7 +57,9 @@ class _Pool:
 
     def _new(self) -> ProcessPoolExecutor:
         single = dict.fromkeys(_THREAD_VARIABLES, "1")  # sep and numpy share cores with the other workers
-        return ProcessPoolExecutor(max_workers=self.workers, timeout=600, env={**os.environ, **single})
+        return ProcessPoolExecutor(
+            max_workers=self.workers, timeout=600, env={**os.environ, **single}, initializer=_leave_ctrl_c_to_the_run
+        )
 
 
 _pool: _Pool | None = None
@@ -89,6 +92,12 @@ def use_processes(workers: int) -> Iterator[None]:
     finally:
         pool, _pool = _pool, None
         pool.executor.shutdown(wait=True, kill_workers=True)
+
+
+def stop_processes() -> None:
+    """Kill the run's pool at once, without waiting for its work."""
+    if _pool is not None:
+        _pool.executor.shutdown(wait=False, kill_workers=True)
 
 
 def cpu_map(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
@@ -134,6 +143,10 @@ def cpu_map(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
 def cores() -> int:
     """Cores that this process may use: a container's or a batch job's share, not all that the machine has."""
     return int(usable_cores())
+
+
+def _leave_ctrl_c_to_the_run() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def peak_memory_mb() -> float:

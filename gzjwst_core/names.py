@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from gzjwst_core.bands import NIRCAM_BANDS
 from gzjwst_core.errors import NameRefusedError
-from gzjwst_core.options import NIRCAM_BANDS
 
 __all__ = ["ObsId", "file_stem", "id_str", "join_inside", "parse_obs_id", "parse_with_pattern", "safe_name"]
 

@@ -4,17 +4,16 @@ Every section is strict and frozen; every field says its unit and meaning. Stage
 that changing a colour does not redo a catalog. Reading TOML and merging overrides is in `profile`.
 """
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from gzjwst_core.bands import known_band
 from gzjwst_core.models import digest_of
 
 __all__ = [
-    "NIRCAM_BANDS",
     "ArchiveOptions",
     "Band",
     "Cut",
@@ -33,49 +32,9 @@ __all__ = [
     "SurveyOptions",
 ]
 
-NIRCAM_BANDS = (
-    "F070W",
-    "F090W",
-    "F115W",
-    "F140M",
-    "F150W",
-    "F150W2",
-    "F162M",
-    "F164N",
-    "F182M",
-    "F187N",
-    "F200W",
-    "F210M",
-    "F212N",
-    "F250M",
-    "F277W",
-    "F300M",
-    "F322W2",
-    "F323N",
-    "F335M",
-    "F356W",
-    "F360M",
-    "F405N",
-    "F410M",
-    "F430M",
-    "F444W",
-    "F460M",
-    "F466N",
-    "F470N",
-    "F480M",
-)
-
-
-def _known_band(name: str) -> str:
-    if name not in NIRCAM_BANDS:
-        near = difflib.get_close_matches(name, NIRCAM_BANDS, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"not a NIRCam band{hint} (allowed: {', '.join(NIRCAM_BANDS)})")
-    return name
-
 
 def _known_band_or_none(name: str) -> str:
-    return _known_band(name) if name else name
+    return known_band(name) if name else name
 
 
 def _slug(name: str) -> str:
@@ -100,7 +59,7 @@ def _link(template: str) -> str:
     return template
 
 
-Band = Annotated[str, AfterValidator(_known_band)]
+Band = Annotated[str, AfterValidator(known_band)]
 Regex = Annotated[str, AfterValidator(_regex)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -176,12 +135,17 @@ class ArchiveOptions(Options):
     """Where mosaics may be, and in what order to ask."""
 
     order: tuple[Literal["datalabs", "s3", "mast"], ...] = ("datalabs", "s3", "mast")
+    """Archives to ask, in this order."""
     datalabs_root: str = "/data/user/jwst_jwst01_data/jwst-artifacts-repository"
     """Mounted volume with one folder `jwPPPPP` a programme; never written to."""
     s3_bucket: str = "stpubdata"
+    """Public bucket that mirrors MAST."""
     s3_region: str = "us-east-1"
+    """Its region."""
     connect_timeout_s: Positive = 10.0
+    """Seconds to wait for a connection."""
     read_timeout_s: Positive = 60.0
+    """Seconds to wait for the next bytes."""
 
 
 class LocalMosaics(Options):
@@ -252,13 +216,17 @@ class DetectOptions(Options):
     threshold: Positive = 3.8
     """Times the filtered detection image's noise on empty sky (`noise = "map"`), or a pixel's rms (`scalar`)."""
     kernel: Literal["gaussian", "tophat"] = "gaussian"
+    """Shape of the detection filter."""
     kernel_arcsec: Positive = 0.05
     """Sigma of the Gaussian, or radius of the tophat."""
     min_area_arcsec2: Positive = 0.0144
+    """Least area of a source above the threshold, square arcsec."""
     mesh_arcsec: Positive = 3.84
     """Side of a background mesh."""
     deblend_levels: int = Field(default=32, ge=1, le=64)
+    """Levels between threshold and peak at which a source may part."""
     deblend_contrast: Share = 0.001
+    """Least share of the light that makes a part a source of its own."""
     clean: float = Field(default=1.0, ge=0)
     """SEP's clean parameter; 0 = no cleaning."""
     tile_px: int = Field(default=1024, ge=128, le=8192)
@@ -283,6 +251,7 @@ class PhotometryOptions(Options):
     apertures_arcsec: tuple[Positive, ...] = (0.2, 0.3, 0.5, 0.7, 1.0)
     """Diameters of the fixed apertures."""
     kron_factor: Positive = 2.5
+    """Kron ellipse in units of the Kron radius."""
     kron_min_factor: Positive = 2.4
     """Smallest Kron ellipse in units of the moments' ellipse."""
     kron_min_radius_arcsec: Positive = 0.175
@@ -295,6 +264,7 @@ class MergeOptions(Options):
     """When detections of two fields are one sky object."""
 
     radius_arcsec: Positive = 0.2
+    """Largest distance of two detections of one object, arcsec."""
 
 
 class Cut(Options):
@@ -324,8 +294,9 @@ class SelectOptions(Options):
         Cut(column="mag_ref", maximum=25.0, why="bright enough to see structure"),
         Cut(column="r50", minimum=0.1, why="resolved"),
         Cut(column="flags", none_of_bits=24, why="no saturated or empty core, no halo or spike of a bright star"),
-        Cut(column="valid_frac", minimum=0.9, why="not cut by an edge or gap"),
+        Cut(column="valid_frac_min", minimum=0.9, why="not cut by an edge or gap in any band"),
     )
+    """Cuts, in order; a profile that names any names all: the defaults then fall away."""
 
 
 class CutoutOptions(Options):
@@ -336,8 +307,11 @@ class CutoutOptions(Options):
     fov_rule: Literal["bbox", "kron"] = "bbox"
     """Size from the diagonal of the segment's bounding box, or from the Kron ellipse (3 x its long axis)."""
     fov_factor: Positive = 1.5
+    """Field of view in units of what the rule measures."""
     fov_min_arcsec: Positive = 1.9
+    """Smallest field of view, arcsec."""
     fov_max_arcsec: Positive = 12.0
+    """Largest field of view, arcsec."""
     fov_steps: int = Field(default=8, ge=0, le=64)
     """Sizes are rounded up to this many steps between the limits, evenly in their logarithm; 0 = not rounded."""
     planes: tuple[Literal["ERR", "WHT"], ...] = ()
@@ -358,9 +332,11 @@ class ImageOptions(Options):
     recipe: Literal["asinh", "lupton"] = "asinh"
     """Per-channel asinh, or Lupton et al. (2004), both with the survey's own sigma and gain."""
     red: Mapping[Band, Positive] = {"F444W": 1.0}
+    """Bands of the red channel and their weights; those a field has are averaged."""
     green: Mapping[Band, Positive] = {"F277W": 1.0}
+    """Bands of the green channel."""
     blue: Mapping[Band, Positive] = {"F150W": 1.0, "F115W": 1.0}
-    """Bands of a channel and their weights; the bands a field has are averaged."""
+    """Bands of the blue channel."""
     low_sigma: float = -3.0
     """Black, in units of the reference sigma below the local sky."""
     knee_sigma: Positive = 5.0
@@ -368,11 +344,15 @@ class ImageOptions(Options):
     high_sigma: Positive = 200.0
     """White."""
     lupton_q: Positive = 8.0
+    """Softening of the `lupton` recipe."""
     gap_level: int = Field(default=24, ge=0, le=255)
     """Grey of pixels without data."""
     size_px: int = Field(default=424, ge=32, le=2048)
+    """Side of an image, pixels."""
     format: Literal["jpg", "png"] = "jpg"
+    """File format of the images."""
     jpeg_quality: int = Field(default=92, ge=50, le=100)
+    """Quality of a JPEG, 4:4:4."""
     sigma: Mapping[Band, Positive] = {}
     """Pinned sky sigma of a band, uJy/arcsec2 in a pixel; bands not named are proposed from the median mosaic."""
     gain: Mapping[Band, Positive] = {}

@@ -8,6 +8,7 @@ import pytest
 from astropy.table import Table
 
 from gzjwst_core.archives import stages as archives
+from gzjwst_core.archives.stages import _PRODUCT_COLUMNS, _table_of
 from gzjwst_core.catalog.stages import CATALOG, MOSAICS, check_disk, plan_field
 from gzjwst_core.cutouts.stages import CUTOUTS, Plan, plan, tidy
 from gzjwst_core.errors import BudgetError, ProfileError
@@ -15,7 +16,7 @@ from gzjwst_core.images.stages import IMAGES, measures_of, pin
 from gzjwst_core.models import Field, Mosaic, Output, Product, Receipt, Work
 from gzjwst_core.names import file_stem
 from gzjwst_core.publish.gather import shown_rows
-from gzjwst_core.publish.record import RunLog, _targets, record_of
+from gzjwst_core.publish.record import RunLog, _bands_without_mosaics, _targets, record_of
 from gzjwst_core.request import RunRequest, start
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
@@ -181,7 +182,7 @@ def test_images_that_failed_are_counted_and_end_a_run_as_partly_done(run: Run) -
     record = record_of(run, log)
     assert record.sums["images"] == {"total": 9, "failed:no_sigma": 2, "written": 7}
     assert (record.outcome, record.exit_code) == ("partial", 4)
-    assert record.message == "missing or failed: 2 images (failed:no_sigma)"
+    assert record.message.startswith("missing or failed: 2 images (failed:no_sigma)")
 
 
 def test_measures_are_a_row_an_image_and_nan_where_there_are_none(run: Run) -> None:
@@ -230,3 +231,11 @@ def test_targets_and_detected_sources_do_not_share_a_folder(run: Run, tmp_path: 
     (tmp_path / "mine.csv").write_text("ra,dec\n1.0,2.0\n")
     with pytest.raises(ProfileError, match="detected sources: give this run a folder of its own"):
         plan_field(run.model_copy(update={"targets": str(tmp_path / "mine.csv")}), field)
+
+
+def test_a_band_without_any_mosaic_is_named(run: Run) -> None:
+    product = Product(uri="mast:a", filename="a", obs_id="a", collection="JWST", size=1, field="f", band="F444W")
+    with run.folder.writing("products.parquet") as path:
+        write_parquet(_table_of([product], _PRODUCT_COLUMNS), path)
+    lost = {one.what: one.reason for one in _bands_without_mosaics(run)}
+    assert lost == dict.fromkeys(("F115W", "F150W", "F277W", "F356W"), "no_mosaic")

@@ -11,8 +11,8 @@ from functools import cached_property
 from itertools import groupby
 
 from gzjwst_core.archives.footprint import Footprint, join_footprints, overlap_of_smaller, parse_footprint
+from gzjwst_core.bands import NIRCAM_BANDS
 from gzjwst_core.models import Field, Mosaic, Product
-from gzjwst_core.options import NIRCAM_BANDS
 
 __all__ = ["Candidate", "fields_of", "settle_fields"]
 

@@ -23,7 +23,7 @@ from gzjwst_core.catalog.totals import Growth, total_factors
 from gzjwst_core.mosaics.units import ab_magnitude, magnitude_error, zero_point_ab
 from gzjwst_core.storage.tables import apply_columns
 
-__all__ = ["mosaic_table", "source_table"]
+__all__ = ["mosaic_table", "source_table", "with_mosaic_units"]
 
 Floats = NDArray[np.float64]
 
@@ -67,6 +67,7 @@ def source_table(plan: ForcedPlan, detected: Detected, measured: Columns, wcs: W
     rows["edge_dist"] = _edge_distance(columns, objects, detected, plan)
     rows["nn_dist"] = _nearest(objects, scale)
     rows["valid_frac"] = columns["valid_frac"]
+    rows["valid_frac_min"] = _least_share(columns, plan)
     hollow, star = _star_columns(rows, columns, plan)
     rows |= star
     rows["flags"] = _flags(rows, columns, objects, plan, hollow)
@@ -161,9 +162,18 @@ def _column(columns: Columns, name: str, measured: bool, like: Floats) -> Floats
     return np.asarray(columns[name], dtype=float)
 
 
+def _band_shares(plan: ForcedPlan, columns: Columns) -> list[Floats]:
+    return [columns[f"{learned.source.band}_valid_frac"] for learned in plan.bands]
+
+
 def _band_count(columns: Columns, plan: ForcedPlan) -> NDArray[np.int64]:
-    shares = [columns[f"{learned.source.band}_valid_frac"] for learned in plan.bands]
-    return np.asarray(np.sum([share >= _HALF_COVERED for share in shares], axis=0))
+    return np.asarray(np.sum([share >= _HALF_COVERED for share in _band_shares(plan, columns)], axis=0))
+
+
+def _least_share(columns: Columns, plan: ForcedPlan) -> Floats:
+    """Least part with data of the bands that reach the source; a band that is not there at all cuts nothing off."""
+    shares = [np.where(share > 0, share, 1.0) for share in _band_shares(plan, columns)]
+    return np.asarray(np.min([columns["valid_frac"], *shares], axis=0), dtype=float)
 
 
 def _edge_distance(columns: Columns, objects: NDArray[Any], detected: Detected, plan: ForcedPlan) -> Floats:
@@ -256,6 +266,11 @@ def mosaic_table(plan: ForcedPlan) -> Table:
             }
         )
     table = Table(rows)
+    return with_mosaic_units(table)
+
+
+def with_mosaic_units(table: Table) -> Table:
+    """Give a table of mosaics the units and descriptions of its columns, in place."""
     for name, (unit, meaning) in _MOSAIC_UNITS.items():
         table[name].unit, table[name].description = unit, meaning
     return table

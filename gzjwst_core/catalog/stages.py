@@ -8,6 +8,7 @@ from typing import Any
 from astropy.table import Table
 
 from gzjwst_core.archives.stages import Brought, Listing, bytes_to_keep, free_bytes, survey_fields
+from gzjwst_core.catalog.assemble import with_mosaic_units
 from gzjwst_core.catalog.columns import columns_for
 from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
 from gzjwst_core.catalog.merge import merge_fields
@@ -210,7 +211,7 @@ def _mosaic_table(folder: Folder, fields: Iterable[str]) -> Table:
     notes: list[Any] = [receipt.notes["mosaics"] for receipt in receipts if receipt]
     rows = [row for note in notes for row in note]
     names = list(rows[0])
-    return Table({name: [_missing_as_nan(row[name]) for row in rows] for name in names})
+    return with_mosaic_units(Table({name: [_missing_as_nan(row[name]) for row in rows] for name in names}))
 
 
 def _missing_as_nan(value: Any) -> Any:

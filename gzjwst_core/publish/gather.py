@@ -24,8 +24,12 @@ from gzjwst_core.storage.tables import read_parquet
 
 __all__ = ["facts_of", "shown_rows"]
 
+_DEPTH_SHOWN = ("field", "band", "depth", "area", "sigma", "zero_point", "pixel_scale", "err_factor", "noise_beta")
 _FILES = (
-    (CATALOG, "the survey catalog: every detection, duplicates marked; astropy, pandas and polars read it"),
+    (
+        CATALOG,
+        "the survey catalog: every detection, duplicates marked; pandas and polars read it",
+    ),
     ("catalog/catalog.fits", "the same for TOPCAT, with units and UCDs"),
     (MEASURED_MOSAICS, "noise, depth and area of every mosaic"),
     ("catalog/fields/", "detections of each field before merging"),
@@ -63,7 +67,7 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         catalog=catalog,
         selected=None if catalog is None else select(catalog, run.cuts)[0],
         area_arcmin2=_searched_arcmin2(run, depth),
-        depth=depth,
+        depth=None if depth is None else depth[[name for name in _DEPTH_SHOWN if name in depth.colnames]],
         image_measures=measures_of(all_latest(folder, IMAGES)),
         sheets={} if rows is None else _sheets(folder, rows, profile.publish.contact_sheet),
         files=tuple(_files(folder)),

@@ -146,11 +146,22 @@ def _missing(run: Run) -> list[Missing]:
     table = read_table(run.folder, MOSAICS)
     rows = [] if table is None else [row for row in table if row["outcome"] == "missing"]
     missing = [_lost(row["obs_id"], row["reason"], row["trail"], expected=bool(row["expected"])) for row in rows]
+    missing += _bands_without_mosaics(run)
     wanted = run.profile.query.expected_mosaics
     if wanted is not None and table is not None and len(table) != wanted:
         said = f"{len(table)} mosaics in the survey, the profile expects {wanted}"
         missing.append(Missing(what="expected_mosaics", reason="unexpected_count", detail=said))
     return missing
+
+
+def _bands_without_mosaics(run: Run) -> list[Missing]:
+    """Bands that the profile asks for and no product has."""
+    products = read_table(run.folder, PRODUCTS)
+    if products is None:
+        return []
+    have = set(products["band"][products["outcome"] == "kept"].tolist())
+    bands = [band for band in run.profile.survey.bands if band not in have]
+    return [Missing(what=band, reason="no_mosaic", detail="no product of the survey has this band") for band in bands]
 
 
 def _lost(obs_id: str, reason: str, trail: str, *, expected: bool) -> Missing:

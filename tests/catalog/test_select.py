@@ -21,7 +21,7 @@ def catalog() -> Table:
             "flags": np.array([1, 0, 8, 8], dtype="uint32"),
             "field": ["a", "a", "b", "b"],
             "n_bands": np.array([2, 3, 4, 4], dtype="int16"),
-            "valid_frac": np.array([1.0, 1.0, 1.0, 0.2], dtype="float32"),
+            "valid_frac_min": np.array([1.0, 1.0, 1.0, 0.2], dtype="float32"),
         }
     )
 

@@ -1,0 +1,45 @@
+"""Ctrl-C in a terminal ends a run at once, whatever its processes are doing."""
+
+import os
+import pty
+import select
+import sys
+import time
+from pathlib import Path
+
+from tests.flows.survey import SCRIPT, World
+
+
+def test_ctrl_c_ends_at_once_and_says_what_stands(small_profile: Path, world: World, tmp_path: Path) -> None:
+    """In a terminal of its own, where ^C goes to every process of the run; with Prefect's temporary server."""
+    settings = {name: value for name, value in world.settings.items() if name != "PREFECT_API_URL"}
+    environment = World(world.home, tmp_path / "cache", settings).environment
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(
+            sys.executable, [sys.executable, str(SCRIPT), str(small_profile), "--out", str(tmp_path)], environment
+        )
+    said = read_until(terminal, b"locate", 120)
+    os.write(terminal, b"\x03")
+    stopped = time.monotonic()
+    said += read_until(terminal, None, 60)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 130, said
+    assert time.monotonic() - stopped < 30
+    assert b"run it again to go on" in said
+    assert b"Traceback" not in said
+
+
+def read_until(terminal: int, word: bytes | None, seconds: float) -> bytes:
+    """Read what is printed until a word comes, or the other side closes."""
+    said, deadline = b"", time.monotonic() + seconds
+    while time.monotonic() < deadline and (word is None or word not in said):
+        if select.select([terminal], [], [], 0.2)[0]:
+            try:
+                block = os.read(terminal, 65536)
+            except OSError:  # Linux's way of saying that nobody holds the other side any more
+                break
+            if not block:
+                break
+            said += block
+    return said
