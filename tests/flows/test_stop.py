@@ -7,18 +7,29 @@ import sys
 import time
 from pathlib import Path
 
+from gzjwst_core.sky.build import build_sky
+from gzjwst_core.sky.options import SkyOptions
 from tests.flows.survey import SCRIPT, World
 
+PROFILE = """
+[survey]
+name = "local"
+bands = ["F150W", "F444W"]
 
-def test_ctrl_c_ends_at_once_and_says_what_stands(small_profile: Path, world: World, tmp_path: Path) -> None:
+[[local]]
+path = "sky/bucket/stpubdata/jwst/public/jw09801/L3/t/o001/*_i2d.fits"
+"""
+
+
+def test_ctrl_c_ends_at_once_and_says_what_stands(tmp_path: Path) -> None:
     """In a terminal of its own, where ^C goes to every process of the run; with Prefect's temporary server."""
-    settings = {name: value for name, value in world.settings.items() if name != "PREFECT_API_URL"}
-    environment = World(world.home, tmp_path / "cache", settings).environment
+    build_sky(SkyOptions(seed=7, size_arcsec=20.0, bands=("F150W", "F444W"), missing=()), tmp_path / "sky")
+    profile = tmp_path / "local.toml"
+    profile.write_text(PROFILE)
+    environment = World(tmp_path / "prefect", tmp_path / "cache", {}).environment
     child, terminal = pty.fork()
     if child == 0:
-        os.execve(
-            sys.executable, [sys.executable, str(SCRIPT), str(small_profile), "--out", str(tmp_path)], environment
-        )
+        os.execve(sys.executable, [sys.executable, str(SCRIPT), str(profile), "--out", str(tmp_path)], environment)
     said = read_until(terminal, b"locate", 120)
     os.write(terminal, b"\x03")
     stopped = time.monotonic()
