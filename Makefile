@@ -16,8 +16,8 @@ test: $(STAMP)                 ## the default suite: offline, loopback only
 test-tools: $(TOOLS_STAMP)     ## the real tools: SeaweedFS, Chromium, a Prefect server and worker, the notebook
 	$(BIN)/python -m pytest -m tools
 
-soak: $(STAMP)                 ## full counts of kills, by hand; takes an hour
-	$(BIN)/python tests/soak/kills.py --kills 50
+soak: $(STAMP)                 ## full counts of faults, kills, mutations, double runs: one table; by hand, takes an hour
+	$(BIN)/python tests/soak/table.py
 
 bench: $(STAMP)                ## measurements, side by side in one run; no claim is made by a test
 	for script in tests/bench/*.py; do $(BIN)/python $$script || exit 1; done

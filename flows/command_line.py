@@ -76,6 +76,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("profile", nargs="?", default="demo", help=f"{', '.join(profile_names())}, or the path of a TOML file")
     add("--out", metavar="URL", help="folder or fsspec URL that gets the survey's folder (default: runs)")
     add("--cache", metavar="DIR", help="local folder of the mosaic cache")
+    add("--cache-gb", type=float, metavar="GB", help="what the cache may hold (default: what its disk gives)")
     add("--bands", metavar="B,B", help="only these bands")
     add("--fields", metavar="F,F", help="only these fields")
     add("--limit", type=int, metavar="N", help="at most N fields")
@@ -101,12 +102,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _request(options: argparse.Namespace) -> RunRequest:
-    environment = {"out": "GZJWST_OUT", "workers": "GZJWST_WORKERS"}
+    environment = {"out": "GZJWST_OUT", "workers": "GZJWST_WORKERS", "cache_gb": "GZJWST_CACHE_GB"}
     values: dict[str, Any] = {key: os.environ[name] for key, name in environment.items() if name in os.environ}
     for key in (
         "profile",
         "out",
         "cache",
+        "cache_gb",
         "limit",
         "until",
         "catalog",

@@ -25,7 +25,7 @@ def dry_run(run: Run, terminal: Terminal, *, as_json: bool) -> int:
     else:
         _show(found)
     if not found.fits:
-        terminal.say(f"[red]✗[/red] the run needs {megabytes(found.needed)}, the disk has {megabytes(found.free)}")
+        terminal.say(f"[red]✗[/red] {_too_much(found)}")
         return _OVER_BUDGET
     return 0
 
@@ -51,11 +51,20 @@ def _show(found: Estimate) -> None:
 
 
 def _sums(found: Estimate) -> list[str]:
+    every = f"{megabytes(found.cached)} for every mosaic at once"
+    disk = f"{megabytes(found.free)} free where the output goes" if found.free >= 0 else "the output goes elsewhere"
     visits = f"{megabytes(found.first_visit)} for the catalogs, {megabytes(found.second_visit)} for the cutouts"
     return [
         f"products  {found.products} listed, {found.kept} kept",
         f"mosaics   {found.located} located, {found.missing} missing",
         f"to fetch  {visits}",
         f"output    about {megabytes(found.output)} for {found.targets} targets ({found.basis})",
-        f"disk      {megabytes(found.free)} free where the cache is, {megabytes(found.needed)} needed there",
+        f"cache     {megabytes(found.capacity)} allowed, {megabytes(found.needed)} needed at once, {every}",
+        f"disk      {disk}",
     ]
+
+
+def _too_much(found: Estimate) -> str:
+    if found.needed > found.capacity:
+        return f"a field needs {megabytes(found.needed)} of the cache, which may hold {megabytes(found.capacity)}"
+    return f"the output needs {megabytes(found.output)}, its disk has {megabytes(found.free)} free"

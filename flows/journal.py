@@ -19,6 +19,7 @@ from rich.markup import escape
 
 from flows.terminal import Terminal
 from gzjwst_core.archives.stages import Brought
+from gzjwst_core.archives.traffic import TRAFFIC
 from gzjwst_core.engine import peak_memory_mb
 from gzjwst_core.errors import GzJwstError
 from gzjwst_core.publish.record import RunLog
@@ -73,6 +74,7 @@ class Journal:
         say: Callable[[list[Any]], str],
         *,
         vital: bool = False,
+        expected_bytes: int = 0,
     ) -> list[Any]:
         """Wait for a stage's tasks.
 
@@ -86,6 +88,8 @@ class Journal:
             Tells a person what the results mean.
         vital
             Whether a failure ends the run.
+        expected_bytes
+            What archives will be asked for, where that is what takes its time.
 
         Returns
         -------
@@ -97,8 +101,8 @@ class Journal:
         GzJwstError
             A vital task failed.
         """
-        begun = time.monotonic()
-        with self._terminal.stage(stage, len(futures)) as line:
+        begun, before = time.monotonic(), TRAFFIC.bytes
+        with self._terminal.stage(stage, len(futures), expected_bytes) as line:
             for _ in as_completed(list(futures.values())):
                 line.advance()
             settled = [_settle(f"{stage} {unit}", future) for unit, future in futures.items()]
@@ -119,9 +123,7 @@ class Journal:
                 failed=len(troubles),
                 seconds=round(time.monotonic() - begun, 3),
                 peak_mb=peak_memory_mb(),
-                bytes_read=sum(moved)
-                if (moved := [r.bytes_moved for r in results if isinstance(r, Brought)])
-                else None,
+                bytes_read=_bytes_read(results, TRAFFIC.bytes - before),
             )
         )
         return results
@@ -178,6 +180,12 @@ class Journal:
             troubles=tuple(self._troubles),
             error=None if error is None else Missing(what="run", reason=error.reason, detail=str(error)),
         )
+
+
+def _bytes_read(results: list[Any], here: int) -> int | None:
+    """Tell what archives gave, seen by this process or told by tasks in others (Dask's); None for other stages."""
+    told = [result.bytes_moved for result in results if isinstance(result, Brought)]
+    return max(here, sum(told)) if here or told else None
 
 
 def _from_here(url: str) -> str:

@@ -47,8 +47,11 @@ def locate(fields: Sequence[Field]) -> str:
 def fetch(fetched: Sequence[Brought]) -> str:
     """Tell what moved."""
     moved = sum(one.bytes_moved for one in fetched)
-    needed = sum(one.source is not None for one in fetched)
-    return f"{needed} mosaics to read, {megabytes(moved)} fetched" if needed else "nothing to read: no byte fetched"
+    needed, later = sum(one.needed for one in fetched), sum(one.later for one in fetched)
+    rest = f"; the cache had no room for {later}: they are fetched when they are read" if later else ""
+    return (
+        f"{needed} mosaics to read, {megabytes(moved)} fetched{rest}" if needed else "nothing to read: no byte fetched"
+    )
 
 
 def catalog(done: Sequence[Done]) -> str:
@@ -78,7 +81,7 @@ def publish(done: Done) -> str:
     return f"{counts['subjects']} subjects in {counts['manifests']} manifests, Zoobot catalog, report"
 
 
-def megabytes(size: int) -> str:
+def megabytes(size: float) -> str:
     """Bytes for a person."""
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 

@@ -32,7 +32,7 @@ from gzjwst_core.request import RunRequest
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done
 from tasks.archives import fetch_mosaic, locate_field, query_products, record_mosaics
-from tasks.catalog import catalog_field, check_disk, merge_survey, plan_catalog, plan_merge
+from tasks.catalog import catalog_field, merge_survey, plan_catalog, plan_merge, plan_transfers, with_targets
 from tasks.cutouts import cut_chunk, plan_cutouts, tidy_chunks
 from tasks.images import paint_chunk, pin_colour, plan_images
 from tasks.publish import close_run, hand_over, plan_publish, show_mosaics, show_summary
@@ -78,7 +78,7 @@ def _survey(run: Run, journal: Journal) -> None:
     record_mosaics(run, fields)
     show_mosaics(lines.mosaic_rows(fields))
     journal.stop_after("locate")
-    _catalogs(run, journal, [field for field in fields if field.bands])
+    _catalogs(run, journal, with_targets(run, [field for field in fields if field.bands]))
     journal.one("merge", merge_survey.submit(run, plan_merge(run, listing)), lines.merge)
     run = journal.pinned(pin_colour(run))
     journal.stop_after("merge")
@@ -99,7 +99,7 @@ def _survey(run: Run, journal: Journal) -> None:
 
 def _catalogs(run: Run, journal: Journal, fields: list[Field]) -> None:
     """Fetch and catalog field after field: one field's transfers overlap another's CPU work."""
-    check_disk(run, fields)
+    expected = plan_transfers(run, fields)
     fetches: dict[str, PrefectFuture[Brought]] = {}
     catalogs: dict[str, PrefectFuture[Done]] = {}
     for field in fields:
@@ -108,7 +108,7 @@ def _catalogs(run: Run, journal: Journal, fields: list[Field]) -> None:
         fetches |= fetched
         if journal.goes_beyond("fetch"):
             catalogs[field.name] = catalog_field.submit(run, work, field, _results(fetched))
-    journal.each("fetch", fetches, lines.fetch)
+    journal.each("fetch", fetches, lines.fetch, expected_bytes=expected.bytes)
     journal.stop_after("fetch")
     journal.each("catalog", catalogs, lines.catalog)
     journal.stop_after("catalog")

@@ -10,6 +10,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.journal import Journal
 from flows.terminal import Terminal
+from gzjwst_core.archives.redact import guard_logs
 from gzjwst_core.engine import use_processes
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.request import RunRequest, start
@@ -35,6 +36,7 @@ def open_session(request: RunRequest) -> Iterator[tuple[Run, Journal]]:
     StorageError
         Another run is writing to the same folder (reason `busy`).
     """
+    guard_logs()
     run = start(request)
     with archives_stand_in(run), locked(run), use_processes(_processes(request, run)):
         yield run, Journal(request, Terminal(quiet=request.quiet))

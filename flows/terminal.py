@@ -1,38 +1,49 @@
 """What a person sees: one line a stage, with progress while it runs; plain lines where there is no terminal."""
 
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
-from rich.status import Status
+from rich.spinner import Spinner
 
+from flows.lines import megabytes
+from gzjwst_core.archives.traffic import TRAFFIC
 from gzjwst_core.publish.runlog import Missing
 
 __all__ = ["StageLine", "Terminal"]
 
 _QUIET_S = 20.0
 _MOST_TROUBLES = 8
+_RATE_OVER_S = 20.0
 
 
 class StageLine:
     """The line of one stage while it runs."""
 
-    def __init__(self, console: Console, name: str, total: int, status: Status | None) -> None:
-        self._console, self._name, self._total, self._status = console, name, total, status
-        self._count, self._begun, self._spoke = 0, time.monotonic(), time.monotonic()
+    def __init__(self, console: Console, name: str, total: int, expected_bytes: int = 0) -> None:
+        self._console, self._name, self._total = console, name, total
+        self._count, self._begun = 0, time.monotonic()
+        self._transfer = _Transfer(expected_bytes) if expected_bytes else None
 
     def advance(self) -> None:
-        """Count one finished task; says so now and then where no live line can."""
+        """Count one finished task."""
         self._count += 1
+
+    def progress(self) -> str:
+        """Say how far the stage is: tasks and, where bytes take the time, bytes, their rate and the time left."""
         now = time.monotonic()
-        text = f"{self._name:<9} {self._count}/{self._total}{self._left(now)}"
-        if self._status is not None:
-            self._status.update(text)
-        elif now - self._spoke > _QUIET_S and self._count < self._total:
-            self._spoke = now
-            self._console.print(text, markup=False, highlight=False)
+        left = self._transfer.said(now) if self._transfer else self._left(now)
+        return f"{self._name:<9} {self._count}/{self._total}{left}"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every task has finished."""
+        return self._count >= self._total
 
     def finish(self, said: str, *, kept: int, failed: int) -> None:
         """Print the stage's one line."""
@@ -47,13 +58,34 @@ class StageLine:
     def _left(self, now: float) -> str:
         if not 0 < self._count < self._total:
             return ""
-        return f", about {(now - self._begun) / self._count * (self._total - self._count):.0f} s left"
+        return f", about {_duration((now - self._begun) / self._count * (self._total - self._count))} left"
 
     def _print(self, mark: str, text: str) -> None:
         seconds = time.monotonic() - self._begun
         self._console.print(
             f"{mark}[/] [bold]{self._name:<8}[/bold] {text} [dim]{seconds:.1f} s[/dim]", highlight=False
         )
+
+
+class _Transfer:
+    """Bytes on their way: how many of how many, how fast, how long still."""
+
+    def __init__(self, expected: int) -> None:
+        self._expected, self._first = expected, TRAFFIC.bytes
+        self._seen = deque([(time.monotonic(), 0)])
+
+    def said(self, now: float) -> str:
+        came = TRAFFIC.bytes - self._first
+        self._seen.append((now, came))
+        while len(self._seen) > 2 and now - self._seen[1][0] > _RATE_OVER_S:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        rate = (came - before) / max(now - since, 1e-3)
+        text = f" · {megabytes(came)} of {megabytes(max(self._expected, came))}"
+        if rate <= 0:
+            return text
+        left = f", about {_duration((self._expected - came) / rate)} left" if came < self._expected else ""
+        return f"{text} · {megabytes(rate)}/s{left}"
 
 
 class Terminal:
@@ -78,13 +110,50 @@ class Terminal:
         self._errors.print(f"{mark} {escape(text)}", highlight=False)
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[StageLine]:
-        """Show a stage while the block runs."""
-        if not self._console.is_terminal:
-            yield StageLine(self._console, name, total, None)
-            return
-        with self._console.status(f"{name:<9} 0/{total}") as status:
-            yield StageLine(self._console, name, total, status)
+    def stage(self, name: str, total: int, expected_bytes: int = 0) -> Iterator[StageLine]:
+        """Show a stage while the block runs.
+
+        Parameters
+        ----------
+        name
+            Of the stage.
+        total
+            Its tasks.
+        expected_bytes
+            What archives will be asked for, where that is what takes its time.
+        """
+        line = StageLine(self._console, name, total, expected_bytes)
+        with self._live(line) if self._console.is_terminal else self._spoken(line):
+            yield line
+
+    @contextmanager
+    def _live(self, line: StageLine) -> Iterator[None]:
+        spinner = Spinner("dots")
+
+        def shown() -> Spinner:
+            spinner.update(text=escape(line.progress()))
+            return spinner
+
+        with Live(get_renderable=shown, console=self._console, refresh_per_second=4, transient=True):
+            yield
+
+    @contextmanager
+    def _spoken(self, line: StageLine) -> Iterator[None]:
+        """Say now and then how far it is, where no live line can."""
+        over = threading.Event()
+
+        def speak() -> None:
+            while not over.wait(_QUIET_S):
+                if not line.is_over:
+                    self._console.print(line.progress(), markup=False, highlight=False)
+
+        speaker = threading.Thread(target=speak, daemon=True)
+        speaker.start()
+        try:
+            yield
+        finally:
+            over.set()
+            speaker.join()
 
     def troubles(self, troubles: Sequence[Missing]) -> None:
         """Name what failed, the first few."""
@@ -94,3 +163,12 @@ class Terminal:
             )
         if len(troubles) > _MOST_TROUBLES:
             self._console.print(f"    … and {len(troubles) - _MOST_TROUBLES} more, all in run.json", highlight=False)
+
+
+def _duration(seconds: float) -> str:
+    """Seconds for a person."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -5,20 +5,18 @@
 
 import argparse
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from gzjwst_core import __version__
-from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.archives.cache_verbs import add_cache_verbs
+from gzjwst_core.archives.redact import guard_logs
 from gzjwst_core.errors import GzJwstError, ProfileError
 from gzjwst_core.profile import SurveyProfile, load_profile, profile_names, profile_toml
 from gzjwst_core.request import RunRequest, profile_of
-from gzjwst_core.run import default_cache
 
 __all__ = ["main"]
 
@@ -26,6 +24,7 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code: 0 done, 1 failed, 2 usage or profile error."""
     options = _parser().parse_args(arguments)
+    guard_logs()
     try:
         for line in options.verb(options):
             sys.stdout.write(f"{line}\n")
@@ -40,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"gzjwst {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     _profile_verbs(verbs)
-    _cache_verbs(verbs)
+    add_cache_verbs(verbs)
     return parser
 
 
@@ -50,12 +49,6 @@ def _profile_verbs(verbs: Any) -> None:
     explain = _add(profile, "explain", "print every effective value as TOML", _explain_profile, profiles="?")
     explain.add_argument("--keys", action="store_true", help="print what each key means instead")
     explain.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the profile")
-
-
-def _cache_verbs(verbs: Any) -> None:
-    cache = verbs.add_parser("cache", help="the mosaic cache").add_subparsers(required=True, metavar="ACTION")
-    for name, said, verb in (("show", "list what it holds", _show_cache), ("clear", "empty it", _clear_cache)):
-        _add(cache, name, said, verb).add_argument("--cache", default="", metavar="DIR", help="folder of the cache")
 
 
 def _add(
@@ -87,23 +80,3 @@ def _keys(model: type[BaseModel], prefix: str) -> list[str]:
         else:
             lines.append(f"{prefix}{name}: {(field.description or '').strip()}")
     return lines
-
-
-def _folder(options: argparse.Namespace) -> Path:
-    return Path(options.cache or os.environ.get("GZJWST_CACHE") or default_cache())
-
-
-def _show_cache(options: argparse.Namespace) -> list[str]:
-    folder = _folder(options)
-    entries = MosaicCache(folder).entries()
-    lines = [f"{entry.size / 1e6:9.1f} MB  {entry.uri}" for entry in entries]
-    total = sum(entry.size for entry in entries) / 1e9
-    return [*lines, f"{len(entries)} mosaics, {total:.2f} GB in {folder}"]
-
-
-def _clear_cache(options: argparse.Namespace) -> list[str]:
-    folder = _folder(options)
-    count = len(MosaicCache(folder).entries())
-    for name in ("mosaics", "digests"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    return [f"{count} mosaics removed from {folder}"]

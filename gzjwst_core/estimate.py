@@ -3,21 +3,21 @@
 Nothing is written: no table, no digest, no cache entry.
 """
 
+import shutil
 from collections.abc import Sequence
 
 from gzjwst_core.archives.locate import missing_reason
 from gzjwst_core.archives.stages import (
-    archives_of,
     area_arcmin2,
-    bytes_to_keep,
-    free_bytes,
+    capacity,
     is_cached,
     list_products,
     listing_of,
     locate,
+    transfers,
 )
 from gzjwst_core.catalog.target_list import read_targets
-from gzjwst_core.models import Mosaic, Product, Value
+from gzjwst_core.models import Field, Mosaic, Product, Value
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import latest
 
@@ -42,7 +42,7 @@ class EstimateRow(Value):
     catalog_bytes: int
     """To fetch for the catalog."""
     cutout_bytes: int
-    """To fetch again for the cutouts: only where the disk cannot hold every mosaic until then."""
+    """To fetch again for the cutouts: only where the cache cannot hold every mosaic until then."""
     cached: bool
 
 
@@ -62,13 +62,18 @@ class Estimate(Value):
     """What the number of targets was taken from."""
     output: int
     needed: int
-    """Bytes of the cache's disk that the run would take."""
+    """Bytes that the cache must have room for: those of the largest field, while it is brought and read."""
+    cached: int
+    """Bytes that the cache would hold, were it large enough for every mosaic."""
+    capacity: int
+    """Bytes that the cache may hold."""
     free: int
+    """Bytes free where the output goes; -1 where that is no disk of this machine."""
 
     @property
     def fits(self) -> bool:
-        """Whether the disk holds what the run needs."""
-        return self.needed <= self.free
+        """Whether the disks hold what the run needs."""
+        return self.needed <= self.capacity and (self.free < 0 or self.output <= self.free)
 
 
 def estimate(run: Run) -> Estimate:
@@ -81,14 +86,11 @@ def estimate(run: Run) -> Estimate:
     """
     products = list_products(run)
     listing = listing_of(run, products)
-    archives = archives_of(run)
     fields = [locate(run, field, cheap=True) for field in run.chosen(listing.fields)]
     mosaics = [mosaic for field in fields for mosaic in field.mosaics]
-    cached = [is_cached(run, mosaic, archives) for mosaic in mosaics]
-    free, kept = free_bytes(run), bytes_to_keep(run, fields)
-    rows = tuple(_row(m, there, again=kept > free) for m, there in zip(mosaics, cached, strict=True))
+    moves, room = transfers(run, fields), capacity(run)
+    rows = tuple(_row(run, field, mosaic, again=moves.kept > room) for field in fields for mosaic in field.mosaics)
     targets, basis = _targets(run, [p for p in products if p.field in {field.name for field in fields}])
-    output = targets * (_CUTOUT_BYTES_PER_BAND * len(run.profile.survey.bands) + _IMAGE_BYTES)
     return Estimate(
         survey=run.profile.name,
         rows=rows,
@@ -100,14 +102,16 @@ def estimate(run: Run) -> Estimate:
         second_visit=sum(row.cutout_bytes for row in rows),
         targets=targets,
         basis=basis,
-        output=output,
-        needed=kept + (output if run.folder.local() is not None else 0),
-        free=free,
+        output=targets * (_CUTOUT_BYTES_PER_BAND * len(run.profile.survey.bands) + _IMAGE_BYTES),
+        needed=moves.largest,
+        cached=moves.kept,
+        capacity=room,
+        free=_free(run),
     )
 
 
-def _row(mosaic: Mosaic, cached: bool, *, again: bool) -> EstimateRow:
-    moved = 0 if cached or not mosaic.located else mosaic.size
+def _row(run: Run, field: Field, mosaic: Mosaic, *, again: bool) -> EstimateRow:
+    moved = transfers(run, [field.replace(mosaics=(mosaic,))]).bytes
     reason = missing_reason(mosaic) + (" (expected)" if mosaic.expected else "")
     return EstimateRow(
         field=mosaic.field,
@@ -117,8 +121,15 @@ def _row(mosaic: Mosaic, cached: bool, *, again: bool) -> EstimateRow:
         size=mosaic.size,
         catalog_bytes=moved,
         cutout_bytes=moved if again else 0,
-        cached=cached,
+        cached=is_cached(run, mosaic),
     )
+
+
+def _free(run: Run) -> int:
+    folder = run.folder.local()
+    if folder is None:
+        return -1
+    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
 
 
 def _targets(run: Run, products: Sequence[Product]) -> tuple[int, str]:

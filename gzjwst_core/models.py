@@ -152,6 +152,8 @@ class MosaicSource(Value):
     centre_ra_deg: float | None = None
     centre_dec_deg: float | None = None
     """Stated geometry for a file without WCS: scale, and sky position of the array's centre; north up, east left."""
+    verified: bool = True
+    """Whether its whole body was seen and checked; false where only some rows were read: the others are no coverage."""
 
 
 class Output(Value):

@@ -19,11 +19,13 @@ __all__ = ["ObsId", "file_stem", "id_str", "join_inside", "parse_obs_id", "parse
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}\Z")
 _LE3 = re.compile(
     r"jw(?P<program>\d{5})-(?P<ac>[oca]\d{3,4})_(?P<target>t\d{3,4})(?P<epoch>-epoch[0-9a-z]+)?"
-    r"_(?P<instrument>[a-z]+)_(?P<optics>[a-z0-9]+(?:-[a-z0-9]+)*?)(?P<subarray>-sub[a-z0-9]+)?\Z"
+    r"_(?P<instrument>[a-z]+)_(?P<optics>[a-z0-9]+(?:-[a-z0-9]+)*?)(?P<subarray>-sub[a-z0-9]+)?\Z",
+    re.ASCII,  # digits of other scripts are no digits
 )
 _HLSP = re.compile(
     r"hlsp_(?P<team>[a-z0-9-]+)_jwst_(?P<instrument>[a-z]+)_(?P<field>[a-z0-9-]+)_(?P<optics>f\d{3}[a-z0-9]{1,2}(?:-[a-z0-9]+)?)"
-    r"_(?P<version>v[0-9a-z.]+?)(?:_[a-z0-9-]+)?\Z"
+    r"_(?P<version>v[0-9a-z.]+?)(?:_[a-z0-9-]+)?\Z",
+    re.ASCII,
 )
 
 
@@ -119,7 +121,14 @@ def id_str(survey: str, ra_deg: float, dec_deg: float) -> str:
     -------
     str
         `<survey>_JHHMMSS.ss+DDMMSS.s`, truncated and never rounded.
+
+    Raises
+    ------
+    NameRefusedError
+        The position is not on the sky.
     """
+    if not (np.isfinite(ra_deg) and abs(dec_deg) <= 90.0):
+        raise NameRefusedError(f"ra {ra_deg}, dec {dec_deg} is no position on the sky", reason="bad_position")
     # 1e-6 of the last digit makes up for binary fractions: 15.0 deg must not become 00:59:59.99
     ra_cs = int(np.floor((ra_deg % 360.0) / 15.0 * 3600.0 * 100.0 + 1e-6)) % (24 * 3600 * 100)
     dec_ds = int(np.floor(abs(dec_deg) * 3600.0 * 10.0 + 1e-6))
@@ -178,6 +187,10 @@ def join_inside(root: Path, *names: str) -> Path:
         A part is refused, or a link leads out of the folder.
     """
     path = root.joinpath(*(safe_name(name) for name in names))
-    if not path.resolve().is_relative_to(root.resolve()):
+    try:
+        inside = path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a link that leads to itself, or a path too long
+        inside = False
+    if not inside:
         raise NameRefusedError(f"{'/'.join(names)!r} leads out of its folder")
     return path

@@ -134,18 +134,30 @@ class QueryOptions(Options):
 class ArchiveOptions(Options):
     """Where mosaics may be, and in what order to ask."""
 
-    order: tuple[Literal["datalabs", "s3", "mast"], ...] = ("datalabs", "s3", "mast")
-    """Archives to ask, in this order."""
+    order: Annotated[tuple[str, ...], Field(min_length=1)] = ("datalabs", "s3", "mast")
+    """Archives to ask, in this order: `datalabs`, `s3`, `mast`, `directory`, or one of your own (ARCHITECTURE.md)."""
     datalabs_root: str = "/data/user/jwst_jwst01_data/jwst-artifacts-repository"
     """Mounted volume with one folder `jwPPPPP` a programme; never written to."""
     s3_bucket: str = "stpubdata"
     """Public bucket that mirrors MAST."""
     s3_region: str = "us-east-1"
     """Its region."""
+    s3_endpoint: str = ""
+    """Its server's address; empty = Amazon's, or what `AWS_ENDPOINT_URL_S3` says."""
+    s3_hlsp: tuple[str, ...] = ("jades",)
+    """Teams whose products (HLSP) have their path of MAST in the bucket; for others MAST's look-up is asked."""
+    directory_url: str = ""
+    """For `directory`: address of a mosaic on a plain web server, such as `https://host/mosaics/{filename}`."""
     connect_timeout_s: Positive = 10.0
     """Seconds to wait for a connection."""
     read_timeout_s: Positive = 60.0
     """Seconds to wait for the next bytes."""
+    slowest_kb_s: Annotated[float, Field(ge=0)] = 10.0
+    """A transfer that is slower than this over `read_timeout_s` is broken off and tried again."""
+    transfers: int = Field(default=4, ge=1, le=32)
+    """Transfers at once, over all runs of this machine that share a cache."""
+    windows: bool = True
+    """Where a run needs only cutouts (`--catalog`), read just the rows around its targets, from archives that allow."""
 
 
 class LocalMosaics(Options):

@@ -37,6 +37,8 @@ class RunRequest(Options):
     """Folder or fsspec URL that gets the survey's folder."""
     cache: str = ""
     """Local folder of the mosaic cache; empty = the user's cache folder."""
+    cache_gb: Annotated[float, Field(ge=0)] = 0.0
+    """What the cache may hold, GB: least recently read mosaics make room; 0 = what its disk gives."""
     bands: tuple[str, ...] = ()
     """Only these bands; empty = the profile's."""
     fields: tuple[str, ...] = ()
@@ -97,6 +99,7 @@ def start(request: RunRequest) -> Run:
         profile=profile,
         out=_absolute(request.out),
         cache=str(Path(cache).expanduser().absolute()),
+        cache_gb=request.cache_gb,
         profile_folder=str(profile_folder_of(request.profile).absolute()),
         fields=request.fields,
         limit=request.limit,

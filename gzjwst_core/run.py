@@ -43,6 +43,8 @@ class Run(Value):
     """URL of the folder that holds the survey's folder."""
     cache: str
     """Local folder of the mosaic cache."""
+    cache_gb: float = 0.0
+    """What the cache may hold, GB; 0 = what its disk gives."""
     profile_folder: str = "."
     """Folder that relative paths of the profile are read from."""
     fields: tuple[str, ...] = ()

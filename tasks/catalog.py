@@ -4,23 +4,24 @@ import tasks.settings  # noqa: F401, I001 - before prefect
 
 from prefect import task
 
-from gzjwst_core.archives.stages import Brought
+from gzjwst_core.archives.stages import Brought, Transfers
 from gzjwst_core.catalog import stages
 from gzjwst_core.models import Field, Work
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done
 from tasks.policy import ASKED_ANEW, RECEIPTED, as_state
 
-__all__ = ["catalog_field", "check_disk", "merge_survey", "plan_catalog", "plan_merge"]
+__all__ = ["catalog_field", "merge_survey", "plan_catalog", "plan_merge", "plan_transfers", "with_targets"]
 
 plan_catalog = stages.plan_field
 plan_merge = stages.plan_merge
+with_targets = stages.with_targets
 
 
-@task(name="check-disk", **ASKED_ANEW)
-def check_disk(run: Run, fields: list[Field]) -> None:
-    """See that the disk holds what is about to be fetched."""
-    stages.check_disk(run, fields)
+@task(name="plan-transfers", **ASKED_ANEW)
+def plan_transfers(run: Run, fields: list[Field]) -> Transfers:
+    """Say what is to be moved, and see that the cache has room for the largest field."""
+    return stages.plan_transfers(run, fields)
 
 
 @task(name="catalog", task_run_name="catalog-{field.name}", **RECEIPTED)

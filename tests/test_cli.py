@@ -1,12 +1,16 @@
 """The small verbs around a run."""
 
+import json
+import os
+import re
+import time
 from pathlib import Path
 
 import pytest
 
 from gzjwst_core.archives.cache import MosaicCache
 from gzjwst_core.cli import main
-from gzjwst_core.models import Mosaic
+from tests.archives.caching import key_of, mosaic_of, numbers, place
 
 
 def test_shipped_profiles_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,18 +35,99 @@ def test_every_key_has_a_meaning(capsys: pytest.CaptureFixture[str]) -> None:
     assert any(line.startswith("detect.threshold: Times the filtered") for line in lines)
 
 
-def test_the_cache_is_shown_and_cleared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MosaicCache:
+    """Three mosaics and a body that is on its way; the first mosaic was read."""
+    monkeypatch.setenv("GZJWST_CACHE", str(tmp_path))
+    monkeypatch.delenv("GZJWST_CACHE_GB", raising=False)
     cache = MosaicCache(tmp_path)
-    mosaic = Mosaic(
-        field="f", band="F444W", obs_id="o", product_uri="mast:x", filename="a_i2d.fits",
-        size=3, archive="mast", uri="mast:x", identity="mast:x|3|",
-    )  # fmt: skip
-    path = cache.put(mosaic, ("SCI",))
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"abc")
-    cache.record(path, uri="mast:x", identity="mast:x|3|", source_size=3, source_sha256="0", planes=("SCI",))
-    assert main(["cache", "show", "--cache", str(tmp_path)]) == 0
-    assert "1 mosaics" in capsys.readouterr().out
-    assert main(["cache", "clear", "--cache", str(tmp_path)]) == 0
-    assert cache.entries() == []
-    assert not path.exists()
+    for number in (1, 2, 3):
+        place(cache, number, 2_000_000, checked="etag" if number == 1 else "gzip")
+    with cache.filling(key_of(cache, 4)) as body:
+        body.write_bytes(b"x" * 1_000_000)
+    cache.used(key_of(cache, 1))
+    return cache
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    assert main(["cache", *arguments]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_the_cache_is_shown(cache: MosaicCache, capsys: pytest.CaptureFixture[str]) -> None:
+    with cache.holding({key_of(cache, 2): 1}):
+        first, second, third, body, total = said(capsys, "show")
+    assert re.fullmatch(r" +2\.0 MB  etag       20\d\d-\d\d-\d\d \d\d:\d\d +mast:JWST/product/jw09801-o001_\S+", first)
+    assert re.fullmatch(r" +2\.0 MB  gzip       not read yet +held  mast:JWST/product/jw09801-o002_\S+", second)
+    assert "held" not in third
+    assert body.endswith(f"a body that is on its way ({key_of(cache, 4)})")
+    assert total == f"3 mosaics, 0.01 GB in {cache.folder}"
+
+
+def test_the_cache_is_shown_as_json(
+    cache: MosaicCache, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GZJWST_CACHE_GB", "0.5")
+    shown = json.loads("\n".join(said(capsys, "show", "--json")))
+    assert (shown["bytes"], shown["budget_bytes"]) == (7_000_000, 500_000_000)
+    assert [item["kind"] for item in shown["items"]] == ["used", "unread", "unread", "body"]
+    assert said(capsys, "show")[-1].startswith("3 mosaics, 0.01 GB of 0.50 GB in ")
+
+
+def test_a_wrong_budget_is_named(
+    cache: MosaicCache, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GZJWST_CACHE_GB", "much")
+    assert main(["cache", "show"]) == 2
+    assert "GZJWST_CACHE_GB=much" in capsys.readouterr().err
+
+
+def test_the_cache_is_cleared_but_for_what_is_held_and_what_is_not_ours(
+    cache: MosaicCache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = cache.folder / "mosaics" / "notes.txt"
+    mine.write_text("mine")
+    with cache.holding({key_of(cache, 2): 1}):
+        lines = said(capsys, "clear")
+    assert lines[0].endswith("o002_t001_nircam_clear-f277w_i2d.fits: left, since a run needs it right now")
+    assert lines[1] == f"2 mosaics removed (0.01 GB) from {cache.folder}"
+    assert numbers(cache) == [2]
+    assert cache.usage() == 2_000_000
+    assert mine.read_text() == "mine"
+
+
+def test_only_what_is_old_is_cleared(cache: MosaicCache, capsys: pytest.CaptureFixture[str]) -> None:
+    record = cache.put(key_of(cache, 3), mosaic_of(3)).with_name("source.json")
+    then = time.time() - 5 * 86400
+    os.utime(record, (then, then))
+    said(capsys, "clear", "--older-than", "6")
+    assert numbers(cache) == [1, 2, 3]
+    said(capsys, "clear", "--older-than", "4.5")
+    assert numbers(cache) == [1, 2]
+
+
+def test_digests_are_forgotten_only_when_asked(
+    cache: MosaicCache, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "on-a-volume.fits"
+    file.write_bytes(b"x")
+    digest = cache.digests.digest(file)
+    said(capsys, "clear")
+    assert cache.digests.known(file) == digest
+    said(capsys, "clear", "--all")
+    assert cache.digests.known(file) == ""
+    assert file.exists()
+
+
+@pytest.mark.parametrize("days", ["-1", "nan", "x", "inf"])
+def test_strange_days_are_a_usage_error(days: str, cache: MosaicCache, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["cache", "clear", f"--older-than={days}"])
+    assert caught.value.code == 2
+    assert numbers(cache) == [1, 2, 3]
+
+
+def test_a_cache_that_is_not_there_is_empty_and_stays_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for action in ("show", "clear"):
+        assert said(capsys, action, "--cache", str(tmp_path / "none"))[0].startswith("0 mosaics")
+    assert not (tmp_path / "none").exists()

@@ -1,5 +1,6 @@
 """Names: identifiers are truncated, obs_ids are taken apart exactly, and nothing unsafe becomes a path."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from gzjwst_core.errors import NameRefusedError
 from gzjwst_core.names import file_stem, id_str, join_inside, parse_obs_id, parse_with_pattern, safe_name
+from tests.soak.names import run
 
 
 @pytest.mark.parametrize(
@@ -36,8 +38,23 @@ def test_a_subarray_is_not_the_full_frame() -> None:
     assert full.band == part.band == "F200W"
 
 
+@pytest.mark.parametrize(("ra", "dec"), [(float("nan"), 0.0), (float("inf"), 0.0), (1.0, float("nan")), (1.0, 90.1)])
+def test_what_is_no_position_has_no_name(ra: float, dec: float) -> None:
+    with pytest.raises(NameRefusedError, match="no position") as caught:
+        id_str("s", ra, dec)
+    assert caught.value.reason == "bad_position"
+
+
 @pytest.mark.parametrize(
-    "text", ["", "jw1345-o001_t021_nircam_clear-f115w", "hst_f814w", "../jw01345-o001_t021_nircam_clear-f115w"]
+    "text",
+    [
+        "",
+        "jw1345-o001_t021_nircam_clear-f115w",
+        "hst_f814w",
+        "../jw01345-o001_t021_nircam_clear-f115w",
+        "jw\u0660\u0661\u0663\u0664\u0665-o001_t021_nircam_clear-f115w",
+        "jw01345-o001_t021_nircam_clear-f115w\n",
+    ],
 )
 def test_other_names_are_not_guessed(text: str) -> None:
     assert parse_obs_id(text) is None
@@ -109,3 +126,31 @@ def test_a_planted_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "root" / "link").symlink_to(tmp_path)
     with pytest.raises(NameRefusedError, match="leads out"):
         join_inside(tmp_path / "root", "link", "x")
+
+
+def test_a_link_that_leads_to_itself_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(NameRefusedError, match="leads out"):
+        join_inside(tmp_path, "loop", "x")
+
+
+def test_links_inside_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert join_inside(tmp_path, "link", "x") == tmp_path / "link" / "x"
+
+
+@pytest.mark.parametrize(
+    "text", ["a-" * 50_000, "jw01345-o001_t021_nircam_" + "a-sub" * 20_000, "hlsp_" + "a-" * 50_000]
+)
+def test_long_names_are_taken_apart_quickly(text: str) -> None:
+    begun = time.process_time()
+    assert parse_obs_id(text + "!") is None
+    assert time.process_time() - begun < 1.0
+
+
+def test_no_hostile_name_leads_out_through_any_entry_point() -> None:
+    figures = run(120, seed=3)
+    assert figures["refused"] + figures["inside"] == 120 * 18
+    assert min(figures["refused"], figures["inside"]) > 120
+    assert figures["files_elsewhere"] == 0

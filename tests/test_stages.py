@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from gzjwst_core.archives import stages as archives
-from gzjwst_core.archives.stages import _PRODUCT_COLUMNS, _table_of
-from gzjwst_core.catalog.stages import CATALOG, MOSAICS, check_disk, plan_field
+from gzjwst_core.archives.tables import write_products
+from gzjwst_core.catalog.stages import CATALOG, MOSAICS, plan_field, plan_transfers, with_targets
 from gzjwst_core.cutouts.stages import CUTOUTS, Plan, plan, tidy
 from gzjwst_core.errors import BudgetError, ProfileError
 from gzjwst_core.images.stages import IMAGES, measures_of, pin
@@ -37,8 +36,7 @@ def survey(run: Run, magnitudes: dict[str, list[float]]) -> list[Field]:
         Product(uri=f"mast:{name}", filename=name, obs_id=name, collection="JWST", size=1, field=name, band="F444W")
         for name in magnitudes
     ]
-    table = archives._table_of(listed, archives._PRODUCT_COLUMNS)
-    archives._write_if_new(run.folder, archives.PRODUCTS, table)
+    write_products(run.folder, listed)
     with run.folder.writing(CATALOG) as path:
         write_parquet(catalog_of(magnitudes), path)
     return [Field(name=name, mosaics=(mosaic(name),)) for name in magnitudes]
@@ -212,16 +210,15 @@ def test_colour_that_is_pinned_from_a_part_of_the_survey_is_told(run: Run) -> No
     assert dict(pin(run).run.profile.images.sigma) == {"F150W": 0.1, "F444W": 0.2}
 
 
-def test_a_disk_that_cannot_hold_the_mosaics_refuses_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_hold_a_field_refuses_the_run(run: Run) -> None:
     mosaic = Mosaic(
         field="f", band="F444W", obs_id="o", product_uri="mast:o", filename="o_i2d.fits", size=10**9,
         archive="mast", uri="mast:o", identity="mast:o|1|",
     )  # fmt: skip
     field = Field(name="f", mosaics=(mosaic,))
-    check_disk(run, [field])
-    monkeypatch.setattr("gzjwst_core.catalog.stages.free_bytes", lambda _run: 10**6)
-    with pytest.raises(BudgetError, match=r"need 0\.[0-9] GB.*--cache"):
-        check_disk(run, [field])
+    assert plan_transfers(run, [field, field]).bytes == 2 * 10**9
+    with pytest.raises(BudgetError, match=r"need 1\.[0-9] GB.* 1\.2 GB: raise --cache-gb"):
+        plan_transfers(run.replace(cache_gb=1.2), [field])
 
 
 def test_targets_and_detected_sources_do_not_share_a_folder(run: Run, tmp_path: Path) -> None:
@@ -235,7 +232,24 @@ def test_targets_and_detected_sources_do_not_share_a_folder(run: Run, tmp_path: 
 
 def test_a_band_without_any_mosaic_is_named(run: Run) -> None:
     product = Product(uri="mast:a", filename="a", obs_id="a", collection="JWST", size=1, field="f", band="F444W")
-    with run.folder.writing("products.parquet") as path:
-        write_parquet(_table_of([product], _PRODUCT_COLUMNS), path)
+    write_products(run.folder, [product])
     lost = {one.what: one.reason for one in _bands_without_mosaics(run)}
     assert lost == dict.fromkeys(("F115W", "F150W", "F277W", "F356W"), "no_mosaic")
+
+
+def test_fields_without_targets_are_not_read(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("ra,dec\n150.0,2.0\n150.0,2.001\n")
+    squares = {"here": "150.01 1.99 149.99 1.99 149.99 2.01 150.01 2.01", "there": "151 1 150.9 1 150.9 1.1 151 1.1"}
+    listed = [
+        Product(
+            uri=f"mast:{name}", filename=name, obs_id=name, collection="JWST", size=1, field=name, band="F444W",
+            s_region=f"POLYGON ICRS {corners}",
+        )
+        for name, corners in squares.items()
+    ]  # fmt: skip
+    unknown = listed[0].replace(uri="mast:u", field="unknown", s_region="")
+    write_products(run.folder, [*listed, unknown])
+    fields = [Field(name=name, mosaics=(mosaic(name),)) for name in ("here", "there", "unknown")]
+    targets = run.model_copy(update={"targets": str(tmp_path / "mine.csv")})
+    assert [field.name for field in with_targets(targets, fields)] == ["here", "unknown"]
+    assert with_targets(run, fields) == fields

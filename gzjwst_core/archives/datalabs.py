@@ -1,18 +1,20 @@
 """The JWST volume of ESA DataLabs: a mounted folder with one folder `jwPPPPP` a programme.
 
 Names must fit exactly (o001 is not o0011, f200w is not f200w-sub160), plain or gzipped; two files that fit are
-ambiguous and never guessed at. The volume is read only. Where it is not mounted, that is noticed and said once.
+ambiguous and never guessed at. The volume is read only. Where it is not mounted, that is noticed and said once. A
+file's identity is its digest, which costs one reading; a run that needs only some rows goes by its date instead.
 """
 
 import logging
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from glob import escape
 from pathlib import Path
 
-from gzjwst_core.archives.base import Archive, ByteStream, Located, identity_of
+from gzjwst_core.archives.base import Archive, ByteStream, Located, Span, identity_of
 from gzjwst_core.archives.digests import DigestIndex
-from gzjwst_core.archives.mounted import file_error, open_file, state_of
+from gzjwst_core.archives.mounted import file_error, open_file, read_spans, state_of
 from gzjwst_core.errors import AmbiguousProductError, ProductNotFoundError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.names import parse_obs_id, safe_name
@@ -32,13 +34,16 @@ class DataLabs(Archive):
         Its folder on this machine.
     digests
         Where digests of its files are remembered.
+    whole
+        Whether plain files will be read whole; if not, their identity is their date, and costs no reading.
     """
 
     name = "datalabs"
 
-    def __init__(self, root: Path, digests: DigestIndex) -> None:
+    def __init__(self, root: Path, digests: DigestIndex, *, whole: bool = True) -> None:
         self._root = root
         self._digests = digests
+        self._whole = whole
 
     @cached_property
     def _mounted(self) -> bool:
@@ -54,8 +59,7 @@ class DataLabs(Archive):
         path = self._only(mosaic)
         uri = f"{_SCHEME}{path.parent.name}/{path.name}"
         size = state_of(path)[0]
-        digest = self._digests.known(path) if cheap else self._digests.digest(path)
-        return Located(archive=self.name, uri=uri, size=size, identity=identity_of(uri, size, digest))
+        return Located(archive=self.name, uri=uri, size=size, identity=identity_of(uri, size, self._mark(path, cheap)))
 
     def local_path(self, mosaic: Mosaic) -> Path:
         """Path of a located mosaic on the mount.
@@ -69,9 +73,27 @@ class DataLabs(Archive):
         """
         return self._root.joinpath(*map(safe_name, mosaic.uri.removeprefix(_SCHEME).split("/")))
 
-    def open(self, mosaic: Mosaic) -> AbstractContextManager[ByteStream]:
+    def open(self, mosaic: Mosaic, *, start: int = 0) -> AbstractContextManager[ByteStream]:
         """Open the file on the mount (`Archive.open`)."""
-        return open_file(self.local_path(mosaic))
+        return open_file(self.local_path(mosaic), start)
+
+    def windowed(self, mosaic: Mosaic) -> bool:
+        """Whether it is a plain file (`Archive.windowed`)."""
+        return mosaic.uri.endswith(".fits")
+
+    def ranges(self, mosaic: Mosaic, spans: Sequence[Span]) -> Iterator[tuple[Span, bytes]]:
+        """Read parts of the file on the mount (`Archive.ranges`)."""
+        path = self.local_path(mosaic)
+
+        def is_located() -> bool:
+            return mosaic.identity == identity_of(mosaic.uri, state_of(path)[0], self._mark(path, cheap=True))
+
+        return read_spans(path, spans, is_located)
+
+    def _mark(self, path: Path, cheap: bool) -> str:
+        if not self._whole and path.suffix == ".fits":
+            return f"mtime-{state_of(path)[1]}"
+        return self._digests.known(path) if cheap else self._digests.digest(path)
 
     def _only(self, mosaic: Mosaic) -> Path:
         found = self._candidates(mosaic)

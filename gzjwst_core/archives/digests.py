@@ -12,10 +12,12 @@ from gzjwst_core.archives.mounted import open_file, state_of
 from gzjwst_core.errors import ArchiveUnavailableError
 from gzjwst_core.models import digest_of
 from gzjwst_core.storage.atomic import atomic_path
+from gzjwst_core.storage.locks import exclusive
 
 __all__ = ["DigestIndex"]
 
 _CHUNK = 4 << 20
+_NAME = re.compile(r"[0-9a-f]{20}\Z")
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -26,10 +28,13 @@ class DigestIndex:
     ----------
     folder
         Where they are kept; made when the first one is.
+    locks
+        Folder of the locks that keep two from reading the same file at once.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, locks: Path) -> None:
         self._folder = folder
+        self._locks = locks
 
     def known(self, path: Path) -> str:
         """Return the digest on record for the file as it is now; empty if there is none."""
@@ -52,6 +57,16 @@ class DigestIndex:
         known = self.known(path)
         if known:
             return known
+        with exclusive(self._locks / f"digest-{self._entry(path).name}.lock"):
+            return self.known(path) or self._read(path)
+
+    def clear(self) -> None:
+        """Forget them all."""
+        for entry in [] if self._folder.is_symlink() else self._folder.glob("*"):
+            if _NAME.match(entry.name) and not entry.is_symlink():
+                entry.unlink(missing_ok=True)
+
+    def _read(self, path: Path) -> str:
         entry = self._entry(path)
         digest = _sha256(path)
         if self._entry(path) != entry:

@@ -1,23 +1,26 @@
 """Bring a located mosaic to where it can be read: into the cache, or not at all where it can be read in place.
 
 A plain FITS file on a disk of this machine is used where it lies, and never written. Everything else leaves its needed
-planes in the cache, after every byte of it was checked: size, gzip to its end, FITS structure. Temp, fsync, replace.
+planes in the cache, after every byte of it was checked: size, digest or ETag where one is known, gzip to its end, FITS
+structure. One fetch of a mosaic at a time, over all runs that share the cache. Room in the cache is `stages`' question.
 """
 
-import hashlib
 import os
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from gzjwst_core.archives.base import Archive, ByteStream, Progress
 from gzjwst_core.archives.cache import MosaicCache
-from gzjwst_core.errors import ArchiveUnavailableError, CorruptMosaicError
+from gzjwst_core.archives.download import Arrived, Body, download, paced
+from gzjwst_core.archives.slots import transfer_slot
+from gzjwst_core.errors import ArchiveError, ArchiveUnavailableError, GzJwstError, MosaicError, StorageError
 from gzjwst_core.models import Mosaic, MosaicSource, Value
 from gzjwst_core.mosaics.planes import MAX_MOSAIC_BYTES, check_structure, keep_planes
-from gzjwst_core.storage.atomic import atomic_path
+from gzjwst_core.options import ArchiveOptions
+from gzjwst_core.storage.atomic import atomic_path, storage_error
 
-__all__ = ["Fetched", "fetch", "is_fetched"]
-
-_CHUNK = 4 << 20
+__all__ = ["Fetched", "fetch", "is_fetched", "lies_here", "source_of"]
 
 
 class Fetched(Value):
@@ -26,14 +29,13 @@ class Fetched(Value):
     source: MosaicSource
     bytes_moved: int
     """Bytes of body that an archive gave; 0 for what was there."""
-    bytes_written: int
-    """Bytes of the planes' file that was made."""
 
 
 def fetch(
     mosaic: Mosaic,
     archive: Archive,
     cache: MosaicCache,
+    options: ArchiveOptions,
     sci_planes: tuple[str, ...],
     *,
     progress: Progress | None = None,
@@ -42,12 +44,12 @@ def fetch(
 
     Parameters
     ----------
-    mosaic
-        Located, in `archive`.
-    archive
-        Where it was located.
+    mosaic, archive
+        Located there.
     cache
         Of mosaics.
+    options
+        How many transfers at once, and how slow one may be.
     sci_planes
         Names of the science plane, the preferred one first.
     progress
@@ -61,34 +63,56 @@ def fetch(
     Raises
     ------
     ArchiveError
-        The archive did not give it.
+        The archive did not give it; what has come is kept for the next time.
     CorruptMosaicError
         What it gave is not whole.
     MosaicLayoutError
         It holds no science plane.
+    MosaicError
+        It is larger than a mosaic may be (`too_large`).
     StorageError
         The cache cannot be written (`disk_full`, ...).
     """
-    lying = _in_place(mosaic, archive)
+    lying = lies_here(mosaic, archive)
     if lying is not None:
         _check_in_place(lying)
-        return Fetched(source=_source(mosaic, archive, lying), bytes_moved=0, bytes_written=0)
-    cached = cache.find(mosaic, sci_planes)
-    if cached is not None:
-        return Fetched(source=_source(mosaic, archive, cached), bytes_moved=0, bytes_written=0)
-    path = cache.put(mosaic, sci_planes)
-    moved = _bring(mosaic, archive, cache, path, sci_planes, progress=progress)
-    return Fetched(source=_source(mosaic, archive, path), bytes_moved=moved, bytes_written=path.stat().st_size)
+        return Fetched(source=source_of(mosaic, archive, lying), bytes_moved=0)
+    key = cache.key(mosaic, sci_planes)
+    path, moved = cache.find(key, mosaic), 0
+    if path is None:
+        with cache.filling(key) as partial:
+            path = cache.find(key, mosaic)  # by now somebody else may have brought it
+            if path is None:
+                path = cache.put(key, mosaic)
+                moved = _fill(_Filling(mosaic, archive, cache, options, sci_planes, path, partial), progress)
+    return Fetched(source=source_of(mosaic, archive, path), bytes_moved=moved)
 
 
 def is_fetched(mosaic: Mosaic, archive: Archive, cache: MosaicCache, sci_planes: tuple[str, ...]) -> bool:
     """Whether `fetch` would move no byte."""
-    return _in_place(mosaic, archive) is not None or cache.find(mosaic, sci_planes) is not None
+    return lies_here(mosaic, archive) is not None or cache.find(cache.key(mosaic, sci_planes), mosaic) is not None
 
 
-def _in_place(mosaic: Mosaic, archive: Archive) -> Path | None:
+def lies_here(mosaic: Mosaic, archive: Archive) -> Path | None:
+    """Path of a located mosaic that can be read where it lies: a plain file on a disk of this machine."""
     path = archive.local_path(mosaic)
     return path if path is not None and path.suffix == ".fits" else None
+
+
+def source_of(mosaic: Mosaic, archive: Archive, path: Path, *, verified: bool = True) -> MosaicSource:
+    """Say what is known of a mosaic whose planes are at `path`."""
+    return MosaicSource.model_validate(
+        {
+            "field": mosaic.field,
+            "band": mosaic.band,
+            "path": str(path),
+            "uri": mosaic.uri,
+            "identity": mosaic.identity,
+            "obs_id": mosaic.obs_id,
+            "verified": verified,
+            **archive.stated(mosaic),
+        }
+    )
 
 
 def _check_in_place(path: Path) -> None:
@@ -98,95 +122,93 @@ def _check_in_place(path: Path) -> None:
         raise ArchiveUnavailableError(f"{path.name}: {os.strerror(error.errno or 0)}") from None
 
 
-def _source(mosaic: Mosaic, archive: Archive, path: Path) -> MosaicSource:
-    return MosaicSource.model_validate(
-        {
-            "field": mosaic.field,
-            "band": mosaic.band,
-            "path": str(path),
-            "uri": mosaic.uri,
-            "identity": mosaic.identity,
-            "obs_id": mosaic.obs_id,
-            **archive.stated(mosaic),
-        }
-    )
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    """One cache entry that is being filled."""
+
+    mosaic: Mosaic
+    archive: Archive
+    cache: MosaicCache
+    options: ArchiveOptions
+    sci_planes: tuple[str, ...]
+    path: Path
+    """Of the planes."""
+    partial: Path
+    """Of the body so far."""
 
 
-def _bring(
-    mosaic: Mosaic,
-    archive: Archive,
-    cache: MosaicCache,
-    path: Path,
-    sci_planes: tuple[str, ...],
-    *,
-    progress: Progress | None,
-) -> int:
+def _fill(job: _Filling, progress: Progress | None) -> int:
     """Fill one cache entry; returns the bytes of body that came."""
-    with archive.open(mosaic) as stream, cache.scratch(path) as raw:
-        body = _Counted(stream, progress)
-        if archive.local_path(mosaic) is None:
-            _download(body, raw, mosaic)
-            with raw.open("rb") as file:
-                planes = _keep(file, path, sci_planes, mosaic, body)
-        else:
-            planes = _keep(body, path, sci_planes, mosaic, body)
-    facts = {"uri": mosaic.uri, "identity": mosaic.identity, "source_size": body.size, "source_sha256": body.sha256}
-    cache.record(path, planes=planes, **facts)
-    return body.size
+    bring = _through_a_file if job.archive.local_path(job.mosaic) is None else _on_its_way
+    try:
+        planes, arrived = bring(job, progress)
+    except GzJwstError as error:
+        if not isinstance(error, ArchiveError):  # it cannot become a mosaic, or the disk is full
+            job.partial.unlink(missing_ok=True)
+        raise
+    except OSError as error:
+        job.partial.unlink(missing_ok=True)
+        raise storage_error(error, job.path) from error
+    gzipped = arrived.checked in {"", "size"} and job.mosaic.uri.endswith(".gz")
+    job.cache.record(
+        job.path,
+        uri=job.mosaic.uri,
+        identity=job.mosaic.identity,
+        source_size=arrived.size,
+        source_sha256=arrived.sha256,
+        planes=planes,
+        checked="gzip" if gzipped else arrived.checked or "structure",
+    )
+    job.partial.unlink(missing_ok=True)
+    return arrived.moved
 
 
-def _download(body: "_Counted", raw: Path, mosaic: Mosaic) -> None:
-    with raw.open("wb") as file:
-        while block := body.read(_CHUNK):
-            file.write(block)
-            if body.size > (mosaic.size or MAX_MOSAIC_BYTES):
-                break  # too long already: the check says so
-    body.check(mosaic)
+def _through_a_file(job: _Filling, progress: Progress | None) -> tuple[tuple[str, ...], Arrived]:
+    """Bring the whole body first: a broken transfer can go on, and a slow line holds no file of planes open."""
+    _check_room(job.cache.folder, job.mosaic, job.partial)
+    with transfer_slot(job.cache.folder, job.options.transfers):
+        arrived = download(job.mosaic, job.archive, job.partial, job.options, progress=progress)
+    with job.partial.open("rb") as body, atomic_path(job.path) as temporary, temporary.open("wb") as target:
+        return keep_planes(body, target, job.sci_planes, job.mosaic.filename), arrived
 
 
-def _keep(
-    stream: ByteStream, path: Path, sci_planes: tuple[str, ...], mosaic: Mosaic, body: "_Counted"
-) -> tuple[str, ...]:
-    """Write the planes' file; it appears only when the whole body proved right."""
-    with atomic_path(path) as temporary:
+def _on_its_way(job: _Filling, progress: Progress | None) -> tuple[tuple[str, ...], Arrived]:
+    """Keep the planes of a body as it is read from a mounted volume; they appear only when it proved right."""
+    body = Body(job.mosaic, job.archive)
+    with (
+        transfer_slot(job.cache.folder, job.options.transfers),
+        job.archive.open(job.mosaic) as stream,
+        atomic_path(job.path) as temporary,
+    ):
+        told = _Told(paced(stream, job.options, job.mosaic.filename), body, progress)
         with temporary.open("wb") as target:
-            planes = keep_planes(stream, target, sci_planes, mosaic.filename)
-        body.check(mosaic)
-    return planes
+            planes = keep_planes(told, target, job.sci_planes, job.mosaic.filename)
+        checked = body.check()
+    return planes, Arrived(body.sha256, body.size, body.size, checked)
 
 
-class _Counted:
-    """A body that is counted and digested as it is read."""
+def _check_room(folder: Path, mosaic: Mosaic, partial: Path) -> None:
+    if mosaic.size > MAX_MOSAIC_BYTES:
+        said = f"{mosaic.filename}: {mosaic.size} bytes are more than a mosaic may have ({MAX_MOSAIC_BYTES})"
+        raise MosaicError(said, reason="too_large")
+    missing = mosaic.size - (partial.stat().st_size if partial.exists() else 0)
+    free = shutil.disk_usage(folder).free
+    if missing > free:
+        said = f"{mosaic.filename} needs {missing / 1e9:.2f} GB more, the cache's disk has {free / 1e9:.2f} GB"
+        raise StorageError(f"{folder}: {said}", reason="disk_full")
 
-    def __init__(self, body: ByteStream, progress: Progress | None) -> None:
+
+class _Told:
+    """A stream that tells a body, and whoever wants to know, of every block."""
+
+    def __init__(self, stream: ByteStream, body: Body, progress: Progress | None) -> None:
+        self._stream = stream
         self._body = body
         self._progress = progress
-        self._digest = hashlib.sha256()
-        self.size = 0
-
-    def check(self, mosaic: Mosaic) -> None:
-        """Compare with what was located.
-
-        Raises
-        ------
-        CorruptMosaicError
-            Its size or its digest is another.
-        """
-        what, digest = mosaic.filename, mosaic.identity.rpartition("|")[2]
-        if self.size != mosaic.size and (mosaic.size or self.size > MAX_MOSAIC_BYTES):  # 0 = nobody said
-            raise CorruptMosaicError(f"{what}: {self.size} bytes came of {mosaic.size}", reason="size_mismatch")
-        if len(digest) == len(self.sha256) and digest != self.sha256:
-            raise CorruptMosaicError(f"{what}: its digest is not the located one's", reason="changed")
-
-    @property
-    def sha256(self) -> str:
-        """Digest of what was read."""
-        return self._digest.hexdigest()
 
     def read(self, size: int, /) -> bytes:
-        block = self._body.read(size)
-        self._digest.update(block)
-        self.size += len(block)
+        block = self._stream.read(size)
+        self._body.add(block)
         if self._progress and block:
             self._progress(len(block))
         return block

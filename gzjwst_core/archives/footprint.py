@@ -47,6 +47,16 @@ class Footprint:
         """Area on the plane that touches the sky at the centre."""
         return float(self.on_plane(self.centre).area)
 
+    def holds_any(self, ra_deg: Vectors, dec_deg: Vectors, *, margin_deg: float) -> bool:
+        """Tell whether some position lies inside, or nearer than a margin."""
+        positions = _vectors(ra_deg, dec_deg)
+        if positions is None:
+            return True  # nobody can tell
+        near = positions[positions @ self.centre > np.cos(np.radians(self.radius_deg + margin_deg))]
+        east, north = _axes(self.centre)
+        plane = np.degrees(np.column_stack([near @ east, near @ north]) / (near @ self.centre)[:, None])
+        return bool(shapely.dwithin(self.on_plane(self.centre), shapely.points(plane), margin_deg).any())
+
     def on_plane(self, centre: Vectors) -> Shape:
         """Gnomonic projection (degrees), in which great circles are straight; empty if a corner is too far away."""
         east, north = _axes(centre)

@@ -12,18 +12,35 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from gzjwst_core.archives.patience import PATIENCE
+from gzjwst_core.archives.redact import guard_logs
 from gzjwst_core.errors import ArchiveError, ArchiveRefusedError, ArchiveUnavailableError, ProductNotFoundError
 
-__all__ = ["PatientAdapter", "check_status", "mount", "network_error", "send"]
+__all__ = [
+    "PatientAdapter",
+    "check_address",
+    "check_status",
+    "host_of",
+    "is_loopback",
+    "mount",
+    "network_error",
+    "read_bounded",
+    "send",
+]
 
 _MAX_REDIRECTS = 5
 _ALLOWED_DOMAINS = ("stsci.edu", "stpubdata.s3.amazonaws.com", "stpubdata.s3.us-east-1.amazonaws.com")
 _REDIRECTS = {301, 302, 303, 307, 308}
-_BUSY = {408, 425, 429}
+_BUSY = {408, 425, 429, 503}
+_ANOTHER_VERSION = {412, 416}  # answers to a condition or a range alone
+_PIECE = 64 << 10
 
 
 class PatientAdapter(HTTPAdapter):
-    """Transport with limits on connecting and on each read, and without retries.
+    """Transport with limits on connecting and on each read, without retries; all that leaves a session passes here.
+
+    A host that asked us to come back later is not asked before that; an address that is not allowed, first or by a
+    redirect, is never asked, whichever client follows it.
 
     Parameters
     ----------
@@ -36,12 +53,29 @@ class PatientAdapter(HTTPAdapter):
         super().__init__(max_retries=0)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
-        """Send with our limits, whatever the client library asked for."""
-        return super().send(request, *args, **{**options, "timeout": self._limits})
+        """Send with our limits, whatever the client library asked for.
+
+        Raises
+        ------
+        ArchiveRefusedError
+            The address (`bad_address`) or the one it redirects to (`redirected_away`) is not allowed.
+        """
+        url = request.url or ""
+        check_address(url)
+        host = host_of(url)
+        PATIENCE.wait(host)
+        response = super().send(request, *args, **{**options, "timeout": self._limits})
+        if response.status_code in _BUSY:
+            PATIENCE.note(host, response.headers.get("Retry-After"))
+        if response.status_code in _REDIRECTS:
+            _drop_body(response)
+            _check_hop(url, response.headers.get("Location", ""))
+        return response
 
 
 def mount(session: requests.Session, adapter: HTTPAdapter) -> None:
-    """Let an adapter carry everything that a session sends."""
+    """Let an adapter carry everything that a session sends, and no secret of it reach a log."""
+    guard_logs()
     for prefix in ("https://", "http://"):
         session.mount(prefix, adapter)
 
@@ -63,19 +97,20 @@ def send(session: requests.Session, method: str, url: str, headers: dict[str, st
     ArchiveUnavailableError
         The network failed.
     ArchiveError
-        The status says no (`check_status`), or a redirect leads away.
+        The status says no (`check_status`), or the address or a redirect is not allowed.
     """
-    home = urlsplit(url)
+    check_address(url)
+    home, seen = host_of(url), {url}
     for _ in range(_MAX_REDIRECTS + 1):
-        try:
-            response = session.request(method, url, headers=headers, stream=True, allow_redirects=False)
-        except requests.RequestException as error:
-            raise network_error(error, what) from None
+        response = _send_once(session, method, url, headers, what)
         if response.status_code not in _REDIRECTS:
             check_status(response, what)
             return response
-        url = _next(response, url, home.hostname or "", what)
-        if urlsplit(url).netloc != home.netloc:
+        url = urljoin(url, response.headers.get("Location", ""))
+        if url in seen:
+            raise ArchiveRefusedError(f"{what}: redirects lead in a circle", reason="redirected_away")
+        seen.add(url)
+        if host_of(url) != home:
             headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
     raise ArchiveRefusedError(f"{what}: more than {_MAX_REDIRECTS} redirects", reason="redirected_away")
 
@@ -90,7 +125,7 @@ def check_status(response: requests.Response, what: str) -> None:
     ArchiveRefusedError
         401, 403 (`not_public`) and other requests that will never be answered.
     ArchiveUnavailableError
-        408, 425, 429 and 5xx.
+        408, 425, 429 and 5xx; 412 and 416 (`changed`).
     """
     error = _status_error(response.status_code, what)
     if error is not None:
@@ -98,13 +133,82 @@ def check_status(response: requests.Response, what: str) -> None:
         raise error
 
 
-def network_error(error: Exception, what: str) -> ArchiveUnavailableError:
-    """Put a client library's network error in our tree; only its kind is told."""
+def network_error(error: Exception, what: str, *, reason: str | None = None) -> ArchiveUnavailableError:
+    """Put a client library's network error in our tree; only its kind is told, for its text may hold an address."""
     slow = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
-    said = "no answer within the time limit" if isinstance(error, slow) else "the connection failed"
-    if isinstance(error, requests.JSONDecodeError):
+    said = "the connection failed"
+    if isinstance(error, slow):
+        said, reason = "no answer within the time limit", None
+    elif isinstance(error, requests.JSONDecodeError):
         said = "the answer is not JSON"
-    return ArchiveUnavailableError(f"{what}: {said} ({type(error).__name__})")
+    return ArchiveUnavailableError(f"{what}: {said} ({type(error).__name__})", reason=reason)
+
+
+def read_bounded(response: requests.Response, limit: int, what: str) -> bytes:
+    """Read a whole body that must be small, decoded, holding no more than its limit.
+
+    Raises
+    ------
+    ArchiveUnavailableError
+        It is longer (`bad_answer`), or the network failed.
+    """
+    data = bytearray()
+    try:
+        while piece := response.raw.read1(_PIECE, decode_content=True):
+            data += piece
+            if len(data) > limit:
+                raise ArchiveUnavailableError(f"{what}: an answer of more than {limit} bytes", reason="bad_answer")
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        if isinstance(error, ArchiveError):
+            raise
+        raise network_error(error, what) from None
+    return bytes(data)
+
+
+def check_address(url: str) -> None:
+    """Refuse an address that is neither https nor plain http on this machine.
+
+    Raises
+    ------
+    ArchiveRefusedError
+        Reason `bad_address`.
+    """
+    scheme, host = _scheme_and_host(url)
+    if not host or not (scheme == "https" or (scheme == "http" and is_loopback(host))):
+        said = f"{scheme}://{host}"[:100]
+        raise ArchiveRefusedError(f"{said!r}: only https is asked (http on this machine)", reason="bad_address")
+
+
+def host_of(url: str) -> str:
+    """Host and port of an address that can be read, without user and password."""
+    return urlsplit(url).netloc.rpartition("@")[2].lower()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or number is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _send_once(
+    session: requests.Session, method: str, url: str, headers: dict[str, str], what: str
+) -> requests.Response:
+    # with a header of our own, the client must not put one of its .netrc in its place
+    auth = _as_it_is if "Authorization" in headers else None
+    try:
+        return session.request(method, url, headers=headers, auth=auth, stream=True, allow_redirects=False)
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
+        raise ArchiveRefusedError(f"{what}: its address cannot be asked", reason="bad_address") from None
+    except requests.RequestException as error:
+        raise network_error(error, what) from None
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _status_error(status: int, what: str) -> ArchiveError | None:
@@ -115,30 +219,39 @@ def _status_error(status: int, what: str) -> ArchiveError | None:
         return ProductNotFoundError(said)
     if status in {401, 403}:
         return ArchiveRefusedError(f"{said}: not public, or the token does not allow it", reason="not_public")
+    if status in _ANOTHER_VERSION:
+        return ArchiveUnavailableError(f"{said}: changed since it was located", reason="changed")
     if status in _BUSY or status >= 500:
         return ArchiveUnavailableError(said)
     return ArchiveRefusedError(said)
 
 
-def _next(response: requests.Response, url: str, home: str, what: str) -> str:
-    target = urljoin(url, response.headers.get("Location", ""))
+def _drop_body(response: requests.Response) -> None:
+    """Leave a redirect's body unread: the client would read it whole, however long."""
     response.close()
-    parts = urlsplit(target)
-    host = parts.hostname or ""
-    trusted = parts.scheme == "https" and (host == home or _listed(host))
-    if trusted or (parts.scheme in {"http", "https"} and _is_loopback(home) and _is_loopback(host)):
-        return target
-    raise ArchiveRefusedError(f"{what}: redirected to {parts.scheme}://{host}, off the list", reason="redirected_away")
+    response._content = b""  # noqa: SLF001 - where requests keeps a body that was read
+    response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _check_hop(url: str, location: str) -> None:
+    """Refuse a redirect to another host, unless it is on the list; and any away from https, or from this machine."""
+    home = _scheme_and_host(url)[1]
+    scheme, host = _scheme_and_host(location, url)
+    trusted = scheme == "https" and (host == home or _listed(host))
+    if not trusted and not (scheme in {"http", "https"} and is_loopback(home) and is_loopback(host)):
+        said = f"{home}: redirects to {f'{scheme}://{host}'[:100]!r}, off the list"
+        raise ArchiveRefusedError(said, reason="redirected_away")
+
+
+def _scheme_and_host(url: str, base: str = "") -> tuple[str, str]:
+    """Scheme and host of an address, both empty where it cannot be read."""
+    try:
+        parts = urlsplit(urljoin(base, url))
+        host = parts.hostname
+    except ValueError:
+        return "", ""
+    return parts.scheme, host or ""
 
 
 def _listed(host: str) -> bool:
     return any(host == domain or host.endswith(f".{domain}") for domain in _ALLOWED_DOMAINS)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -97,9 +97,9 @@ class Local(Archive):
         mark = digest_of([digests[0], *beside]) if beside else digests[0]
         return Located(archive=self.name, uri=file.uri, size=size, identity=identity_of(file.uri, size, mark))
 
-    def open(self, mosaic: Mosaic) -> AbstractContextManager[ByteStream]:
+    def open(self, mosaic: Mosaic, *, start: int = 0) -> AbstractContextManager[ByteStream]:
         """Open the file (`Archive.open`)."""
-        return open_file(self.local_path(mosaic))
+        return open_file(self.local_path(mosaic), start)
 
     def local_path(self, mosaic: Mosaic) -> Path:
         """Path of the file."""

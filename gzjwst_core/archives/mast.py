@@ -20,8 +20,9 @@ from astropy.utils.exceptions import AstropyDeprecationWarning, AstropyWarning
 
 from gzjwst_core.archives.http import check_status, mount, network_error
 from gzjwst_core.archives.polling import PollingAdapter
+from gzjwst_core.archives.redact import redact
 from gzjwst_core.archives.rules import PRODUCT_COLUMNS, Row
-from gzjwst_core.errors import ArchiveUnavailableError, QueryError
+from gzjwst_core.errors import ArchiveUnavailableError, GzJwstError, QueryError
 from gzjwst_core.models import Outcome
 from gzjwst_core.options import ArchiveOptions, QueryOptions
 
@@ -113,7 +114,7 @@ def _mast(limits: ArchiveOptions) -> Iterator[tuple[Any, PollingAdapter]]:
         check_status(error.response, "MAST query")
         raise network_error(error, "MAST query") from None
     except RemoteServiceError as error:
-        raise ArchiveUnavailableError(f"MAST query: MAST says {str(error)[:200]!r}") from None
+        raise ArchiveUnavailableError(f"MAST query: MAST says {redact(str(error))[:200]!r}") from None
     except (requests.RequestException, TimeoutError, ClientTimeoutError) as error:
         raise network_error(error, "MAST query") from None
     finally:
@@ -154,8 +155,8 @@ def _ask(adapter: PollingAdapter, call: Callable[[], Table], needed: Sequence[st
     except NoResultsWarning:
         adapter.check_complete(0)
         return []
-    except requests.RequestException:
-        raise  # a ValueError too (JSON), but of the network
+    except (GzJwstError, requests.RequestException):
+        raise  # ValueErrors too, but ours, or of the network (JSON)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise QueryError(f"MAST's answer is not of the form we know: {type(error).__name__}: {error}") from None
     adapter.check_complete(len(table))

@@ -1,15 +1,17 @@
 """Files on disks of this machine, read with errors of our tree: shared by the mounted volume and local mosaics."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from gzjwst_core.archives.base import ByteStream
+from gzjwst_core.archives.base import ByteStream, Span
 from gzjwst_core.errors import ArchiveError, ArchiveRefusedError, ArchiveUnavailableError, ProductNotFoundError
 
-__all__ = ["file_error", "open_file", "state_of"]
+__all__ = ["file_error", "open_file", "read_spans", "state_of"]
+
+_PIECE = 16 << 20
 
 
 def file_error(error: OSError, path: Path) -> ArchiveError:
@@ -36,8 +38,8 @@ def state_of(path: Path) -> tuple[int, int, int]:
 
 
 @contextmanager
-def open_file(path: Path) -> Iterator[ByteStream]:
-    """Open a file whose errors are ours.
+def open_file(path: Path, start: int = 0) -> Iterator[ByteStream]:
+    """Open a file whose errors are ours, at some byte.
 
     Raises
     ------
@@ -49,7 +51,45 @@ def open_file(path: Path) -> Iterator[ByteStream]:
     except OSError as error:
         raise file_error(error, path) from None
     with file:
+        file.seek(start)
         yield _Reader(file, path)
+
+
+def read_spans(path: Path, spans: Sequence[Span], is_located: Callable[[], bool]) -> Iterator[tuple[Span, bytes]]:
+    """Read parts of a file, in pieces.
+
+    Parameters
+    ----------
+    path
+        A file on a mounted volume.
+    spans
+        In any order.
+    is_located
+        Says whether the file is still the one that was located; asked before the first byte and after the last.
+
+    Raises
+    ------
+    ArchiveError
+        It cannot be read, is another by now (`changed`), or ends too early.
+    """
+    for check in (True, False):
+        if not is_located():
+            raise ArchiveUnavailableError(f"{path.name}: changed since it was located", reason="changed")
+        if check:
+            yield from _pieces(path, spans)
+
+
+def _pieces(path: Path, spans: Sequence[Span]) -> Iterator[tuple[Span, bytes]]:
+    for span in sorted(spans):
+        with open_file(path, span.start) as file:
+            at = span.start
+            while at < span.stop and (block := file.read(min(_PIECE, span.stop - at))):
+                yield Span(at, at + len(block)), block
+                at += len(block)
+        if at < span.stop:
+            raise ArchiveUnavailableError(
+                f"{path.name}: ends at byte {at}, {span.stop} were asked for", reason="cut_off"
+            )
 
 
 class _Reader:

@@ -1,7 +1,8 @@
 """The transport under astroquery's MAST client: it slows long polling, bounds answers and counts their rows.
 
 The client posts a query that is still EXECUTING again at once, without a pause and without an end; and it does not
-look whether all pages came. Both are seen here, on the wire.
+look whether all pages came. Both are seen here, on the wire. An answer is held in memory, so it has a limit; it is
+counted as it is decoded, and what is beyond is never read.
 """
 
 import json
@@ -12,7 +13,7 @@ from typing import Any
 import requests
 
 from gzjwst_core.archives.http import PatientAdapter
-from gzjwst_core.errors import ArchiveUnavailableError
+from gzjwst_core.errors import ArchiveUnavailableError, QueryError
 
 __all__ = ["PollingAdapter"]
 
@@ -20,8 +21,8 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 _GROWTH = 1.6
 _EXECUTING_S = 300.0
-_MAX_ANSWER = 256 << 20
-_CHUNK = 1 << 20
+_MAX_ANSWER = 64 << 20
+_CHUNK = 256 << 10
 
 
 class PollingAdapter(PatientAdapter):
@@ -70,7 +71,13 @@ class PollingAdapter(PatientAdapter):
             )
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
-        """Send, read the whole answer within its limit, and hold it back while the query is executing."""
+        """Send, read the whole answer within its limit, and hold it back while the query is executing.
+
+        Raises
+        ------
+        QueryError
+            The answer is beyond the limit (`answer_too_large`).
+        """
         response = super().send(request, *args, **{**options, "stream": True})
         _read(response)
         answer = _decoded(response)
@@ -91,19 +98,24 @@ class PollingAdapter(PatientAdapter):
 
 def _read(response: requests.Response) -> None:
     """Read the body into the response, as requests does, but not without end."""
-    blocks, size = [], 0
+    body = bytearray()
     for block in response.iter_content(_CHUNK):
-        blocks.append(block)
-        size += len(block)
-        if size > _MAX_ANSWER:
+        body += block
+        if len(body) > _MAX_ANSWER:
             response.close()
-            raise requests.exceptions.ContentDecodingError(f"an answer of more than {_MAX_ANSWER} bytes")
-    response._content = b"".join(blocks)  # noqa: SLF001 - where requests keeps a body that was read
+            said = f"MAST query: an answer of more than {_MAX_ANSWER / 2**20:.3g} MiB"
+            raise QueryError(
+                f"{said}: ask for less at once, with a lower query.observations_per_request or narrower criteria",
+                reason="answer_too_large",
+            )
+    response._content = bytes(body)  # noqa: SLF001 - where requests keeps a body that was read
 
 
 def _decoded(response: requests.Response) -> dict[str, Any]:
     try:
         answer = json.loads(response.content)
+    except RecursionError:  # which the client would let pass
+        raise QueryError("MAST query: the answer is nested too deeply") from None
     except ValueError:
         return {}  # the client says so itself
     return answer if isinstance(answer, dict) else {}

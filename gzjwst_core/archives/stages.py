@@ -4,91 +4,58 @@ What the archives say is asked anew by every run, since a survey grows; a table 
 else. Offline, the tables of an earlier run take the archives' place.
 """
 
-import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from os import environ
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 
-from astropy.table import Table
-
-from gzjwst_core.archives.base import Archive
-from gzjwst_core.archives.cache import MosaicCache
-from gzjwst_core.archives.datalabs import DataLabs
-from gzjwst_core.archives.fetch import fetch as fetch_planes
-from gzjwst_core.archives.fetch import is_fetched
 from gzjwst_core.archives.fields import fields_of
-from gzjwst_core.archives.footprint import join_footprints, parse_footprint
-from gzjwst_core.archives.local import Local
+from gzjwst_core.archives.footprint import Footprint, join_footprints, parse_footprint
+from gzjwst_core.archives.known import archives_of, local_of
 from gzjwst_core.archives.locate import locate as ask
-from gzjwst_core.archives.locate import missing_reason
 from gzjwst_core.archives.mast import query_products
-from gzjwst_core.archives.mast_download import MastDownload
+from gzjwst_core.archives.reading import (
+    Brought,
+    Transfers,
+    capacity,
+    check_room,
+    fetch,
+    inputs_of,
+    is_cached,
+    reading,
+    transfers,
+)
 from gzjwst_core.archives.rules import choose_products
-from gzjwst_core.archives.s3 import S3
+from gzjwst_core.archives.tables import MOSAICS, PRODUCTS, mosaics_of, products_of, write_mosaics, write_products
 from gzjwst_core.errors import ProductNotFoundError, QueryError
-from gzjwst_core.models import Attempt, Field, Mosaic, MosaicSource, Product, Value, Work
+from gzjwst_core.models import Field, Product, Value
+from gzjwst_core.needs import places_of
 from gzjwst_core.run import Run
-from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.receipts import standing
-from gzjwst_core.storage.tables import Column, apply_columns, read_parquet, write_parquet
 
 __all__ = [
     "MOSAICS",
     "PRODUCTS",
     "Brought",
     "Listing",
-    "archives_of",
+    "Transfers",
     "area_arcmin2",
-    "bytes_to_keep",
+    "capacity",
+    "check_room",
     "fetch",
-    "free_bytes",
+    "inputs_of",
     "is_cached",
     "list_products",
     "locate",
     "products_of",
     "query",
+    "reading",
     "record",
     "survey_fields",
+    "transfers",
+    "with_targets",
 ]
 
-_PLANES_SHARE = 0.45
-"""Science, error and weight planes are three of an i2d's seven (four bytes a pixel each)."""
-_UNPACKED = 3.1
-"""A gzipped mosaic unpacks to about this many times its size (measured: 0.90 GB to 2.80 GB)."""
-
-PRODUCTS = "products.parquet"
-MOSAICS = "mosaics.parquet"
 _UNWANTED = "band_not_wanted"
-
-_PRODUCT_COLUMNS = (
-    Column("uri", "str", "", "meta.ref.uri", "logical address of the product"),
-    Column("filename", "str", "", "meta.file", "its file"),
-    Column("obs_id", "str", "", "meta.id;obs", "observation"),
-    Column("collection", "str", "", "meta.id", "JWST, HLSP or LOCAL"),
-    Column("size", "int64", "byte", "meta.number", "bytes listed, 0 where none are"),
-    Column("field", "str", "", "meta.id;obs.field", "field, where one was formed"),
-    Column("band", "str", "", "instr.bandpass", "band, where the name tells"),
-    Column("s_region", "str", "", "pos.outline;obs.field", "footprint"),
-    Column("proposal", "str", "", "meta.id;obs.proposal", "programme"),
-    Column("outcome", "str", "", "meta.code", "kept or dropped"),
-    Column("reason", "str", "", "meta.note", "why it was dropped"),
-)
-_MOSAIC_COLUMNS = (
-    Column("field", "str", "", "meta.id;obs.field", "field"),
-    Column("band", "str", "", "instr.bandpass", "band"),
-    Column("obs_id", "str", "", "meta.id;obs", "observation"),
-    Column("product_uri", "str", "", "meta.ref.uri", "logical address of the product"),
-    Column("filename", "str", "", "meta.file", "file as MAST names it"),
-    Column("size", "int64", "byte", "meta.number", "bytes as located"),
-    Column("archive", "str", "", "meta.id", "where it was located, empty = in no archive"),
-    Column("uri", "str", "", "meta.ref.uri", "logical address there"),
-    Column("identity", "str", "", "meta.id", "uri|size|ETag or digest"),
-    Column("expected", "bool", "", "meta.code", "the profile knows that it is in no archive"),
-    Column("outcome", "str", "", "meta.code", "located or missing"),
-    Column("reason", "str", "", "meta.note", "why it is missing"),
-    Column("trail", "str", "", "meta.note", "archives asked, in order, with what each said"),
-)
+_MARGIN_DEG = 30 / 3600
+"""A footprint may be a little beside its mosaic."""
 
 
 class Listing(Value):
@@ -99,13 +66,6 @@ class Listing(Value):
     dropped: int
     reasons: Mapping[str, int] = {}
     """Dropped rows by reason, `duplicate_of` without its URI."""
-
-
-class Brought(Value):
-    """A mosaic that can be read now, or none because nobody needs to read it."""
-
-    source: MosaicSource | None = None
-    bytes_moved: int = 0
 
 
 def query(run: Run) -> Listing:
@@ -120,7 +80,7 @@ def query(run: Run) -> Listing:
     """
     products = list_products(run)
     if not _by_heart(run):
-        _write_if_new(run.folder, PRODUCTS, _table_of(products, _PRODUCT_COLUMNS))
+        write_products(run.folder, products)
     return listing_of(run, products)
 
 
@@ -136,7 +96,7 @@ def list_products(run: Run) -> tuple[Product, ...]:
     if _by_heart(run):
         return _of_bands(run, products_of(run))
     if profile.local:
-        return _local(run).products(profile.query, profile.survey.bands)
+        return local_of(run).products(profile.query, profile.survey.bands)
     found = query_products(profile.query, profile.archives)
     if found.outcome.reason:
         raise QueryError(f"{profile.name}: {found.outcome.detail}", reason=found.outcome.reason)
@@ -166,20 +126,6 @@ def area_arcmin2(products: Iterable[Product]) -> float:
     return joined.area_deg2 * 3600 if joined else 0.0
 
 
-def archives_of(run: Run) -> tuple[Archive, ...]:
-    """Return the archives of a run, in the order to ask."""
-    options = run.profile.archives
-    if run.profile.local:
-        return (_local(run),)
-    root = Path(environ.get("GZJWST_DATALABS_ROOT", options.datalabs_root))
-    known: dict[str, Archive] = {
-        "datalabs": DataLabs(root, _cache(run).digests),
-        "s3": S3(options),
-        "mast": MastDownload(options),
-    }
-    return tuple(known[name] for name in options.order)
-
-
 def locate(run: Run, field: Field, *, cheap: bool = False) -> Field:
     """Find each mosaic of a field where it is cheapest to read.
 
@@ -207,31 +153,27 @@ def record(run: Run, fields: Iterable[Field]) -> None:
     """Write mosaics.parquet: this run's fields, and what earlier runs said of the survey's others."""
     mine = list(fields)
     others = survey_fields(run) - {field.name for field in mine}
-    earlier = [mosaic for mosaic in _read_mosaics(run) if mosaic.field in others]
+    earlier = [mosaic for mosaic in mosaics_of(run) if mosaic.field in others]
     mosaics = [*earlier, *(mosaic for field in mine for mosaic in field.mosaics)]
     bands = list(run.profile.survey.bands)
     mosaics.sort(key=lambda m: (m.field, bands.index(m.band) if m.band in bands else len(bands), m.product_uri))
-    table = apply_columns(Table(rows=[_row(mosaic) for mosaic in mosaics]), _MOSAIC_COLUMNS)
-    _write_if_new(run.folder, MOSAICS, table)
+    write_mosaics(run.folder, mosaics)
 
 
-def fetch(run: Run, mosaic: Mosaic, works: Sequence[Work]) -> Brought:
-    """Make a mosaic readable, unless every work that would read it stands.
+def with_targets(run: Run, fields: Sequence[Field]) -> list[Field]:
+    """Leave out fields in which none of the run's targets can lie; all fields where there is no table of targets."""
+    if not run.targets:
+        return list(fields)
+    places = places_of(run)
+    regions: dict[str, list[Footprint | None]] = {}
+    for product in products_of(run):
+        if product.outcome == "kept":
+            regions.setdefault(product.field, []).append(parse_footprint(product.s_region))
 
-    Raises
-    ------
-    ArchiveError, CorruptMosaicError, MosaicLayoutError
-        It cannot be had, or what came is not whole.
-    ProductNotFoundError
-        It is not in the cache, and the run is offline (reason `offline`).
-    """
-    if all(standing(run.folder, work) is not None for work in works):
-        return Brought()
-    archive = next(a for a in archives_of(run) if a.name == mosaic.archive)
-    if _by_heart(run) and not is_fetched(mosaic, archive, _cache(run), run.profile.mosaics.sci_planes):
-        raise ProductNotFoundError(f"{mosaic.filename}: not in the cache, and this run is offline", reason="offline")
-    fetched = fetch_planes(mosaic, archive, _cache(run), run.profile.mosaics.sci_planes)
-    return Brought(source=fetched.source, bytes_moved=fetched.bytes_moved)
+    def may_hold(region: Footprint | None) -> bool:
+        return region is None or region.holds_any(places.ra_deg, places.dec_deg, margin_deg=_MARGIN_DEG)
+
+    return [field for field in fields if any(may_hold(region) for region in regions.get(field.name, [None]))]
 
 
 def survey_fields(run: Run) -> set[str]:
@@ -256,91 +198,8 @@ def _of_bands(run: Run, products: Iterable[Product]) -> tuple[Product, ...]:
     return tuple(judged)
 
 
-def is_cached(run: Run, mosaic: Mosaic, archives: Sequence[Archive]) -> bool:
-    """Whether a mosaic can be read without fetching a byte."""
-    if not mosaic.located:
-        return False
-    archive = next(a for a in archives if a.name == mosaic.archive)
-    return is_fetched(mosaic, archive, _cache(run), run.profile.mosaics.sci_planes)
-
-
-def bytes_to_keep(run: Run, fields: Iterable[Field]) -> int:
-    """Estimate what fetching the fields' mosaics would add to the cache, bytes."""
-    archives = archives_of(run)
-    mosaics = [m for field in fields for m in field.mosaics if m.located and not is_cached(run, m, archives)]
-    unpacked = (m.size * (_UNPACKED if m.uri.endswith(".gz") else 1.0) for m in mosaics)
-    return round(sum(unpacked) * _PLANES_SHARE)
-
-
-def free_bytes(run: Run) -> int:
-    """Bytes free on the cache's disk."""
-    folder = Path(run.cache)
-    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
-
-
-def _cache(run: Run) -> MosaicCache:
-    return MosaicCache(Path(run.cache))
-
-
-def _local(run: Run) -> Local:
-    return Local(run.profile.local, Path(run.profile_folder), Path(run.cache), _cache(run).digests)
-
-
-def _table_of(values: Sequence[Value], columns: Sequence[Column]) -> Table:
-    rows = [{column.name: getattr(value, column.name) for column in columns} for value in values]
-    return apply_columns(Table(rows=rows, names=[column.name for column in columns]), columns)
-
-
-def _row(mosaic: Mosaic) -> dict[str, str | int | bool]:
-    plain = {c.name: getattr(mosaic, c.name) for c in _MOSAIC_COLUMNS if c.name in Mosaic.model_fields}
-    trail = " > ".join(f"{a.archive}: {'found' if a.found else a.reason}" for a in mosaic.trail)
-    reason = "" if mosaic.located else missing_reason(mosaic)
-    return plain | {"outcome": "located" if mosaic.located else "missing", "reason": reason, "trail": trail}
-
-
-def _write_if_new(folder: Folder, relative: str, table: Table) -> None:
-    with folder.writing_if_new(relative) as path:
-        write_parquet(table, path)
-
-
-def products_of(run: Run) -> tuple[Product, ...]:
-    """Read the products that an earlier query, or this run's own, listed.
-
-    Raises
-    ------
-    QueryError
-        There is no list (reason `offline`).
-    """
-    if not run.folder.exists(PRODUCTS):
-        raise QueryError(f"{run.folder.url}: no {PRODUCTS} of an earlier run to go by offline", reason="offline")
-    return tuple(Product.model_validate(row) for row in _rows(run.folder, PRODUCTS))
-
-
-def _read_mosaics(run: Run) -> list[Mosaic]:
-    if not run.folder.exists(MOSAICS):
-        return []
-    return [_mosaic_of(row) for row in _rows(run.folder, MOSAICS)]
-
-
-def _mosaic_of(row: dict[str, object]) -> Mosaic:
-    trail = tuple(_attempt(said) for said in str(row["trail"]).split(" > ") if said)
-    return Mosaic.model_validate({k: v for k, v in row.items() if k not in ("outcome", "reason")} | {"trail": trail})
-
-
-def _attempt(said: str) -> Attempt:
-    archive, _, answer = said.partition(": ")
-    return Attempt(archive=archive, found=answer == "found", reason="" if answer == "found" else answer)
-
-
-def _rows(folder: Folder, relative: str) -> Iterator[dict[str, object]]:
-    with folder.reading(relative) as path:
-        table = read_parquet(path)
-    for row in table:
-        yield {name: row[name].item() if hasattr(row[name], "item") else row[name] for name in table.colnames}
-
-
 def _located_before(run: Run, field: Field) -> Field:
-    before = {mosaic.product_uri: mosaic for mosaic in _read_mosaics(run)}
+    before = {mosaic.product_uri: mosaic for mosaic in mosaics_of(run)}
     if missing := [m.obs_id for m in field.mosaics if m.product_uri not in before]:
         raise ProductNotFoundError(
             f"{missing[0]}: no earlier run located it, and this one is offline", reason="offline"

@@ -263,6 +263,7 @@ def mosaic_table(plan: ForcedPlan) -> Table:
                 "background": float(np.median(model.mesh.back)) / scale**2,
                 "area": learned.valid_px * scale**2 / 3600.0,
                 "is_detection": learned.source.band in detection,
+                "verified": learned.source.verified,
             }
         )
     table = Table(rows)
@@ -290,4 +291,5 @@ _MOSAIC_UNITS = {
     "background": ("uJy/arcsec2", "median background that was taken off"),
     "area": ("arcmin2", "sky with data"),
     "is_detection": (None, "part of the detection image"),
+    "verified": (None, "the mosaic's whole body was seen and checked; if not, only rows around targets were read"),
 }

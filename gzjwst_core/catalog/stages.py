@@ -7,7 +7,16 @@ from typing import Any
 
 from astropy.table import Table
 
-from gzjwst_core.archives.stages import Brought, Listing, bytes_to_keep, free_bytes, survey_fields
+from gzjwst_core.archives.stages import (
+    Brought,
+    Listing,
+    Transfers,
+    check_room,
+    inputs_of,
+    reading,
+    survey_fields,
+    with_targets,
+)
 from gzjwst_core.catalog.assemble import with_mosaic_units
 from gzjwst_core.catalog.columns import columns_for
 from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
@@ -16,7 +25,7 @@ from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.catalog.targets import catalog_of_targets
 from gzjwst_core.engine import cpu_map
-from gzjwst_core.errors import BudgetError, CatalogError, ProfileError
+from gzjwst_core.errors import CatalogError, ProfileError
 from gzjwst_core.models import Field, MosaicSource, Output, Receipt, Work, digest_of
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
@@ -27,16 +36,17 @@ __all__ = [
     "CATALOG",
     "MOSAICS",
     "catalog_field",
-    "check_disk",
     "field_table",
     "merge",
     "plan_field",
     "plan_merge",
+    "plan_transfers",
     "segmap_path",
+    "with_targets",
 ]
 
-_FIELD, _FIELD_VERSION = "catalog", "1"
-_MERGE, _MERGE_VERSION = "merge", "1"
+_FIELD, _FIELD_VERSION = "catalog", "2"
+_MERGE, _MERGE_VERSION = "merge", "2"
 CATALOG = "catalog/catalog.parquet"
 MOSAICS = "catalog/mosaics.parquet"
 
@@ -69,7 +79,7 @@ def plan_field(run: Run, field: Field) -> Work:
         stage=_FIELD,
         version=_FIELD_VERSION,
         unit=field.name,
-        inputs={m.band: m.identity for m in field.mosaics if m.located} | _targets(run),
+        inputs=inputs_of(run, field) | _targets(run),
         options=digest_of([profile.survey.bands, *(section.digest() for section in sections)]),
     )
 
@@ -78,24 +88,18 @@ def _targets(run: Run) -> dict[str, str]:
     return {"targets": run.targets_digest} if run.targets else {}
 
 
-def check_disk(run: Run, fields: Sequence[Field]) -> None:
-    """See that the cache's disk holds the mosaics that are still to be read for catalogs.
+def plan_transfers(run: Run, fields: Sequence[Field]) -> Transfers:
+    """Say what is to be moved for the catalogs that do not stand.
 
     Raises
     ------
     BudgetError
-        It does not; says how much is missing.
+        The cache cannot hold the largest field; says how much is missing.
     """
-    waiting = [field for field in fields if standing(run.folder, plan_field(run, field)) is None]
-    needed, free = bytes_to_keep(run, waiting), free_bytes(run)
-    if needed > free:
-        said = f"the mosaics need {needed / 1e9:.1f} GB, the disk of the cache {run.cache} has {free / 1e9:.1f} GB"
-        raise BudgetError(
-            f"{said}: make room, move it with --cache, or take part of the survey with --fields or --limit"
-        )
+    return check_room(run, [field for field in fields if standing(run.folder, plan_field(run, field)) is None])
 
 
-def catalog_field(run: Run, work: Work, field: Field, fetched: Sequence[Brought]) -> Done:
+def catalog_field(run: Run, work: Work, field: Field, _fetched: Sequence[Brought]) -> Done:
     """Write one field's catalog and segmap.
 
     Parameters
@@ -106,21 +110,20 @@ def catalog_field(run: Run, work: Work, field: Field, fetched: Sequence[Brought]
         From `plan_field`.
     field
         The field, located.
-    fetched
-        Its mosaics' planes; empty ones where the work stands.
+    _fetched
+        What was brought ahead; what was not, or was evicted since, is brought now.
 
     Raises
     ------
-    MosaicError, CatalogError
-        The mosaics cannot be used, or detection failed.
+    ArchiveError, MosaicError, CatalogError
+        The mosaics cannot be had or used, or detection failed.
     """
-    return complete(run.folder, work, partial(_make_field, run, work, field, fetched))
+    return complete(run.folder, work, partial(_make_field, run, work, field))
 
 
-def _make_field(run: Run, work: Work, field: Field, fetched: Sequence[Brought]) -> Receipt:
-    sources = [f.source for f in fetched if f.source is not None]
+def _make_field(run: Run, work: Work, field: Field) -> Receipt:
     folder, profile = run.folder, run.profile
-    with folder.writing(segmap_path(field.name)) as segmap:
+    with reading(run, field) as sources, folder.writing(segmap_path(field.name)) as segmap:
         made = _measure(run, sources, segmap)
     table = apply_columns(made.table, columns_for(profile.survey.bands, profile.photometry.apertures_arcsec))
     outputs = (folder.output(segmap_path(field.name)), _write_table(folder, field_table(field.name), table))
@@ -165,10 +168,12 @@ def plan_merge(run: Run, listing: Listing) -> Work:
     CatalogError
         No field has a catalog (reason `no_catalog`).
     """
-    names = {field.name for field in listing.fields}
-    fields = {r.unit: r.outputs[1].digest for r in all_latest(run.folder, _FIELD) if r.unit in names}
+    names, of_table = {field.name for field in listing.fields}, run.targets_digest
+    made = [r for r in all_latest(run.folder, _FIELD) if r.unit in names and r.inputs.get("targets", "") == of_table]
+    fields = {receipt.unit: receipt.outputs[1].digest for receipt in made}
     if not fields:
-        raise CatalogError(f"{run.profile.name}: no field has a catalog: nothing to merge", reason="no_catalog")
+        said = "none of the targets lies in a field" if run.targets else "no field has a catalog: nothing to merge"
+        raise CatalogError(f"{run.profile.name}: {said}", reason="no_catalog")
     return Work(
         stage=_MERGE,
         version=_MERGE_VERSION,
@@ -210,6 +215,8 @@ def _mosaic_table(folder: Folder, fields: Iterable[str]) -> Table:
     receipts = [latest(folder, _FIELD, field) for field in sorted(fields)]
     notes: list[Any] = [receipt.notes["mosaics"] for receipt in receipts if receipt]
     rows = [row for note in notes for row in note]
+    if not rows:
+        raise CatalogError("none of the targets lies on a mosaic of the survey", reason="no_targets")
     names = list(rows[0])
     return with_mosaic_units(Table({name: [_missing_as_nan(row[name]) for row in rows] for name in names}))
 

@@ -18,9 +18,11 @@ from gzjwst_core.errors import CatalogError
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.tables import read_fits_table, read_parquet
 
-__all__ = ["BAD_POSITION", "OUTSIDE", "read_targets", "unplaced"]
+__all__ = ["BAD_POSITION", "FOV_OF_DIAGONAL", "OUTSIDE", "read_targets", "unplaced"]
 
 BAD_POSITION, OUTSIDE = "bad_position", "outside_fields"
+FOV_OF_DIAGONAL = 1.5
+"""A stated field of view is this many diagonals of a segment's bounding box."""
 
 _RA = ("ra", "ra_deg", "radeg", "ra_icrs", "raj2000", "_raj2000", "ra_j2000", "alpha_j2000", "alphawin_j2000")
 _DEC = (

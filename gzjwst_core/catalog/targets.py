@@ -17,21 +17,23 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from gzjwst_core.catalog.columns import Flag
+from gzjwst_core.catalog.columns import Flag, columns_for
 from gzjwst_core.catalog.field import FieldCatalog, Sections, build_field_catalog
-from gzjwst_core.catalog.target_list import read_targets, unplaced
+from gzjwst_core.catalog.target_list import FOV_OF_DIAGONAL, read_targets, unplaced
 from gzjwst_core.catalog.tiles import OBJECT_DTYPE, Detected, DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.geometry import Box
-from gzjwst_core.mosaics.segmap import SegmapReader, open_segmap
+from gzjwst_core.mosaics.reader import open_mosaic
+from gzjwst_core.mosaics.rows import near
+from gzjwst_core.mosaics.segmap import SegmapReader, SegmapWriter, open_segmap
+from gzjwst_core.options import MosaicOptions
+from gzjwst_core.storage.tables import empty_table
 
 __all__ = ["catalog_of_targets", "read_targets", "unplaced"]
 
 _REACH_ARCSEC = 0.5
 _CIRCLE_ARCSEC = 0.175
-_FOV_OF_DIAGONAL = 1.5
-_FARTHEST_COSINE = float(np.cos(np.deg2rad(3.0)))
 _UNKNOWN_OF_CIRCLES = ("a", "b", "theta_sky", "theta_image", "ellipticity", "star_score")
 
 
@@ -69,7 +71,7 @@ def catalog_of_targets(
         One row a target in the field, in the order of the list, with `ext_id`. Flag TARGET: it has no segment of its
         own but a circle of 0.175 arcsec radius, and is never taken for a star. `bbox_diagonal` is a stated field of
         view / 1.5 where the list has one. Two targets on one segment are two rows with the same numbers.
-        `counts` has `targets`, and `circles` among them.
+        `counts` has `targets`, and `circles` among them. A field without targets is not looked at: no rows, no mosaics.
 
     Raises
     ------
@@ -80,6 +82,8 @@ def catalog_of_targets(
     -----
     In the field is what has data in a detection band, within 0.175 arcsec where there is no segment.
     """
+    if not _any_here(targets, sources, profile.mosaics):
+        return _nothing(sources, profile, segmap_path, bands)
     circles = _Circles(targets)
     found = build_field_catalog(sources, profile, segmap_path, bands=bands, cpu_map=cpu_map, add=circles.add)
     with open_segmap(segmap_path) as segmap:
@@ -93,13 +97,32 @@ def catalog_of_targets(
     return FieldCatalog(table, found.mosaics, found.reference_band, counts)
 
 
+def _any_here(targets: Table, sources: Sequence[MosaicSource], options: MosaicOptions) -> bool:
+    for source in sources:
+        with open_mosaic(source, options, check=False) as reader:
+            if _places(targets, reader.wcs, reader.shape).rows.size:
+                return True
+    return False
+
+
+def _nothing(
+    sources: Sequence[MosaicSource], profile: Sections, segmap_path: Path, bands: tuple[str, ...]
+) -> FieldCatalog:
+    with (
+        open_mosaic(sources[0], profile.mosaics, check=False) as reader,
+        SegmapWriter(segmap_path, reader.shape, reader.wcs),
+    ):
+        table = empty_table(columns_for(bands, profile.photometry.apertures_arcsec))
+        return FieldCatalog(table, Table(), reader.band, {"targets": 0, "circles": 0})
+
+
 def _rows(table: Table, targets: Table, placed: Sequence[tuple[int, int]], first_circle: int) -> Table:
     """Take the targets' rows out of the field's table, and put in what the list states."""
     wanted = np.array([at for at, _ in placed], dtype=int)
     made = table[np.array([row for _, row in placed], dtype=int)]
     made["source_id"] = np.arange(1, len(made) + 1, dtype=made["source_id"].dtype)
     _replace(made, "ext_id", np.asarray(targets["ext_id"])[wanted].astype(str))
-    stated = np.asarray(targets["fov_arcsec"], dtype=np.float64)[wanted] / _FOV_OF_DIAGONAL
+    stated = np.asarray(targets["fov_arcsec"], dtype=np.float64)[wanted] / FOV_OF_DIAGONAL
     made["bbox_diagonal"][:] = np.where(np.isfinite(stated), stated, made["bbox_diagonal"])
     circle = np.asarray(made["segment_id"]) >= first_circle
     made["flags"][circle] |= np.uint32(Flag.TARGET)
@@ -177,18 +200,10 @@ def _with_objects(detected: Detected, new: Sequence[tuple[int, float, float]], r
 def _places(targets: Table, wcs: WCS, shape: tuple[int, int]) -> _Places:
     rows = np.flatnonzero(np.asarray(targets["reason"]) == "")
     ra, dec = (np.asarray(targets[name], dtype=np.float64)[rows] for name in ("ra", "dec"))
-    near = _near(ra, dec, wcs)
-    x, y = (np.asarray(v) for v in wcs.all_world2pix(ra[near], dec[near], 0))
+    close = near(ra, dec, wcs)
+    x, y = (np.asarray(v) for v in wcs.all_world2pix(ra[close], dec[close], 0))
     inside = (x >= -0.5) & (x < shape[1] - 0.5) & (y >= -0.5) & (y < shape[0] - 0.5)
-    return _Places(rows[near][inside], x[inside], y[inside])
-
-
-def _near(ra: NDArray[np.float64], dec: NDArray[np.float64], wcs: WCS) -> NDArray[np.bool_]:
-    """Whether positions are within three degrees: a tangent plane shows the far side of the sky too."""
-    ra0, dec0 = np.deg2rad(wcs.wcs.crval)
-    r, d = np.deg2rad(ra), np.deg2rad(dec)
-    cosine: NDArray[np.float64] = np.sin(d) * np.sin(dec0) + np.cos(d) * np.cos(dec0) * np.cos(r - ra0)
-    return cosine > _FARTHEST_COSINE
+    return _Places(rows[close][inside], x[inside], y[inside])
 
 
 def _pairs(places: _Places) -> list[tuple[float, float]]:

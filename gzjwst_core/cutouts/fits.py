@@ -86,6 +86,7 @@ class Cutter:
         yield "MOSAIC", source.uri.rsplit("/", 1)[-1].rsplit(":", 1)[-1], "file of the mosaic"
         yield "MOSURI", source.uri, "where the mosaic was read"
         yield "MOSID", source.identity, "its identity"
+        yield "VERIFIED", source.verified, "its whole body was seen and checked"
         yield "OBS_ID", source.obs_id or None, "observation"
         for keyword, comment in _COPIED:
             yield keyword, _plain(reader.primary.get(keyword)), comment

@@ -8,7 +8,7 @@ from functools import partial
 from astropy.table import Table
 
 from gzjwst_core import __version__
-from gzjwst_core.archives.stages import Brought, survey_fields
+from gzjwst_core.archives.stages import Brought, inputs_of, reading, survey_fields
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.stages import CATALOG, segmap_path
 from gzjwst_core.cutouts.chunk import CutJob
@@ -24,7 +24,7 @@ from gzjwst_core.storage.tables import read_parquet
 
 __all__ = ["CUTOUTS", "Plan", "cut_chunk", "plan", "tidy"]
 
-CUTOUTS, _VERSION = "cutouts", "1"
+CUTOUTS, _VERSION = "cutouts", "2"
 _OF_CHUNKS = (CUTOUTS, "images")
 _BATCH = 100
 _COLUMNS = ("id_str", "field", "ra", "dec", "segment_id", "bbox_diagonal", "kron_a")
@@ -84,7 +84,7 @@ def _selected(run: Run, catalog: Table) -> Table:
 
 
 def _works(run: Run, field: Field, targets: Table) -> Iterator[Work]:
-    inputs = {m.band: m.identity for m in field.mosaics if m.located}
+    inputs = inputs_of(run, field)
     count = number_of_chunks(len(targets), run.profile.cutouts.chunk_size)
     segmap = _segmap_digest(run.folder, field.name)
     for chunk, rows in chunks(targets["id_str"], run.profile.cutouts.chunk_size).items():
@@ -122,21 +122,20 @@ class _Batch:
     field: str
 
 
-def cut_chunk(run: Run, work: Work, field: Field, fetched: Sequence[Brought]) -> Done:
-    """Cut out one chunk.
+def cut_chunk(run: Run, work: Work, field: Field, _fetched: Sequence[Brought]) -> Done:
+    """Cut out one chunk; mosaics that were not brought ahead, or were evicted since, are brought now.
 
     Raises
     ------
-    MosaicError
-        A mosaic of the field cannot be read.
+    ArchiveError, MosaicError
+        A mosaic of the field cannot be had or read.
     """
-    return complete(run.folder, work, partial(_make, run, work, field, fetched))
+    return complete(run.folder, work, partial(_make, run, work, field))
 
 
-def _make(run: Run, work: Work, field: Field, fetched: Sequence[Brought]) -> Receipt:
+def _make(run: Run, work: Work, field: Field) -> Receipt:
     rows = _rows_of(run, work, field)
-    with run.folder.reading(segmap_path(field.name)) as segmap:
-        sources = [f.source for f in fetched if f.source is not None]
+    with reading(run, field) as sources, run.folder.reading(segmap_path(field.name)) as segmap:
         bands = tuple(source.band for source in sources)
         job = CutJob(
             sources=sources,

@@ -3,7 +3,9 @@
 Axis order is (y, x) everywhere; boxes are half-open and may reach beyond their array. Nothing here opens a file.
 """
 
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,15 +17,32 @@ from numpy.typing import NDArray
 
 from gzjwst_core.errors import MosaicLayoutError
 
-__all__ = ["Affine", "Box", "celestial_wcs", "fit_affine", "pixel_scale_arcsec", "stated_wcs", "tiles", "whole"]
+__all__ = [
+    "Affine",
+    "Box",
+    "celestial_wcs",
+    "check_reach",
+    "fit_affine",
+    "pixel_scale_arcsec",
+    "stated_wcs",
+    "tiles",
+    "whole",
+]
 
-_WCS_KEYS = ("WCSAXES", "CTYPE", "CUNIT", "CRPIX", "CRVAL", "CDELT", "CROTA", "PC", "CD", "PV", "LONPOLE", "LATPOLE")
-_WCS_MORE = ("RADESYS", "EQUINOX", "A_", "B_", "AP_", "BP_")
-_NEEDED: Mapping[str, Any] = {
-    **dict.fromkeys(("CTYPE1", "CTYPE2"), str),
-    **dict.fromkeys(("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"), (int, float)),
-}
+_WCS_KEY = re.compile(
+    r"((CTYPE|CUNIT|CRPIX|CRVAL|CDELT|CROTA)[12]|(PC|CD)[12]_[12]|PV[12]_[0-9]{1,2}|LONPOLE|LATPOLE|RADESYS|EQUINOX"
+    r"|(A|B|AP|BP)_(ORDER|[0-9]_[0-9]))\Z"
+)
+_TEXTS = {"CTYPE1", "CTYPE2", "CUNIT1", "CUNIT2", "RADESYS"}
+_NEEDED = ("CTYPE1", "CTYPE2", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2")
+_AXIS = re.compile(r"(RA--|DEC-)-([A-Z]{3})(-SIP)?")
+_PROJECTIONS = {"TAN", "SIN", "STG", "ARC", "ZEA"}
+_DISTORTIONS = ("CPDIS1", "CPDIS2", "D2IMDIS1", "D2IMDIS2", "CQDIS1", "CQDIS2")
+_SIP_ORDERS = ("A_ORDER", "B_ORDER", "AP_ORDER", "BP_ORDER")
+_MOST_SIP_ORDER = 9
 _WIDEST_SCALE_ARCSEC = 10.0
+_NARROWEST_SCALE_ARCSEC = 1e-3
+_MOST_RETURN_ERROR_PX = 0.1
 
 
 class Box(NamedTuple):
@@ -105,35 +124,76 @@ def celestial_wcs(header: fits.Header, where: str) -> WCS:
     Raises
     ------
     MosaicLayoutError
-        With reason `bad_wcs`: absent, not celestial, not finite, singular, or of an absurd scale.
+        With reason `bad_wcs`: absent, not of right ascension and declination (ICRS or FK5 J2000) in that order, with a
+        distortion that is not applied, not finite, singular, or of an absurd scale.
     """
-    kept = _wcs_cards(header)
-    for key, kind in _NEEDED.items():
-        if not isinstance(kept.get(key), kind):
-            raise MosaicLayoutError(f"{where} has no WCS: {key} is {kept.get(key, 'missing')!r}", reason="bad_wcs")
+    kept = _wcs_cards(header, where)
+    _check_system(kept, header, where)
     try:
-        wcs = WCS(kept, naxis=2)
-        scale = pixel_scale_arcsec(wcs)
-        corner = np.asarray(wcs.all_pix2world([[0.0, 0.0], [10.0, 10.0]], 0))
+        with np.errstate(all="ignore"):
+            wcs = WCS(kept, naxis=2, fix=False)
+            scale = pixel_scale_arcsec(wcs)
+            corner = np.asarray(wcs.all_pix2world([[0.0, 0.0], [10.0, 10.0]], 0))
     except (ValueError, TypeError, KeyError, MemoryError) as error:
         raise MosaicLayoutError(f"{where}: the WCS cannot be used: {error}", reason="bad_wcs") from error
     good = wcs.has_celestial and np.isfinite(corner).all() and np.isfinite(scale)
-    if not (good and 0 < scale < _WIDEST_SCALE_ARCSEC):
+    if not (good and _NARROWEST_SCALE_ARCSEC < scale < _WIDEST_SCALE_ARCSEC):
         raise MosaicLayoutError(f"{where}: the WCS is not celestial, singular or absurd", reason="bad_wcs")
     return wcs
 
 
-def _wcs_cards(header: fits.Header) -> fits.Header:
+def check_reach(wcs: WCS, shape: tuple[int, int], where: str) -> None:
+    """Make sure that a WCS serves the whole of its array: pixels to sky and back, at the corners and the centre.
+
+    Raises
+    ------
+    MosaicLayoutError
+        With reason `bad_wcs`, if it does not.
+    """
+    y, x = np.meshgrid([0.0, shape[0] / 2, shape[0]], [0.0, shape[1] / 2, shape[1]], indexing="ij")
+    here = np.column_stack([x.ravel(), y.ravel()])
+    try:
+        with np.errstate(all="ignore"):
+            there = np.asarray(wcs.all_pix2world(here, 0))
+            back = np.asarray(wcs.all_world2pix(there, 0))
+    except (NoConvergence, ValueError) as error:
+        raise MosaicLayoutError(f"{where}: the WCS fails on its own pixels: {error}", reason="bad_wcs") from error
+    if not (np.isfinite(there).all() and np.abs(back - here).max() < _MOST_RETURN_ERROR_PX):  # NaN is no, too
+        raise MosaicLayoutError(f"{where}: the WCS fails on its own pixels", reason="bad_wcs")
+
+
+def _wcs_cards(header: fits.Header, where: str) -> fits.Header:
     kept = fits.Header()
     for card in header.cards:
-        if _is_wcs_key(card.keyword):
+        if _WCS_KEY.match(card.keyword):
             kept[card.keyword] = card.value
+    for key, value in kept.items():
+        good = isinstance(value, str) if key in _TEXTS else type(value) in {int, float} and math.isfinite(value)
+        if not good:
+            raise MosaicLayoutError(f"{where}: the WCS cannot be used: {key} is {value!r}", reason="bad_wcs")
     return kept
 
 
-def _is_wcs_key(keyword: str) -> bool:
-    stem = keyword.rstrip("0123456789_")
-    return stem in _WCS_KEYS or keyword.startswith(_WCS_MORE)
+def _check_system(kept: fits.Header, header: fits.Header, where: str) -> None:
+    missing = [key for key in _NEEDED if key not in kept]
+    if missing:
+        raise MosaicLayoutError(f"{where} has no WCS: {', '.join(missing)} missing", reason="bad_wcs")
+    axes = tuple(_AXIS.fullmatch(kept[key].strip()) for key in ("CTYPE1", "CTYPE2"))
+    kinds = [axis[2] for axis in axes if axis]
+    system, equinox = kept.get("RADESYS", "").strip() or "ICRS", kept.get("EQUINOX", 2000.0)
+    distorted = "-SIP" if any(key in kept for key in ("A_ORDER", "B_ORDER")) else ""
+    checks = {
+        "CTYPE1, CTYPE2 are not RA---TAN, DEC--TAN or such": [a[1] for a in axes if a] == ["RA--", "DEC-"],
+        "its axes are projected differently, or by what is not read": len(set(kinds)) == 1 and kinds[0] in _PROJECTIONS,
+        "SIP terms and CTYPE do not agree": {axis[3] or "" for axis in axes if axis} == {distorted},
+        "a distortion of it is not read": not any(key in header for key in _DISTORTIONS),
+        "its system is none of ICRS and FK5 J2000": system in {"ICRS", "FK5"} and abs(equinox - 2000.0) < 1e-6,
+        "its reference is not on the sky": abs(kept["CRVAL1"]) <= 360 and abs(kept["CRVAL2"]) <= 90,
+        "its SIP order is absurd": all(0 <= kept.get(key, 2) <= _MOST_SIP_ORDER for key in _SIP_ORDERS),
+    }
+    wrong = [said for said, good in checks.items() if not good]
+    if wrong:
+        raise MosaicLayoutError(f"{where}: the WCS cannot be used: {'; '.join(wrong)}", reason="bad_wcs")
 
 
 def stated_wcs(shape: tuple[int, int], scale_arcsec: float, ra_deg: float, dec_deg: float) -> WCS:

@@ -1,13 +1,14 @@
 """The layout of a FITS file: where each image plane begins, read from the headers alone and checked before use.
 
 A header may come from anywhere: sizes are compared with the file's own length before anything is allocated, and every
-fault has a named error. No pixel is interpreted here; that is `reader`.
+fault has a named error. How headers become bytes and sizes is `headers`; pixels are `reader`'s work.
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 import numpy as np
 from astropy.io import fits
@@ -15,14 +16,14 @@ from astropy.io.fits.verify import VerifyWarning
 from numpy.typing import NDArray
 
 from gzjwst_core.errors import CorruptMosaicError, StorageError
+from gzjwst_core.mosaics.headers import DTYPES, MAX_MOSAIC_BYTES, Hdu, Headers
 
-__all__ = ["HEADER_FAULTS", "Plane", "read_layout"]
+__all__ = ["HEADER_FAULTS", "Plane", "Readable", "read_hdu", "read_layout"]
 
-_BLOCK = 2880
-_MOST_BLOCKS = 4000  # 144,000 cards: a hundred times what an i2d carries
-_DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 HEADER_FAULTS = (KeyError, ValueError, TypeError, OverflowError, fits.VerifyError, VerifyWarning)
 """What astropy raises on cards that it cannot read (the warning, where warnings are errors)."""
+
+_MAX_TILE_PIXELS = 1 << 24  # a tile is unpacked whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,11 @@ class Plane:
     name: str
     """EXTNAME in capitals; `PRIMARY` for the first HDU without one."""
     header: fits.Header
+    """Its plain values; damaged cards, comments and history are left out."""
     shape: tuple[int, ...]
-    """Axes as numpy orders them; empty where there are no pixels or they are not an image's."""
+    """Axes of the image as numpy orders them; empty where there are no pixels or they are not an image's."""
     offset: int
-    """Byte in the file where the pixels begin."""
+    """Byte in the file where its data begin."""
     compressed: bool
     """The image is tile-compressed inside a binary table."""
 
@@ -46,7 +48,7 @@ class Plane:
 
     def pixels(self, path: Path) -> NDArray[np.generic]:
         """Map the raw pixels (big-endian, not scaled) into memory, read-only."""
-        dtype = _DTYPES[self.header["BITPIX"]]
+        dtype = DTYPES[self.header["BITPIX"]]
         return np.memmap(path, dtype=dtype, mode="r", offset=self.offset, shape=self.shape)
 
 
@@ -61,7 +63,7 @@ def read_layout(path: Path) -> tuple[Plane, ...]:
     Returns
     -------
     tuple of Plane
-        In file order; every plane's pixels lie inside the file.
+        In file order; every plane's data lie inside the file.
 
     Raises
     ------
@@ -72,68 +74,86 @@ def read_layout(path: Path) -> tuple[Plane, ...]:
     """
     try:
         status = path.stat()
-        return _walk(path, status.st_size, status.st_mtime_ns)
+        return _walk(path, status.st_size, status.st_mtime_ns, status.st_ino)
     except OSError as error:
         raise StorageError(f"{path.name} cannot be read: {error.strerror or error}") from error
 
 
 @lru_cache(maxsize=64)  # a worker opens the same few mosaics for every tile, and their headers are long
-def _walk(path: Path, length: int, _modified: int) -> tuple[Plane, ...]:
+def _walk(path: Path, length: int, _modified: int, _inode: int) -> tuple[Plane, ...]:
     planes: list[Plane] = []
     with path.open("rb") as file:
-        while file.tell() < length:
-            plane, end = _read_hdu(file, path.name, first=not planes)
-            if plane is None:
-                break
+        for hdu in Headers(file.read, path.name):
+            end = file.tell() + hdu.data_bytes
             if end > length:
                 raise CorruptMosaicError(f"{path.name} ends at byte {length}, its headers say {end}")
-            planes.append(plane)
+            planes.append(_plane(hdu, file.tell(), path.name))
             file.seek(end)
-    if not planes:
-        raise CorruptMosaicError(f"{path.name} is empty")
     return tuple(planes)
 
 
-def _read_hdu(file: BinaryIO, name: str, *, first: bool) -> tuple[Plane | None, int]:
-    raw = _read_header(file, name, first=first)
-    if raw is None:
+class Readable(Protocol):
+    """As much of a file as reading headers takes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read on: as many bytes as are asked for, fewer at the end."""
+        ...
+
+    def tell(self) -> int:
+        """Where it stands."""
+        ...
+
+
+def read_hdu(file: Readable, name: str, *, first: bool) -> tuple[Plane | None, int]:
+    """Read one HDU's header.
+
+    Parameters
+    ----------
+    file
+        Stands where the header begins.
+    name
+        For messages.
+    first
+        Whether it must be the PRIMARY one.
+
+    Returns
+    -------
+    plane, end
+        The plane, and the byte where the next HDU would begin; None at the end of the file.
+
+    Raises
+    ------
+    CorruptMosaicError
+        The header is damaged, endless, states an impossible image, or something else stands there.
+    """
+    hdu = Headers(file.read, name, first=first).next()
+    if hdu is None:
         return None, 0
-    offset = file.tell()
+    return _plane(hdu, file.tell(), name), file.tell() + hdu.data_bytes
+
+
+def _plane(hdu: Hdu, offset: int, what: str) -> Plane:
     try:
-        header = fits.Header.fromstring(raw.decode("ascii"))
-        shape = tuple(int(header[f"NAXIS{i}"]) for i in range(int(header["NAXIS"]), 0, -1))
-        size = _data_size(header, shape)
-        extension = str(header.get("XTENSION", "IMAGE")).strip()
-        label = str(header.get("EXTNAME", "PRIMARY" if first else "")).strip().upper()
-        compressed = header.get("ZIMAGE", False) is True
-    except HEADER_FAULTS as error:
-        raise CorruptMosaicError(f"{name}: the header at byte {offset - len(raw)} is damaged: {error}") from error
-    if size < 0 or header["BITPIX"] not in _DTYPES or any(n < 0 for n in shape):
-        raise CorruptMosaicError(f"{name}: the header at byte {offset - len(raw)} states an impossible image")
-    image_shape = shape if extension == "IMAGE" else ()
-    return Plane(label, header, image_shape, offset, compressed), offset + -(-size // _BLOCK) * _BLOCK
+        header = fits.Header.fromstring(hdu.text)
+    except HEADER_FAULTS as error:  # pragma: no cover - plain values are all that is left of it
+        raise CorruptMosaicError(f"{what}: the header before byte {offset} is damaged: {error}") from error
+    compressed = not hdu.is_image and hdu.cards.get("ZIMAGE") == "T"
+    shape = _tiled_shape(hdu) if compressed else hdu.shape if hdu.is_image else ()
+    return Plane(hdu.name, header, shape, offset, compressed)
 
 
-def _read_header(file: BinaryIO, name: str, *, first: bool) -> bytes | None:
-    start = b"SIMPLE  =" if first else b"XTENSION="
-    blocks: list[bytes] = []
-    while len(blocks) < _MOST_BLOCKS:
-        block = file.read(_BLOCK)
-        if not blocks and not block.startswith(start):
-            if first:
-                raise CorruptMosaicError(f"{name} is not a FITS file")
-            return None  # what follows the last HDU is no concern of ours (FITS 4.0, 3.5: special records)
-        if len(block) < _BLOCK:
-            raise CorruptMosaicError(f"{name} ends inside a header")
-        blocks.append(block)
-        if any(block[i : i + 80].rstrip() == b"END" for i in range(0, _BLOCK, 80)):
-            return b"".join(blocks)
-    raise CorruptMosaicError(f"{name}: a header has no END")
-
-
-def _data_size(header: fits.Header, shape: tuple[int, ...]) -> int:
-    pixels = 1 if shape else 0
-    for n in shape:
-        pixels *= n  # Python integers: absurd axes cannot overflow
-    groups, extra = int(header.get("GCOUNT", 1)), int(header.get("PCOUNT", 0))
-    return abs(int(header["BITPIX"])) // 8 * groups * (extra + pixels)
+def _tiled_shape(hdu: Hdu) -> tuple[int, ...]:
+    """Return the shape of a tile-compressed image, whose table must have a row for each tile (FITS 4.0, 10.1)."""
+    axes = range(hdu.integer("ZNAXIS") if len(hdu.shape) == 2 else 0, 0, -1)
+    shape = tuple(hdu.integer(f"ZNAXIS{i}") for i in axes)
+    tile = tuple(hdu.integer(f"ZTILE{i}", hdu.integer("ZNAXIS1") if i == 1 else 1) for i in axes)
+    rows = math.prod(-(-n // step) for n, step in zip(shape, tile, strict=True) if step)
+    if (
+        not axes
+        or rows != hdu.shape[0]
+        or 0 in tile
+        or math.prod(tile) > _MAX_TILE_PIXELS
+        or math.prod(shape) > MAX_MOSAIC_BYTES
+    ):
+        raise CorruptMosaicError(f"[{hdu.name}]: tiles of {tile} in an image of {shape} make no sense")
+    return shape

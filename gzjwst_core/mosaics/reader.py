@@ -6,6 +6,7 @@ Archives, caches and gzip are elsewhere; the file at a source's path is plain FI
 
 import logging
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,10 +17,18 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from gzjwst_core.errors import CorruptMosaicError, MosaicError, MosaicLayoutError, NoValidPixelsError
+from gzjwst_core.errors import (
+    CorruptMosaicError,
+    GzJwstError,
+    MosaicError,
+    MosaicLayoutError,
+    NoValidPixelsError,
+    StorageError,
+)
 from gzjwst_core.models import MosaicSource
-from gzjwst_core.mosaics.geometry import Box, celestial_wcs, pixel_scale_arcsec, stated_wcs, whole
+from gzjwst_core.mosaics.geometry import Box, celestial_wcs, check_reach, pixel_scale_arcsec, stated_wcs, whole
 from gzjwst_core.mosaics.layout import HEADER_FAULTS, Plane, read_layout
+from gzjwst_core.mosaics.tiled import TiledImage
 from gzjwst_core.mosaics.units import ujy_per_unit
 from gzjwst_core.options import MosaicOptions
 
@@ -29,6 +38,7 @@ _log = logging.getLogger(__name__)
 
 _STERADIAN_PER_ARCSEC2 = (math.pi / 180 / 3600) ** 2
 _SAMPLED_ROWS = 64
+_AREA_FACTOR = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +57,50 @@ class _Pixels:
     """Raw pixels of one plane, read as scaled float32 windows."""
 
     def __init__(self, path: Path, plane: Plane, scale: float = 1.0) -> None:
-        self._raw: Any = _compressed(path, plane) if plane.compressed else plane.pixels(path)
-        header = plane.header
-        self._scale = scale if plane.compressed else scale * float(header.get("BSCALE", 1.0))
-        self._zero = 0.0 if plane.compressed else scale * float(header.get("BZERO", 0.0))
-        self._blank = None if plane.compressed or header["BITPIX"] < 0 else header.get("BLANK")
+        bscale, bzero = _scaling(path, plane)
+        if plane.compressed:  # astropy has applied it
+            bscale, bzero = 1.0, 0.0
+        self._raw: Any = TiledImage(path, plane) if plane.compressed else plane.pixels(path)
+        self._scale, self._zero = scale * bscale, scale * bzero
+        self._blank = None if plane.compressed or plane.header["BITPIX"] < 0 else plane.header.get("BLANK")
+        self._width = plane.shape[1]
+
+    @property
+    def zero_is_zero(self) -> bool:
+        """Whether a raw 0 is read as 0."""
+        return self._zero == 0.0
 
     def read(self, box: Box) -> NDArray[np.float32]:
         """Read a box that lies inside the plane."""
         raw = np.asarray(self._raw[box.slices])
-        if raw.dtype.kind == "f" and self._scale == 1.0 and self._zero == 0.0:
-            return raw.astype(np.float32)
-        out = (raw.astype(np.float64) * self._scale + self._zero).astype(np.float32)
+        with np.errstate(all="ignore"):  # what is beyond float32 becomes infinite, and that is no coverage
+            if raw.dtype.kind == "f" and self._scale == 1.0 and self._zero == 0.0:
+                return raw.astype(np.float32)
+            out = (raw.astype(np.float64) * self._scale + self._zero).astype(np.float32)
         if self._blank is not None:
             out[raw == self._blank] = np.nan
         return out
 
+    def close(self) -> None:
+        """Let go of the file."""
+        if isinstance(self._raw, TiledImage):
+            self._raw.close()
+        self._raw = None
 
-def _compressed(path: Path, plane: Plane) -> Any:
-    with fits.open(path) as hdus:
-        return hdus[plane.name].data
+    def holes(self, y0: int, y1: int) -> NDArray[np.bool_]:
+        """Tell which rows hold nothing but zeros."""
+        empty: NDArray[np.bool_] = ~np.any(self._raw[y0:y1, : self._width], axis=1)
+        return empty
+
+
+def _scaling(path: Path, plane: Plane) -> tuple[float, float]:
+    bscale, bzero, blank = (plane.header.get(key) for key in ("BSCALE", "BZERO", "BLANK"))
+    numbers = [1.0 if bscale is None else bscale, 0.0 if bzero is None else bzero]
+    if not all(type(n) in {int, float} and math.isfinite(n) for n in numbers) or numbers[0] == 0:
+        raise MosaicLayoutError(f"{path.name} [{plane.name}]: BSCALE = {bscale}, BZERO = {bzero} are no scaling")
+    if blank is not None and type(blank) is not int:
+        raise MosaicLayoutError(f"{path.name} [{plane.name}]: BLANK = {blank!r} is no integer")
+    return float(numbers[0]), float(numbers[1])
 
 
 class MosaicReader:
@@ -103,6 +137,10 @@ class MosaicReader:
         if layout.wht is not None:
             self._pixels["WHT"] = _Pixels(Path(source.path), layout.wht)
         self.planes = frozenset(self._pixels)
+        # a row that was not read is zeros: only planes of scaled integers may take those for values
+        telling = [name for name in ("SCI", "ERR", "WHT") if name != "SCI" or layout.wht is None]
+        zeros = (self._pixels[name].zero_is_zero for name in telling if name in self._pixels)
+        self._zero_is_empty = source.verified or any(zeros)
 
     def __enter__(self) -> Self:
         return self
@@ -112,6 +150,8 @@ class MosaicReader:
 
     def close(self) -> None:
         """Let go of the file; windows that were read stay good."""
+        for pixels in self._pixels.values():
+            pixels.close()
         self._pixels.clear()
 
     def window(self, plane: str, box: Box) -> NDArray[np.float32]:
@@ -145,12 +185,20 @@ class MosaicReader:
             raise MosaicLayoutError(f"{self.source.uri} has no {plane} plane", reason="missing_plane")
         return found
 
+    def holes(self, y0: int, y1: int) -> NDArray[np.bool_]:
+        """Tell which rows of [y0, y1) were not read from the archive; those of a verified source all were."""
+        if self.source.verified:
+            return np.zeros(y1 - y0, dtype=bool)
+        return self._pixels["SCI"].holes(y0, y1)
+
     def windows(self, box: Box) -> Window:
         """Read every plane of a window at once, cleaned as `window` says."""
         inside = box.clip(self.shape)
         parts = {name: pixels.read(inside) for name, pixels in self._pixels.items()}
         sci, err, wht = parts["SCI"], parts.get("ERR"), parts.get("WHT")
         empty = _no_coverage(sci, err, wht)
+        if not self._zero_is_empty:
+            empty[self.holes(inside.y0, inside.y1)] = True
         sci[empty] = np.nan
         if err is not None:
             err[empty] = np.nan
@@ -213,18 +261,22 @@ def open_mosaic(source: MosaicSource, options: MosaicOptions, *, check: bool = T
     MosaicLayoutError
         A plane, the unit or the WCS is missing or cannot be understood.
     NoValidPixelsError
-        Fewer valid pixels than `options.min_valid_fraction`, or all of one value.
+        Fewer valid pixels than `options.min_valid_fraction` of the rows that are there, or all of one value.
+    StorageError
+        The file cannot be opened.
     """
     try:
         reader = MosaicReader(source, _understand(source, options))
-    except MosaicError:
+    except GzJwstError:
         raise
     except HEADER_FAULTS as error:
         raise CorruptMosaicError(f"{source.uri}: a header card cannot be read: {error}") from error
+    except OSError as error:
+        raise StorageError(f"{Path(source.path).name} cannot be read: {error.strerror or error}") from error
     try:
         if check:
             _check_pixels(reader, options.min_valid_fraction)
-    except NoValidPixelsError:
+    except MosaicError:
         reader.close()
         raise
     return reader
@@ -238,7 +290,8 @@ def _understand(source: MosaicSource, options: MosaicOptions) -> _Layout:
     where = f"{source.uri} [{sci.name}]"
     wcs = _geometry(sci, source, where)
     unit = str(sci.header.get("BUNIT", "")).strip()
-    ujy = ujy_per_unit(_unit(unit, source.unit or options.unit, where), _pixel_area(sci, planes[0], wcs), where)
+    area = _pixel_area(sci, planes[0], wcs, where)
+    ujy = ujy_per_unit(_unit(unit, source.unit or options.unit, where), area, where)
     err = (path, named["ERR"]) if "ERR" in named else None
     if source.err_path:
         err = (Path(source.err_path), _noise_plane(Path(source.err_path)))
@@ -264,9 +317,6 @@ def _science_plane(
 
 
 def _checked_image(plane: Plane, where: str) -> Plane:
-    if plane.compressed:
-        ny, nx = int(plane.header.get("ZNAXIS2", 0)), int(plane.header.get("ZNAXIS1", 0))
-        plane = Plane(plane.name, plane.header, (ny, nx), plane.offset, compressed=True)
     if len(plane.shape) != 2 or 0 in plane.shape:
         raise MosaicLayoutError(f"{where}: {plane.name} is {plane.shape or 'empty'}, a 2-D image is needed")
     return plane
@@ -281,10 +331,13 @@ def _noise_plane(path: Path) -> Plane:
 
 def _geometry(sci: Plane, source: MosaicSource, where: str) -> WCS:
     stated = (source.pixel_scale_arcsec, source.centre_ra_deg, source.centre_dec_deg)
+    shape = (sci.shape[0], sci.shape[1])
     if "CTYPE1" in sci.header or any(v is None for v in stated):
-        return celestial_wcs(sci.header, where)
+        wcs = celestial_wcs(sci.header, where)
+        check_reach(wcs, shape, where)
+        return wcs
     scale, ra, dec = (float(v) for v in stated if v is not None)
-    return stated_wcs((sci.shape[0], sci.shape[1]), scale, ra, dec)
+    return stated_wcs(shape, scale, ra, dec)
 
 
 def _unit(written: str, stated: str, where: str) -> str:
@@ -295,33 +348,44 @@ def _unit(written: str, stated: str, where: str) -> str:
     return written or stated
 
 
-def _pixel_area(sci: Plane, primary: Plane, wcs: WCS) -> float:
+def _pixel_area(sci: Plane, primary: Plane, wcs: WCS, where: str) -> float:
+    """Return the stated area of a pixel, sr; it must be about the grid's, which counts where none is stated."""
+    grid = pixel_scale_arcsec(wcs) ** 2 * _STERADIAN_PER_ARCSEC2
     for header in (sci.header, primary.header):
         area = header.get("PIXAR_SR")
         if isinstance(area, float) and area > 0:
+            if not grid / _AREA_FACTOR < area < grid * _AREA_FACTOR:
+                said = f"PIXAR_SR is {area:g} sr, a pixel of the grid has {grid:g} sr"
+                raise MosaicLayoutError(f"{where}: {said}", reason="bad_unit")
             return area
-    return pixel_scale_arcsec(wcs) ** 2 * _STERADIAN_PER_ARCSEC2
+    return grid
 
 
 def _check_pixels(reader: MosaicReader, smallest: float) -> None:
-    """Look at evenly spaced rows; count all of them only where those are nearly empty."""
+    """Look at evenly spaced rows; count all of them only where those are nearly empty.
+
+    Rows that were not read from the archive count for nothing.
+    """
     step = max(reader.shape[0] // _SAMPLED_ROWS, 1)
     for stride in (step, 1):
-        valid, lowest, highest = _tally(reader, stride)
-        rows = len(range(0, reader.shape[0], stride))
-        if valid >= smallest * rows * reader.shape[1] and valid > 0:
+        rows = [row for row in range(0, reader.shape[0], stride) if not reader.holes(row, row + 1)[0]]
+        valid, lowest, highest = _tally(reader, rows)
+        looked_at = len(rows) * reader.shape[1]
+        if valid > 0 and valid >= smallest * looked_at:
             break
-        if stride == 1:
-            share = valid / (rows * reader.shape[1])
-            raise NoValidPixelsError(f"{reader.source.uri}: {share:.2%} of its pixels hold data, {smallest:.2%} needed")
+    else:
+        if not rows:
+            raise NoValidPixelsError(f"{reader.source.uri}: none of its rows holds a target")
+        share = valid / looked_at
+        raise NoValidPixelsError(f"{reader.source.uri}: {share:.2%} of its pixels hold data, {smallest:.2%} needed")
     if lowest == highest:
         raise NoValidPixelsError(f"{reader.source.uri}: every pixel that was looked at is {lowest:g}")
 
 
-def _tally(reader: MosaicReader, stride: int) -> tuple[int, float, float]:
+def _tally(reader: MosaicReader, rows: Iterable[int]) -> tuple[int, float, float]:
     valid, lowest, highest = 0, math.inf, -math.inf
     full = whole(reader.shape)
-    for row in range(0, reader.shape[0], stride):
+    for row in rows:
         sci = reader.windows(full._replace(y0=row, y1=row + 1)).sci
         good = sci[np.isfinite(sci)]
         if good.size:

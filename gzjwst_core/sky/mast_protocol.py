@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gzjwst_core.sky.listing import Listing
-from gzjwst_core.sky.mast_columns import OBSERVATION_COLUMNS, PRODUCT_COLUMNS, Column, Row
+from gzjwst_core.sky.mast_columns import OBSERVATION_COLUMNS, PRODUCT_COLUMNS, Cell, Column, Row
 
-__all__ = ["answer_query", "cloud_paths", "error_answer", "executing_answer"]
+__all__ = ["SHAPES", "answer_query", "cloud_paths", "error_answer", "executing_answer", "misshapen"]
 
 Answer = dict[str, Any]
 _COLUMNS = {column.name.lower(): column for column in OBSERVATION_COLUMNS}
@@ -70,6 +70,53 @@ def cloud_paths(listing: Listing, uris: Iterable[str]) -> dict[str, dict[str, in
     """
     found = {uri: _cloud_path(listing.by_uri.get(uri)) for uri in uris}
     return {uri: {"status_code": 200 if path else 404, "path": path} for uri, path in found.items()}
+
+
+def misshapen(answer: Answer, shape: str, column: str, value: Cell) -> Answer:
+    """Give a right answer another shape, as a broken portal would.
+
+    Parameters
+    ----------
+    answer
+        Of `answer_query`, or of `cloud_paths` (whose values are its rows).
+    shape
+        One of `SHAPES`.
+    column
+        The column, or the part of the answer, that some shapes are about.
+    value
+        What `cell` puts in the column's place; None = masked.
+    """
+    return SHAPES[shape](answer, column, value)
+
+
+def _with_rows(answer: Answer, rows: list[Any]) -> Answer:
+    """Put other rows in an answer, which states their number."""
+    number = len(rows)
+    paging = {**answer["paging"], "rows": number, "rowsFiltered": number, "rowsTotal": number}
+    return {**answer, "data": rows, "paging": paging}
+
+
+def _without_column(answer: Answer, column: str, _: Cell) -> Answer:
+    rows = [{name: cell for name, cell in row.items() if name != column} for row in answer["data"]]
+    return {**answer, "data": rows, "fields": [field for field in answer["fields"] if field["name"] != column]}
+
+
+def _with_cell(answer: Answer, column: str, value: Cell) -> Answer:
+    if "data" not in answer:
+        return {name: {**row, column: value} for name, row in answer.items()}
+    return {**answer, "data": [{**row, column: value} for row in answer["data"]]}
+
+
+SHAPES: dict[str, Callable[[Answer, str, Cell], Answer]] = {
+    "no_rows": lambda answer, *_: _with_rows(answer, []),
+    "partial_page": lambda answer, *_: {**answer, "data": answer["data"][: len(answer["data"]) // 2]},
+    "duplicate_rows": lambda answer, *_: _with_rows(answer, [row for row in answer["data"] for _ in range(2)]),
+    "reordered": lambda answer, *_: {**answer, "data": answer["data"][::-1]},
+    "missing_column": _without_column,
+    "missing_part": lambda answer, part, _: {name: value for name, value in answer.items() if name != part},
+    "cell": _with_cell,
+}
+"""Ways in which an answer can be out of shape."""
 
 
 def _cloud_path(row: Row | None) -> str | None:

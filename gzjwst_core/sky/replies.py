@@ -20,6 +20,7 @@ __all__ = [
     "Content",
     "FileContent",
     "MemoryContent",
+    "OtherVersion",
     "Reply",
     "content_reply",
     "json_reply",
@@ -28,6 +29,8 @@ __all__ = [
 
 CHUNK = 256 * 1024
 FIXED_DATE = "Thu, 01 Jan 2026 00:00:00 GMT"  # of every file: a run may record it, so it follows no clock
+_CHANGED = bytes(byte ^ 1 for byte in range(256))
+OTHER_DATE = "Fri, 02 Jan 2026 00:00:00 GMT"  # of every other version
 
 
 class Content(Protocol):
@@ -43,6 +46,11 @@ class Content(Protocol):
         """Quoted, the same for the same bytes."""
         ...
 
+    @property
+    def date(self) -> str:
+        """When it was last modified, as HTTP writes it."""
+        ...
+
     def read(self, start: int, stop: int) -> Iterator[bytes]:
         """Yield the bytes from `start` to before `stop`, in chunks."""
         ...
@@ -53,6 +61,7 @@ class MemoryContent:
     """A few bytes made up on the spot."""
 
     data: bytes
+    date: str = FIXED_DATE
 
     @property
     def size(self) -> int:
@@ -78,6 +87,7 @@ class FileContent:
 
     path: Path
     inflated_size: int | None = None
+    date: str = FIXED_DATE
 
     @property
     def size(self) -> int:
@@ -113,11 +123,47 @@ def _file_etag(path: Path, inflated_size: int | None, _size: int, _mtime_ns: int
 
 
 @dataclass(frozen=True)
+class OtherVersion:
+    """Some content, but for a stretch of bytes with one bit changed in each, and for its length."""
+
+    content: Content
+    etag: str
+    start: int = 0
+    """First byte that differs."""
+    count: int = 0
+    """How many differ."""
+    more: int = 0
+    """Zeros at the end; where negative, bytes that are missing there."""
+    date: str = OTHER_DATE
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return max(0, self.content.size + self.more)
+
+    def read(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the bytes from `start` to before `stop`, in chunks."""
+        held = min(stop, self.content.size)
+        for chunk in self.content.read(start, held):
+            yield self._changed(chunk, start)
+            start += len(chunk)
+        for begin in range(max(start, held), stop, CHUNK):
+            yield bytes(min(CHUNK, stop - begin))
+
+    def _changed(self, chunk: bytes, offset: int) -> bytes:
+        first = max(0, self.start - offset)
+        last = min(len(chunk), self.start + self.count - offset)
+        if first >= last:
+            return chunk
+        return chunk[:first] + chunk[first:last].translate(_CHANGED) + chunk[last:]
+
+
+@dataclass(frozen=True)
 class Reply:
     """One answer: status, headers, a slice of some content, and how it misbehaves.
 
     `cut_at` and `pause_at` count bytes of the body already sent; -1 means before the head. A cut is an orderly close,
-    or a connection reset with `reset`.
+    or a connection reset with `reset`. With `pause_every`, the pause comes again after every so many bytes.
     """
 
     status: int = 200
@@ -129,11 +175,35 @@ class Reply:
     reset: bool = False
     pause_at: int | None = None
     pause_seconds: float = 0.0
+    pause_every: int = 0
+    head_pause_seconds: float = 0.0
+    """After each line of the head."""
+    chunked: bool = False
+    """Body in chunks, without a stated length."""
+    no_http: bool = False
+    """Bytes that are no HTTP, and nothing else."""
 
     def with_headers(self, headers: Mapping[str, str | None]) -> "Reply":
         """Return a copy with headers set, or left out where the value is None."""
         merged = {k: v for k, v in self.headers.items() if k.lower() not in {h.lower() for h in headers}}
         return replace(self, headers=merged | {k: v for k, v in headers.items() if v is not None})
+
+    def body(self) -> Iterator[bytes | float]:
+        """Yield the body as it is sent: pieces of it, and seconds to wait between them."""
+        stop = self.stop if self.cut_at is None else min(self.stop, self.start + self.cut_at)
+        at = self.start
+        for pause in self._pauses(stop):
+            yield from self.content.read(at, pause)
+            yield self.pause_seconds
+            at = pause
+        yield from self.content.read(at, stop)
+
+    def _pauses(self, stop: int) -> range:
+        """Offsets before which the body waits."""
+        if self.pause_at is None or self.pause_at < 0:
+            return range(0)
+        first = self.start + self.pause_at
+        return range(first, stop, self.pause_every) if self.pause_every else range(first, min(first + 1, stop))
 
 
 def whole(content: Content, content_type: str, status: int = 200) -> Reply:
@@ -157,7 +227,8 @@ def content_reply(
     content
         What is held.
     asked
-        Request headers, names in lower case: If-Match, If-None-Match, If-Range and Range are obeyed.
+        Request headers, names in lower case: If-Match, If-None-Match, If-Unmodified-Since (as the same date or
+        another), If-Range and Range are obeyed.
     content_type
         Of the whole.
     refuse
@@ -169,12 +240,12 @@ def content_reply(
         200, 206, 304, 412 or 416. Several ranges or one that cannot be read count as none.
     """
     size, etag = content.size, content.etag
-    common = {"ETag": etag, "Last-Modified": FIXED_DATE, "Accept-Ranges": "bytes"}
-    if not _names(asked.get("if-match", "*"), etag):
+    common = {"ETag": etag, "Last-Modified": content.date, "Accept-Ranges": "bytes"}
+    if not _names(asked.get("if-match", "*"), etag) or asked.get("if-unmodified-since", content.date) != content.date:
         return refuse(412)
     if "if-none-match" in asked and _names(asked["if-none-match"], etag):
         return Reply(304, common)
-    span = _span(asked.get("range", ""), size) if asked.get("if-range", etag) == etag else None
+    span = _span(asked.get("range", ""), size) if asked.get("if-range", etag) in {etag, content.date} else None
     if span is None:
         return whole(content, content_type).with_headers(common)
     start, stop = span

@@ -7,7 +7,7 @@ be asked without a socket; `server` puts it on one.
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
@@ -28,7 +28,7 @@ from gzjwst_core.sky.replies import (
     json_reply,
     whole,
 )
-from gzjwst_core.sky.s3_protocol import Bucket, access_denied, list_objects, no_such_bucket, object_reply
+from gzjwst_core.sky.s3_protocol import Bucket, list_objects, object_reply, refusal
 
 __all__ = ["LogEntry", "LoopbackArchive", "Request"]
 
@@ -38,12 +38,13 @@ _READ_ONLY = {"GET", "HEAD"}
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request: method, target as sent, headers (names in lower case) and body."""
+    """One HTTP request: method, target as sent, headers (names in lower case), body; and which version it meets."""
 
     method: str
     target: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    version: Callable[[Content], Content] = lambda content: content
 
     @property
     def path(self) -> str:
@@ -103,9 +104,9 @@ class LoopbackArchive:
         if request.path in {"/_log", "/_faults"}:
             return self._own_page(request), None
         route, respond = self._route(request)
-        fault = self.faults.take(route, request.method, request.target)
-        reply = _spoiled(fault, respond, request)
         asked_range = request.headers.get("range", "")
+        fault = self.faults.take(route, request.method, request.target, ranged=bool(asked_range))
+        reply = _spoiled(fault, respond, request)
         kind = fault.do if fault else ""
         entry = LogEntry(request.method, request.target, route, reply.status, asked_range, kind)
         self.log.append(entry)
@@ -160,7 +161,7 @@ class LoopbackArchive:
         if content is None:
             return _refused(404, uri)
         return content_reply(
-            content,
+            request.version(content),
             request.headers,
             content_type="application/octet-stream",
             refuse=lambda status: _refused(status, uri),
@@ -174,6 +175,8 @@ class LoopbackArchive:
             return None
         if path == "":
             return MemoryContent(_stand_in(uri, size))
+        if not (self.folder / path).is_file():
+            return None
         inflated = path.endswith(".gz") and not uri.endswith(".gz")
         return FileContent(self.folder / path, size if inflated else None)
 
@@ -181,21 +184,18 @@ class LoopbackArchive:
         name, _, key = request.path.lstrip("/").partition("/")
         bucket = Bucket(name, self.folder / "bucket" / name)
         if request.method not in _READ_ONLY or not name:
-            return access_denied(request.path)
+            return refusal("AccessDenied", request.path)
         if name.startswith(".") or not bucket.folder.is_dir():
-            return no_such_bucket(name)
+            return refusal("NoSuchBucket", name)
         if key:
-            return object_reply(bucket, key, request.headers)
+            return object_reply(bucket, key, request.headers, request.version)
         return list_objects(bucket, request.query) if request.method == "GET" else whole(EMPTY, "application/xml")
 
 
 def _spoiled(fault: Fault | None, respond: Callable[[Request], Reply], request: Request) -> Reply:
     if fault is None:
         return respond(request)
-    if fault.do == "ignore_range":
-        headers = {name: value for name, value in request.headers.items() if name != "range"}
-        request = Request(request.method, request.target, headers, request.body)
-    return fault.spoil(respond(request))
+    return fault.spoil(respond(replace(request, headers=fault.heard(request.headers), version=fault.version)))
 
 
 def _stand_in(uri: str, size: int) -> bytes:

@@ -6,27 +6,38 @@ is not public is refused, as the real one does. Ranges and conditions are those 
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from gzjwst_core.sky.replies import FileContent, MemoryContent, Reply, content_reply, whole
+from gzjwst_core.sky.replies import Content, FileContent, MemoryContent, Reply, content_reply, whole
 
-__all__ = ["Bucket", "access_denied", "list_objects", "no_such_bucket", "object_reply"]
+__all__ = ["ERRORS", "Bucket", "list_objects", "object_reply", "refusal"]
 
 _MAX_KEYS = 1000
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-_MESSAGES = {
+ERRORS = {
     "AccessDenied": (403, "Access Denied"),
+    "ExpiredToken": (400, "The provided token has expired."),
+    "InternalError": (500, "We encountered an internal error. Please try again."),
+    "InvalidAccessKeyId": (403, "The AWS Access Key Id you provided does not exist in our records."),
+    "InvalidArgument": (400, "The continuation token provided is incorrect"),
+    "InvalidObjectState": (403, "The operation is not valid for the object's storage class"),
+    "InvalidRange": (416, "The requested range is not satisfiable"),
     "NoSuchBucket": (404, "The specified bucket does not exist"),
     "NoSuchKey": (404, "The specified key does not exist."),
-    "InvalidArgument": (400, "The continuation token provided is incorrect"),
+    "PermanentRedirect": (
+        301,
+        "The bucket you are attempting to access must be addressed using the specified endpoint.",
+    ),
     "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold"),
-    "InvalidRange": (416, "The requested range is not satisfiable"),
+    "RequestTimeout": (400, "Your socket connection to the server was not read from or written to in time."),
+    "SlowDown": (503, "Please reduce your request rate."),
 }
+"""Status and message of the errors that a bucket has for readers, by their code."""
 _REFUSALS = {412: "PreconditionFailed", 416: "InvalidRange"}
 
 
@@ -49,7 +60,9 @@ class Bucket:
         return sorted((path.relative_to(self.folder).as_posix() for path in files), key=str.encode)
 
 
-def object_reply(bucket: Bucket, key: str, asked: Mapping[str, str]) -> Reply:
+def object_reply(
+    bucket: Bucket, key: str, asked: Mapping[str, str], version: Callable[[Content], Content] = lambda content: content
+) -> Reply:
     """Answer GET or HEAD of one object.
 
     Parameters
@@ -60,6 +73,8 @@ def object_reply(bucket: Bucket, key: str, asked: Mapping[str, str]) -> Reply:
         Its key, decoded.
     asked
         Request headers, names in lower case.
+    version
+        Which version of the object is held.
 
     Returns
     -------
@@ -68,23 +83,13 @@ def object_reply(bucket: Bucket, key: str, asked: Mapping[str, str]) -> Reply:
     """
     path = bucket.file(key)
     if path is None:
-        return _refusal("NoSuchKey", key)
+        return refusal("NoSuchKey", key)
     return content_reply(
-        FileContent(path),
+        version(FileContent(path)),
         asked,
         content_type="binary/octet-stream",
-        refuse=lambda status: _refusal(_REFUSALS[status], key),
+        refuse=lambda status: refusal(_REFUSALS[status], key),
     )
-
-
-def no_such_bucket(name: str) -> Reply:
-    """Answer for a bucket that is not there."""
-    return _refusal("NoSuchBucket", name)
-
-
-def access_denied(target: str) -> Reply:
-    """Answer whatever an anonymous reader may not do."""
-    return _refusal("AccessDenied", target)
 
 
 def list_objects(bucket: Bucket, query: Mapping[str, str]) -> Reply:
@@ -106,7 +111,7 @@ def list_objects(bucket: Bucket, query: Mapping[str, str]) -> Reply:
         after = _from_token(query.get("continuation-token", ""))
         limit = min(_MAX_KEYS, int(query.get("max-keys", _MAX_KEYS)))
     except ValueError:
-        return _refusal("InvalidArgument", bucket.name)
+        return refusal("InvalidArgument", bucket.name)
     entries = _entries(bucket.keys(), query.get("prefix", ""), query.get("delimiter", ""), query.get("start-after", ""))
     page = list(islice((entry for entry in entries if entry.encode() > after.encode()), limit + 1))
     return whole(MemoryContent(_listing_xml(bucket, query, page, limit).encode()), "application/xml")
@@ -151,8 +156,9 @@ def _entry_xml(bucket: Bucket, entry: str, *, urls: bool, delimiter: str) -> str
     return f"<Contents>{facts}{_tag('Size', content.size)}{_tag('StorageClass', 'STANDARD')}</Contents>"
 
 
-def _refusal(code: str, resource: str) -> Reply:
-    status, message = _MESSAGES[code]
+def refusal(code: str, resource: str) -> Reply:
+    """Answer with one of `ERRORS`, about a bucket, a key or an address."""
+    status, message = ERRORS[code]
     body = _document("Error", _tag("Code", code) + _tag("Message", message) + _tag("Resource", resource))
     return whole(MemoryContent(body.encode()), "application/xml", status)
 

@@ -21,6 +21,7 @@ __all__ = ["LoopbackServer", "running"]
 _log = logging.getLogger(__name__)
 _HOST = "127.0.0.1"
 _MAX_BODY = 4 * 1024 * 1024
+_NO_HTTP = b"\x15\x03\x01\x00\x02\x02\x46"  # what a TLS server says to who does not speak TLS
 _RESET = struct.pack("ii", 1, 0)  # linger on, for no time: close() sends RST
 
 
@@ -107,6 +108,9 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(reply.pause_seconds)
         if reply.cut_at == -1:
             return self._cut(reset=reply.reset)
+        if reply.no_http:
+            self.wfile.write(_NO_HTTP)
+            return self._cut(reset=False)
         self._send_head(reply)
         if self.command != "HEAD":
             self._send_body(reply, entry)
@@ -116,30 +120,35 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_head(self, reply: Reply) -> None:
         self.send_response(reply.status)
-        names = {name.lower() for name in reply.headers}
-        for name, value in reply.headers.items():
+        for name, value in self._headers(reply).items():
+            self._wait_in_head(reply.head_pause_seconds)
             self.send_header(name, value)
-        if not names & {"content-length", "transfer-encoding"} and reply.status not in {204, 304}:
-            self.send_header(
-                "Connection", "close"
-            )  # without a length, the end of the body is the end of the connection
+        self._wait_in_head(reply.head_pause_seconds)
         self.end_headers()
 
-    def _send_body(self, reply: Reply, entry: LogEntry | None) -> None:
-        stop = reply.stop if reply.cut_at is None else min(reply.stop, reply.start + reply.cut_at)
-        middle = stop
-        if reply.pause_at is not None and reply.pause_at >= 0:
-            middle = min(stop, reply.start + reply.pause_at)
-        self._send_slice(reply, reply.start, middle, entry)
-        if middle < stop:
-            time.sleep(reply.pause_seconds)
-            self._send_slice(reply, middle, stop, entry)
+    def _headers(self, reply: Reply) -> dict[str, str]:
+        if reply.chunked:
+            return {**reply.headers, "Transfer-Encoding": "chunked"}
+        if "content-length" in {name.lower() for name in reply.headers} or reply.status in {204, 304}:
+            return dict(reply.headers)
+        # without a length, the end of the body is the end of the connection
+        return {**reply.headers, "Connection": "close"}
 
-    def _send_slice(self, reply: Reply, start: int, stop: int, entry: LogEntry | None) -> None:
-        for chunk in reply.content.read(start, stop):
+    def _wait_in_head(self, seconds: float) -> None:
+        if seconds:
+            self.flush_headers()
+            time.sleep(seconds)
+
+    def _send_body(self, reply: Reply, entry: LogEntry | None) -> None:
+        for step in reply.body():
+            if isinstance(step, float):
+                time.sleep(step)
+                continue
             if entry is not None:
-                entry.body_bytes += len(chunk)  # before the write: who has the last byte may read the log
-            self.wfile.write(chunk)
+                entry.body_bytes += len(step)  # before the write: who has the last byte may read the log
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(step), step) if reply.chunked else step)
+        if reply.chunked and reply.cut_at is None:
+            self.wfile.write(b"0\r\n\r\n")
 
     def _cut(self, *, reset: bool) -> None:
         self.close_connection = True

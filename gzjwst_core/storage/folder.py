@@ -17,7 +17,7 @@ import fsspec
 
 from gzjwst_core.errors import StorageError
 from gzjwst_core.models import Output
-from gzjwst_core.names import safe_name
+from gzjwst_core.names import join_inside, safe_name
 from gzjwst_core.storage.atomic import atomic_path, is_temporary, storage_error, sync_path
 
 __all__ = ["Folder"]
@@ -255,6 +255,8 @@ class Folder:
 
     def _path(self, relative: str) -> str:
         parts = [safe_name(part) for part in relative.split("/")] if relative else []
+        if self._is_local and parts[1:]:  # a planted link leads nowhere; the root may be one, as its owner likes
+            join_inside(Path(self._root), *parts[:-1])
         return "/".join([self._root, *parts])
 
 

@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.archives.patience import PATIENCE
 from gzjwst_core.options import ArchiveOptions
 from gzjwst_core.sky.build import SkyMosaic
 from gzjwst_core.sky.listing import build_listing
@@ -16,6 +17,10 @@ from gzjwst_core.sky.server import running
 from tests.archives.tiny import OBS, fits_bytes, packed
 
 FAST = ArchiveOptions(connect_timeout_s=2.0, read_timeout_s=1.0)
+QUICK = FAST.model_copy(update={"read_timeout_s": 0.4})
+"""For tests that wait for the time limit."""
+BUCKET_FOLDER = "stpubdata/jwst/public/jw09801/L3/t/o001"
+"""A folder of the loopback archive that is also a directory of a plain web server."""
 
 
 def _listed(filename: str, path: str, size: int, band: str) -> SkyMosaic:
@@ -43,6 +48,11 @@ class Served:
     folder: Path
     body: bytes
     """The plain mosaic."""
+
+    @property
+    def directory(self) -> ArchiveOptions:
+        """Options with which the bucket is a plain directory."""
+        return FAST.model_copy(update={"directory_url": f"{self.url}/{BUCKET_FOLDER}/{{filename}}"})
 
     def fault(self, **fault: object) -> None:
         requests.post(f"{self.url}/_faults", json=fault, timeout=5).raise_for_status()
@@ -89,7 +99,9 @@ def served(_served: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]
     monkeypatch.setenv("GZJWST_MAST_URL", _served.url)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     _served.forget()
+    PATIENCE.forget()
     yield _served
+    PATIENCE.forget()
     _served.forget()
 
 

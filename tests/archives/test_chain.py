@@ -38,7 +38,8 @@ CHAIN = """
     products = choose_products(listed.rows, profile.query, profile.survey.bands)
     fields = fields_of(products, expected_missing=profile.query.expected_missing)
     mosaics = [locate(m, archives.values()) for field in fields for m in field.mosaics]
-    fetched = [fetch(m, archives[m.archive], cache, profile.mosaics.sci_planes) for m in mosaics if m.located]
+    options, planes = profile.archives, profile.mosaics.sci_planes
+    fetched = [fetch(m, archives[m.archive], cache, options, planes) for m in mosaics if m.located]
     json.dump({
         "products": [product.model_dump() for product in products],
         "mosaics": [mosaic.model_dump() for mosaic in mosaics],

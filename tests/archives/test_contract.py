@@ -1,4 +1,4 @@
-"""One contract, three archives: what `locate` and `fetch` rely on holds for each of them, through its real client."""
+"""One contract, four archives: what `locate` and `fetch` rely on holds for each of them, through its real client."""
 
 import io
 from pathlib import Path
@@ -6,16 +6,23 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from gzjwst_core.archives.base import Archive
+from gzjwst_core.archives.base import Archive, Span, identity_of
 from gzjwst_core.archives.cache import MosaicCache
 from gzjwst_core.archives.datalabs import DataLabs
+from gzjwst_core.archives.directory import Directory
 from gzjwst_core.archives.fetch import fetch
 from gzjwst_core.archives.locate import locate
 from gzjwst_core.archives.mast_download import MastDownload
 from gzjwst_core.archives.s3 import S3
-from gzjwst_core.errors import CorruptMosaicError, ProductNotFoundError
-from tests.archives.conftest import FAST, Served
+from gzjwst_core.errors import ArchiveUnavailableError, GzJwstError, ProductNotFoundError
+from gzjwst_core.models import Mosaic
+from tests.archives.conftest import BUCKET_FOLDER, FAST, Served
 from tests.archives.tiny import OBS, SCI, leftovers, mosaic
+
+
+def read(archive: Archive, located: Mosaic, start: int = 0) -> bytes:
+    with archive.open(located, start=start) as stream:
+        return b"".join(iter(lambda: stream.read(1 << 16), b""))
 
 
 class ArchiveContract:
@@ -23,6 +30,8 @@ class ArchiveContract:
 
     uri: str
     gzipped = False
+    sees_versions = True
+    """Whether opening tells another version; else its digest does, at the end."""
 
     def test_finds_with_a_logical_identity(self, archive: Archive, served: Served) -> None:
         found = archive.find(mosaic())
@@ -45,15 +54,48 @@ class ArchiveContract:
 
     def test_gives_the_body(self, archive: Archive, served: Served) -> None:
         located = locate(mosaic(), [archive])
-        with archive.open(located) as stream:
-            data = b"".join(iter(lambda: stream.read(1 << 16), b""))
+        data = read(archive, located)
         assert len(data) == located.size
         assert self.gzipped or data == served.body
+
+    @pytest.mark.parametrize("start", [1, 2880, 100_000, -1])
+    def test_gives_the_rest_of_the_body(self, archive: Archive, start: int) -> None:
+        located = locate(mosaic(), [archive])
+        start %= located.size
+        assert read(archive, located, start) == read(archive, located)[start:]
+
+    def test_gives_no_byte_of_another_version(self, archive: Archive, cache: MosaicCache) -> None:
+        located = locate(mosaic(), [archive])
+        other = located.replace(identity=identity_of(located.uri, located.size, "0" * 64))
+        for start in (0, located.size // 2) if self.sees_versions else ():
+            with pytest.raises(ArchiveUnavailableError) as caught:
+                read(archive, other, start)
+            assert caught.value.reason == "changed"
+        with pytest.raises(GzJwstError) as caught_later:
+            fetch(other, archive, cache, FAST, SCI)
+        assert (caught_later.value.reason, caught_later.value.retryable) == ("changed", True)
+        assert not list(cache.folder.rglob("*.fits"))
+
+    def test_gives_parts_where_it_is_windowed(self, archive: Archive) -> None:
+        located = locate(mosaic(), [archive])
+        assert archive.windowed(located) or self.gzipped or archive.name == "mast"
+        if not archive.windowed(located):
+            return
+        body, spans = read(archive, located), [Span(0, 2880), Span(700_000, 700_001), Span(5000, located.size)]
+        parts = list(archive.ranges(located, spans))
+        assert all(data == body[span.start : span.stop] for span, data in parts)
+        given = sorted(byte for span, _ in parts for byte in (span.start, span.stop))
+        assert sum(span.size for span, _ in parts) == sum(span.size for span in spans)
+        assert (given[0], given[-1]) == (0, located.size)
+        other = located.replace(identity=identity_of(located.uri, located.size, "0" * 64))
+        with pytest.raises(ArchiveUnavailableError) as caught:
+            list(archive.ranges(other, spans))
+        assert caught.value.reason == "changed"
 
     def test_fetches_the_needed_planes(self, archive: Archive, cache: MosaicCache, served: Served) -> None:
         located = locate(mosaic(), [archive])
         told: list[int] = []
-        fetched = fetch(located, archive, cache, SCI, progress=told.append)
+        fetched = fetch(located, archive, cache, FAST, SCI, progress=told.append)
         assert fetched.bytes_moved == located.size == sum(told)
         assert (fetched.source.uri, fetched.source.identity) == (located.uri, located.identity)
         with fits.open(fetched.source.path) as kept, fits.open(io.BytesIO(served.body)) as whole:
@@ -64,20 +106,21 @@ class ArchiveContract:
 
     def test_second_fetch_moves_nothing(self, archive: Archive, cache: MosaicCache, served: Served) -> None:
         located = locate(mosaic(), [archive])
-        first = fetch(located, archive, cache, SCI)
+        first = fetch(located, archive, cache, FAST, SCI)
         state = Path(first.source.path).stat()
         served.forget()
-        again = fetch(located, archive, cache, SCI)
-        assert (again.bytes_moved, again.bytes_written, again.source) == (0, 0, first.source)
+        again = fetch(located, archive, cache, FAST, SCI)
+        assert (again.bytes_moved, again.source) == (0, first.source)
         assert served.log() == []
         assert Path(first.source.path).stat().st_mtime_ns == state.st_mtime_ns
 
     def test_another_size_is_refused(self, archive: Archive, cache: MosaicCache) -> None:
         located = locate(mosaic(), [archive])
         for size in (located.size - 1, located.size + 1):
-            with pytest.raises(CorruptMosaicError) as caught:
-                fetch(located.replace(size=size), archive, cache, SCI)
-            assert caught.value.reason == "size_mismatch"
+            with pytest.raises(GzJwstError) as caught:
+                fetch(located.replace(size=size), archive, cache, FAST, SCI)
+            assert caught.value.retryable
+            assert caught.value.reason in {"size_mismatch", "changed"}
         assert not list(cache.folder.rglob("*.fits"))
         assert not leftovers(cache.folder)
 
@@ -85,6 +128,7 @@ class ArchiveContract:
 class TestDataLabs(ArchiveContract):
     uri = f"datalabs:jw09801/{OBS}_i2d.fits.gz"
     gzipped = True
+    sees_versions = False
 
     @pytest.fixture
     def archive(self, served: Served, cache: MosaicCache) -> Archive:
@@ -107,3 +151,12 @@ class TestMast(ArchiveContract):
     @pytest.fixture
     def archive(self) -> Archive:
         return MastDownload(FAST)
+
+
+@pytest.mark.usefixtures("served")
+class TestDirectory(ArchiveContract):
+    uri = f"http://127.0.0.1/{BUCKET_FOLDER}/{OBS}_i2d.fits"
+
+    @pytest.fixture
+    def archive(self, served: Served) -> Archive:
+        return Directory(served.directory)

@@ -5,6 +5,7 @@
 import errno
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 from astropy.io import fits
 
 from gzjwst_core.archives import fetch as fetch_module
-from gzjwst_core.archives.base import Archive, ByteStream, Located, identity_of
+from gzjwst_core.archives.base import Archive, ByteStream, Located, identity_of, whole_only
 from gzjwst_core.archives.cache import MosaicCache
 from gzjwst_core.archives.datalabs import DataLabs
 from gzjwst_core.archives.fetch import fetch, is_fetched
@@ -28,6 +29,7 @@ from gzjwst_core.errors import (
     ArchiveUnavailableError,
     CorruptMosaicError,
     GzJwstError,
+    MosaicError,
     MosaicLayoutError,
     StorageError,
 )
@@ -50,13 +52,19 @@ class InMemory(Archive):
         return Located(archive=self.name, uri="memory:x", size=size, identity=identity_of("memory:x", size, mark))
 
     @contextmanager
-    def open(self, mosaic: Mosaic) -> Iterator[ByteStream]:
+    def open(self, mosaic: Mosaic, *, start: int = 0) -> Iterator[ByteStream]:
+        whole_only(start, mosaic.filename)
         yield io.BytesIO(self._body)
 
 
 def bring(body: bytes, cache: MosaicCache) -> bytes:
     archive = InMemory(body)
-    return Path(fetch(locate(mosaic(), [archive]), archive, cache, SCI).source.path).read_bytes()
+    return Path(fetch(locate(mosaic(), [archive]), archive, cache, FAST, SCI).source.path).read_bytes()
+
+
+def files(cache: MosaicCache) -> list[Path]:
+    """What a fetch left: all files but locks."""
+    return [path for path in cache.folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 WHOLE = fits_bytes()
@@ -105,7 +113,7 @@ def test_damaged_body_leaves_nothing(name: str, cache: MosaicCache) -> None:
         bring(FAULTS[name], cache)
     assert caught.value.retryable
     assert f"{OBS}_i2d.fits" in str(caught.value)
-    assert [path for path in cache.folder.rglob("*") if path.is_file()] == []
+    assert files(cache) == []
 
 
 @pytest.mark.parametrize(
@@ -155,47 +163,42 @@ def test_gzip_bomb_stops_at_its_first_block(cache: MosaicCache) -> None:
         bring(packed(bytes(50_000_000)), cache)
 
 
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        ({"do": "status", "status": 503}, "archive_unavailable"),
-        ({"do": "status", "status": 429}, "archive_unavailable"),
-        ({"do": "drop"}, "archive_unavailable"),
-        ({"do": "reset", "at_byte": 700_000}, "archive_unavailable"),
-        ({"do": "truncate", "at_byte": 700_000}, "archive_unavailable"),
-        ({"do": "stall", "at_byte": 700_000, "seconds": 1.6}, "archive_unavailable"),
-        ({"do": "html"}, "size_mismatch"),
-        ({"do": "truncate", "at_byte": 700_000, "headers": {"Content-Length": None}}, "size_mismatch"),
-        ({"do": "headers", "headers": {"ETag": '"another"'}}, "changed"),
-    ],
-    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else None,
-)
-def test_broken_transfer_from_mast(fault: dict[str, object], reason: str, served: Served, cache: MosaicCache) -> None:
-    archive = MastDownload(FAST)
+BROKEN: list[tuple[dict[str, object], str, int]] = [
+    ({"do": "status", "status": 503}, "archive_unavailable", 0),
+    ({"do": "status", "status": 429}, "archive_unavailable", 0),
+    ({"do": "drop"}, "archive_unavailable", 0),
+    ({"do": "reset", "at_byte": 700_000}, "cut_off", 700_000),
+    ({"do": "truncate", "at_byte": 700_000}, "cut_off", 700_000),
+    ({"do": "stall", "at_byte": 700_000, "seconds": 1.6}, "archive_unavailable", 700_000),
+    ({"do": "html"}, "not_a_file", 0),
+    ({"do": "truncate", "at_byte": 700_000, "headers": {"Content-Length": None}}, "cut_off", 700_000),
+    ({"do": "headers", "headers": {"ETag": '"another"'}}, "changed", 0),
+]
+"""Fault, the error's reason, and what at most is kept of the body."""
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=str)
+@pytest.mark.parametrize("name", ["mast", "s3"])
+def test_broken_transfer_goes_on_where_it_stopped(
+    name: str, broken: tuple[dict[str, object], str, int], served: Served, cache: MosaicCache
+) -> None:
+    fault, reason, most = broken
+    archive: Archive = MastDownload(FAST) if name == "mast" else S3(FAST)
     located = locate(mosaic(), [archive])
-    served.fault(route="download", method="GET", **fault)
+    served.fault(route="download" if name == "mast" else "s3_object", method="GET", **fault)
     with pytest.raises(GzJwstError) as caught:
-        fetch(located, archive, cache, SCI)
-    assert (caught.value.reason, caught.value.retryable) == (reason, True)
-    assert [path for path in cache.folder.rglob("*") if path.is_file()] == []
+        fetch(located, archive, cache, FAST, SCI)
+    assert caught.value.retryable
+    assert name == "s3" or caught.value.reason == reason
+    assert not list(cache.folder.rglob("*.fits"))
     assert sum(entry["method"] == "GET" for entry in served.log()) == 1  # retries are made above
-    assert fetch(located, archive, cache, SCI).bytes_moved == located.size
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [{"do": "status", "status": 503}, {"do": "reset", "at_byte": 300_000}, {"do": "truncate", "at_byte": 300_000}],
-    ids=str,
-)
-def test_broken_transfer_from_s3(fault: dict[str, object], served: Served, cache: MosaicCache) -> None:
-    archive = S3(FAST)
-    located = locate(mosaic(), [archive])
-    served.fault(route="s3_object", method="GET", **fault)
-    with pytest.raises(ArchiveUnavailableError):
-        fetch(located, archive, cache, SCI)
-    assert [path for path in cache.folder.rglob("*") if path.is_file()] == []
-    assert sum(entry["method"] == "GET" for entry in served.log()) == 1
-    assert fetch(located, archive, cache, SCI).bytes_moved == located.size
+    kept = sum(path.stat().st_size for path in cache.folder.rglob("*.body"))
+    assert kept <= most
+    again = fetch(located, archive, cache, FAST, SCI)
+    assert again.bytes_moved == located.size - kept
+    assert not list(cache.folder.rglob("*.body"))
+    with fits.open(again.source.path) as hdus, fits.open(io.BytesIO(served.body)) as whole:
+        assert all((hdus[plane].data == whole[plane].data).all() for plane in ("SCI", "ERR", "WHT"))
 
 
 def test_size_that_nobody_states(served: Served, cache: MosaicCache) -> None:
@@ -203,14 +206,14 @@ def test_size_that_nobody_states(served: Served, cache: MosaicCache) -> None:
     served.fault(route="download", method="HEAD", do="headers", headers={"Content-Length": None})
     located = locate(mosaic(), [archive])
     assert located.size == 0
-    assert fetch(located, archive, cache, SCI).bytes_moved == len(served.body)
+    assert fetch(located, archive, cache, FAST, SCI).bytes_moved == len(served.body)
 
 
 def test_object_that_changed_since_it_was_located(served: Served, cache: MosaicCache) -> None:
     archive = S3(FAST)
     located = locate(mosaic(), [archive])
     with pytest.raises(ArchiveUnavailableError) as caught:
-        fetch(located.replace(identity=located.identity + "0"), archive, cache, SCI)
+        fetch(located.replace(identity=located.identity + "0"), archive, cache, FAST, SCI)
     assert caught.value.reason == "changed"
 
 
@@ -224,7 +227,7 @@ def test_file_on_the_mount_that_changed_since_it_was_located(tmp_path: Path, cac
     other[4] ^= 1  # the time in its header: another file, of the same size and content
     path.write_bytes(bytes(other))
     with pytest.raises(CorruptMosaicError) as caught:
-        fetch(located, archive, cache, SCI)
+        fetch(located, archive, cache, FAST, SCI)
     assert caught.value.reason == "changed"
     assert not list(cache.folder.rglob("*.fits"))
 
@@ -236,11 +239,11 @@ def test_plain_file_on_the_mount_is_read_in_place(tmp_path: Path, cache: MosaicC
     archive = DataLabs(tmp_path, cache.digests)
     located = locate(mosaic(), [archive])
     assert is_fetched(located, archive, cache, SCI)
-    fetched = fetch(located, archive, cache, SCI)
+    fetched = fetch(located, archive, cache, FAST, SCI)
     assert (fetched.source.path, fetched.bytes_moved) == (str(path), 0)
     path.write_bytes(WHOLE[:-2880])
     with pytest.raises(CorruptMosaicError):
-        fetch(located, archive, cache, SCI)
+        fetch(located, archive, cache, FAST, SCI)
 
 
 def test_full_disk_is_named_and_leaves_nothing(
@@ -256,9 +259,9 @@ def test_full_disk_is_named_and_leaves_nothing(
 
     monkeypatch.setattr(fetch_module, "keep_planes", full)
     with pytest.raises(StorageError) as caught:
-        fetch(located, archive, cache, SCI)
+        fetch(located, archive, cache, FAST, SCI)
     assert (caught.value.reason, caught.value.retryable) == ("disk_full", False)
-    assert [path for path in cache.folder.rglob("*") if path.is_file()] == []
+    assert files(cache) == []
 
 
 def _cut(path: Path) -> None:
@@ -280,11 +283,11 @@ def test_entry_that_is_not_whole_is_fetched_again(
 ) -> None:
     archive = MastDownload(FAST)
     located = locate(mosaic(), [archive])
-    path = Path(fetch(located, archive, cache, SCI).source.path)
+    path = Path(fetch(located, archive, cache, FAST, SCI).source.path)
     good = path.read_bytes()
     harm(path.parent)
     assert not is_fetched(located, archive, cache, SCI)
-    assert fetch(located, archive, cache, SCI).bytes_moved == located.size
+    assert fetch(located, archive, cache, FAST, SCI).bytes_moved == located.size
     assert path.read_bytes() == good
 
 
@@ -306,23 +309,39 @@ KILLED = """
         if seen > 1_000_000:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    fetch(locate(mosaic(), [archive]), archive, cache, SCI, progress=killed_half_way)
+    fetch(locate(mosaic(), [archive]), archive, cache, FAST, SCI, progress=killed_half_way)
 """
 
 
-def test_killed_fetch_leaves_no_entry_and_is_swept(served: Served, cache: MosaicCache) -> None:
+def test_killed_fetch_goes_on_where_it_stopped(served: Served, cache: MosaicCache) -> None:
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(cache.folder)]
     ended = subprocess.run(command, check=False, capture_output=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
     assert ended.returncode == -signal.SIGKILL, ended.stderr
-    assert len(leftovers(cache.folder)) == 1
     assert not list(cache.folder.rglob("*.fits"))
-    assert cache.sweep() == 1
+    (partial,) = cache.folder.rglob("*.body")
+    came = partial.stat().st_size
+    assert 0 < came < len(served.body)
+    archive = MastDownload(FAST)
+    located = locate(mosaic(), [archive])
+    assert fetch(located, archive, cache, FAST, SCI).bytes_moved == located.size - came
+    assert not partial.exists()
     assert not leftovers(cache.folder)
 
 
-def test_sweep_leaves_files_of_living_processes(cache: MosaicCache) -> None:
-    with cache.scratch(cache.folder / "x.fits") as temporary:
-        temporary.write_bytes(b"x")
-        assert cache.sweep() == 0
-        assert temporary.exists()
-    assert not temporary.exists()
+def test_a_mosaic_that_is_too_large_is_not_begun(cache: MosaicCache) -> None:
+    archive = InMemory(WHOLE)
+    located = locate(mosaic(), [archive]).replace(size=25 << 30)
+    with pytest.raises(MosaicError, match="more than a mosaic may have") as caught:
+        fetch(located, archive, cache, FAST, SCI)
+    assert (caught.value.reason, caught.value.retryable) == ("too_large", False)
+    assert files(cache) == []
+
+
+def test_a_mosaic_that_has_no_room_is_not_begun(cache: MosaicCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = InMemory(WHOLE)
+    disk = shutil.disk_usage(cache.folder.parent)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: disk._replace(free=len(WHOLE) - 1))
+    with pytest.raises(StorageError, match="the cache's disk has") as caught:
+        fetch(locate(mosaic(), [archive]), archive, cache, FAST, SCI)
+    assert caught.value.reason == "disk_full"
+    assert files(cache) == []

@@ -1,5 +1,6 @@
 """Footprints: what can be read, and shares of area that do not depend on where on the sky they are."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,3 +79,15 @@ def test_overlap_is_a_share_and_symmetric(ra: float, dec: float, side: float, dx
     assert 0.0 <= share <= 1.0 + 1e-9
     assert overlap_of_smaller(b, a) == pytest.approx(share, abs=1e-6)
     assert overlap_of_smaller(a, a) == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("position", "inside"),
+    [((10.0, 0.0), True), ((10.0, 0.509), True), ((10.0, 0.52), False), ((190.0, 0.0), False), ((350.0, -60.0), False)],
+)
+def test_positions_in_or_near_a_footprint(position: tuple[float, float], inside: bool) -> None:
+    footprint = parse_footprint("POLYGON ICRS 9.5 -0.5 10.5 -0.5 10.5 0.5 9.5 0.5")
+    assert footprint is not None
+    ra, dec = (np.array([value]) for value in position)
+    assert footprint.holds_any(ra, dec, margin_deg=0.01) == inside
+    assert footprint.holds_any(np.append(ra, 200.0), np.append(dec, 80.0), margin_deg=0.01) == inside

@@ -13,6 +13,7 @@ from gzjwst_core.archives.locate import locate
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.options import LocalMosaics, ProductRule, QueryOptions
+from tests.archives.conftest import FAST
 from tests.archives.tiny import OBS, SCI, fits_bytes, packed
 
 BANDS = ("F115W", "F277W", "F444W")
@@ -38,7 +39,7 @@ def test_names_of_the_archives_are_read(tmp_path: Path, cache: MosaicCache) -> N
     archive = archive_of(tmp_path, cache, {"path": "data/*.fits*"})
     assert [(m.field, m.band) for m in mosaics(archive)] == [("jw09801-o001_t001", "F277W"), ("nircam1", "F444W")]
     for mosaic in mosaics(archive):
-        fetched = fetch(locate(mosaic, [archive]), archive, cache, SCI)
+        fetched = fetch(locate(mosaic, [archive]), archive, cache, FAST, SCI)
         in_place = fetched.source.path == str(tmp_path / "data" / mosaic.filename)
         assert in_place == mosaic.filename.endswith(".fits")
         assert str(tmp_path) not in fetched.source.uri + fetched.source.identity
@@ -91,7 +92,7 @@ def test_what_the_profile_states_reaches_the_source_and_the_identity(tmp_path: P
     def identity(**changes: Any) -> str:
         archive = archive_of(tmp_path, cache, {**entry, **changes})
         [mosaic] = mosaics(archive)
-        source = fetch(locate(mosaic, [archive]), archive, cache, SCI).source
+        source = fetch(locate(mosaic, [archive]), archive, cache, FAST, SCI).source
         assert (source.err_path, source.unit, source.pixel_scale_arcsec) == (str(noise), "MJy/sr", 0.03)
         return source.identity
 

@@ -37,7 +37,7 @@ class Says(Archive):
             raise self.answer
         return Located(archive=self.name, uri=f"{self.name}:x", size=5, identity=f"{self.name}:x|5|e")
 
-    def open(self, mosaic: Mosaic) -> AbstractContextManager[ByteStream]:
+    def open(self, mosaic: Mosaic, *, start: int = 0) -> AbstractContextManager[ByteStream]:
         raise NotImplementedError
 
 
@@ -106,8 +106,7 @@ def test_busy_archive_is_asked_once(route: str, fault: dict[str, object], served
     served.fault(route=route, times=2, **fault)
     with pytest.raises(ArchiveUnavailableError):
         archive.find(mosaic())
-    # aiohttp, under s3fs, asks once more where a connection was closed without an answer
-    assert len(served.log()) == (2 if (route, fault["do"]) == ("s3_object", "drop") else 1)
+    assert len(served.log()) == 1
 
 
 @pytest.mark.parametrize(("status", "error"), [(400, ArchiveRefusedError), (301, ArchiveRefusedError)])
@@ -142,9 +141,9 @@ def test_redirects_stay_on_the_list(location: str, error: type[ArchiveError], se
 
 def test_redirects_in_a_circle_end(served: Served) -> None:
     served.fault(route="download", do="status", status=302, times=20, headers={"Location": "/api/v0.1/Download/file"})
-    with pytest.raises(ArchiveRefusedError, match="redirects"):
+    with pytest.raises(ArchiveRefusedError, match="circle"):
         MastDownload(FAST).find(mosaic())
-    assert len(served.log()) == 6
+    assert len(served.log()) <= 6
 
 
 def test_the_token_is_in_no_message(served: Served) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gzjwst_core.archives import stages
+from gzjwst_core.archives.tables import mosaics_of, write_products
 from gzjwst_core.errors import ProductNotFoundError, QueryError
 from gzjwst_core.estimate import estimate
 from gzjwst_core.models import Product, Work
@@ -46,8 +47,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def keep(run: Run, products: tuple[Product, ...]) -> None:
-    table = stages._table_of(products, stages._PRODUCT_COLUMNS)
-    stages._write_if_new(run.folder, stages.PRODUCTS, table)
+    write_products(run.folder, products)
 
 
 def test_the_lists_of_an_earlier_run_are_gone_by(run: Run) -> None:
@@ -92,4 +92,4 @@ def test_fields_that_left_the_survey_leave_the_table_of_mosaics(run: Run) -> Non
     keep(run, tuple(product(band, field="two") for band in BANDS))
     field = stages.listing_of(run, stages.list_products(run)).fields[0]
     stages.record(run, [field])
-    assert {mosaic.field for mosaic in stages._read_mosaics(run)} == {"two"}
+    assert {mosaic.field for mosaic in mosaics_of(run)} == {"two"}

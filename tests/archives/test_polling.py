@@ -1,12 +1,17 @@
 """Long polling is slowed and has an end; answers have a limit."""
 
+import tracemalloc
+import zlib
+
 import pytest
 import requests
 
 from gzjwst_core.archives import polling
 from gzjwst_core.archives.http import mount
 from gzjwst_core.archives.polling import PollingAdapter
+from gzjwst_core.errors import QueryError
 from tests.archives.conftest import Served
+from tests.archives.web import Answer, web
 
 INVOKE = "/api/v0/invoke"
 
@@ -37,11 +42,42 @@ def test_a_new_question_begins_with_short_pauses(served: Served) -> None:
     assert slept == pytest.approx([0.2, 0.32, 0.2, 0.32])
 
 
-def test_endless_answer_is_cut(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_beyond_the_limit_is_no_matter_of_trying_again(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polling, "_MAX_ANSWER", 100)
     with requests.Session() as session:
         mount(session, PollingAdapter(2, 2))
-        with pytest.raises(requests.RequestException, match="more than 100 bytes"):
+        with pytest.raises(QueryError, match=r"lower query\.observations_per_request") as caught:
             session.post(
                 served.url + "/portal/Mashup/Mashup.asmx/columnsconfig", data={"colConfigId": "Mast.Caom.Cone"}
             )
+    assert (caught.value.reason, caught.value.retryable) == ("answer_too_large", False)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_bomb_is_counted_as_it_is_decoded(encoding: str, chunked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = 4 << 20
+    monkeypatch.setattr(polling, "_MAX_ANSWER", limit)
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31 if encoding == "gzip" else 15)
+    body = b"".join([*(packer.compress(bytes(1 << 20)) for _ in range(80)), packer.flush()])
+    headers = {"Content-Encoding": encoding}
+    if chunked:
+        headers |= {"Content-Length": "", "Transfer-Encoding": "chunked"}
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    with web(Answer(200, headers, body)) as mast, requests.Session() as session:
+        mount(session, PollingAdapter(2, 2))
+        tracemalloc.start()
+        try:
+            with pytest.raises(QueryError):
+                session.post(mast.url)
+            assert tracemalloc.get_traced_memory()[1] < 3 * limit
+        finally:
+            tracemalloc.stop()
+
+
+def test_nested_too_deeply(served: Served) -> None:
+    served.fault(route="invoke", do="json", says="deep")
+    with requests.Session() as session:
+        mount(session, PollingAdapter(2, 2))
+        with pytest.raises(QueryError, match="nested"):
+            session.post(served.url + INVOKE, data={"request": "{}"})

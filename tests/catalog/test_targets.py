@@ -117,8 +117,9 @@ def test_what_is_outside_or_without_data_or_bad_is_not_in_the_table(source: Mosa
 
 def test_no_target_in_the_field_is_an_empty_table(source: MosaicSource, tmp_path: Path) -> None:
     made = measured(source, targets_at([(900.0, 900.0)]), tmp_path / "s.fits")
-    assert len(made.table) == 0
-    assert len(made.mosaics) == 1
+    assert (len(made.table), len(made.mosaics)) == (0, 0)
+    with open_segmap(tmp_path / "s.fits") as segmap:
+        assert not segmap.window(whole((SIDE, SIDE))).any()
 
 
 def test_two_targets_on_one_galaxy_are_two_rows(source: MosaicSource, tmp_path: Path) -> None:

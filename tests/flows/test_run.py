@@ -161,5 +161,14 @@ def test_a_dry_run_writes_nothing(small_profile: Path, world: World, tmp_path: P
     assert ended.code == 0, ended.said
     kept = [path.name for path in tmp_path.rglob("*") if path.name != "memo_store.toml"]  # prefect's, on import
     assert sorted(kept) == ["out", "prefect"]
-    for said in ("datalabs", "s3", "mast", "1st visit", "2nd visit", "MB", "free where the cache is"):
+    for said in (
+        "datalabs",
+        "s3",
+        "mast",
+        "1st visit",
+        "2nd visit",
+        "MB",
+        "free where the output goes",
+        "needed at once",
+    ):
         assert said in ended.said

@@ -1,13 +1,17 @@
 """What a person is told, and what is kept quiet."""
 
+import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from flows import terminal
 from flows.command_line import main
 from flows.journal import Journal
 from flows.run_survey import run_survey
 from flows.terminal import Terminal
+from gzjwst_core.archives.traffic import Traffic
 from gzjwst_core.publish.stages import RunEnd
 from gzjwst_core.request import RunRequest, start
 
@@ -58,3 +62,26 @@ def test_quiet_reaches_the_run_and_ctrl_c_is_no_traceback(
     assert main(run_survey, arguments) == 130
     assert asked[0].quiet
     assert "run it again to go on" in capsys.readouterr().err
+
+
+def test_transfers_tell_bytes_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, came = [100.0], Traffic()
+    monkeypatch.setattr(terminal, "TRAFFIC", came)
+    monkeypatch.setattr("flows.terminal.time.monotonic", lambda: clock[0])
+    line = terminal.StageLine(Console(), "fetch", 3, expected_bytes=9_000_000_000)
+    line.advance()
+    clock[0] += 10
+    came.came(400_000_000)
+    assert line.progress() == "fetch     1/3 · 400.0 MB of 9.00 GB · 40.0 MB/s, about 3 min 35 s left"
+    clock[0] += 30
+    assert line.progress() == "fetch     1/3 · 400.0 MB of 9.00 GB"  # nothing comes: no rate is made up
+
+
+def test_a_long_stage_speaks_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "_QUIET_S", 0.02)
+    with Terminal().stage("catalog", 2) as line:
+        line.advance()
+        time.sleep(0.3)
+    assert "catalog   1/2, about" in capsys.readouterr().err

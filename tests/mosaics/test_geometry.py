@@ -10,6 +10,7 @@ from gzjwst_core.errors import MosaicLayoutError
 from gzjwst_core.mosaics.geometry import (
     Box,
     celestial_wcs,
+    check_reach,
     fit_affine,
     pixel_scale_arcsec,
     stated_wcs,
@@ -96,6 +97,23 @@ GOOD = {
         {"PC1_1": 0.0, "PC1_2": 0.0, "PC2_1": 0.0, "PC2_2": 0.0},
         {"CRVAL1": "north"},
         {"CRPIX2": None},
+        {"CRVAL1": True},
+        {"CRVAL2": 91.0},
+        {"CRVAL2": None},
+        {"CTYPE1": "DEC--TAN", "CTYPE2": "RA---TAN"},
+        {"CTYPE1": "GLON-TAN", "CTYPE2": "GLAT-TAN"},
+        {"CTYPE1": "RA---TAB", "CTYPE2": "DEC--TAB"},
+        {"CTYPE2": "DEC--SIN"},
+        {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP"},
+        {"A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1e-6},
+        {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 100_000, "B_ORDER": 2},
+        {"CPDIS1": "LOOKUP"},
+        {"RADESYS": "FK4"},
+        {"RADESYS": "FK5", "EQUINOX": 1950.0},
+        {"CD1_1": 1.0, "CD1_2": 1.0, "CD2_1": 1.0, "CD2_2": 1.0, "CDELT1": None, "CDELT2": None},
+        {"CDELT1": 1e-9, "CDELT2": 1e-9},
+        {"CDELT1": 1e300, "CDELT2": 1e300},
+        {"LONPOLE": "up"},
     ],
 )
 def test_a_bad_wcs_is_a_named_error(change: dict[str, object]) -> None:
@@ -104,6 +122,34 @@ def test_a_bad_wcs_is_a_named_error(change: dict[str, object]) -> None:
         celestial_wcs(header, "field one [SCI]")
     assert caught.value.reason == "bad_wcs"
     assert "field one [SCI]" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"RADESYS": "ICRS"},
+        {"RADESYS": "FK5", "EQUINOX": 2000.0},
+        {"CUNIT1": "deg", "CUNIT2": "deg", "LONPOLE": 180.0, "LATPOLE": 2.0},
+        {"WCSAXES": 3, "CTYPE3": "WAVE", "CRVAL3": 1.0},
+        {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1e-9, "B_0_2": 1e-9},
+    ],
+)
+def test_the_usual_ways_of_writing_it_are_read(change: dict[str, object]) -> None:
+    wcs = celestial_wcs(fits.Header({**GOOD, **change}), "x")
+    check_reach(wcs, (1000, 1000), "x")
+    assert wcs.all_pix2world([[4.0, 4.0]], 0)[0] == pytest.approx([150.0, 2.0])
+    assert pixel_scale_arcsec(wcs) == pytest.approx(0.036)
+
+
+def test_a_wcs_must_serve_its_whole_array() -> None:
+    folded = {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 2, "B_ORDER": 2, "A_2_0": -1e-3}
+    wcs = celestial_wcs(fits.Header({**GOOD, **folded}), "x")  # good around its reference, folded over further out
+    check_reach(wcs, (10, 10), "x")
+    with pytest.raises(MosaicLayoutError, match=r"field one: the WCS fails") as caught:
+        check_reach(wcs, (5000, 5000), "field one")
+    assert caught.value.reason == "bad_wcs"
+    with pytest.raises(MosaicLayoutError, match="the WCS fails on its own pixels"):
+        check_reach(celestial_wcs(fits.Header({**GOOD, "CRPIX1": 1e200}), "x"), (10, 10), "x")
 
 
 def test_dates_and_observatory_positions_in_a_header_do_no_harm() -> None:

@@ -96,6 +96,35 @@ def huge_header(pixels: int) -> bytes:
     return "".join(card.ljust(80) for card in cards).ljust(2880).encode()
 
 
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_what_the_headers_declare_must_be_within_the_limit(gzipped: bool) -> None:
+    data = packed(WHOLE) if gzipped else WHOLE
+    target = io.BytesIO()
+    keep_planes(io.BytesIO(data), target, SCI, "x", limit=len(WHOLE))
+    assert target.getvalue() == kept(WHOLE)
+    for limit in (len(WHOLE) - 1, len(WHOLE) // 2, 2880, 0):
+        with pytest.raises(CorruptMosaicError, match=f"more than a mosaic may have \\({limit} in all") as caught:
+            keep_planes(io.BytesIO(data), io.BytesIO(), SCI, "x", limit=limit)
+        assert caught.value.reason == "too_large"
+
+
+def test_gaps_may_compress_a_thousandfold() -> None:
+    out = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.full((1000, 1000), np.nan, np.float32), name="SCI")]).writeto(out)
+    data = packed(out.getvalue())
+    assert len(data) * 200 < len(out.getvalue())
+    assert len(kept(data)) == len(out.getvalue())
+
+
+def test_what_no_header_declares_is_not_unpacked() -> None:
+    bomb = packed(WHOLE + bytes(50_000_000))
+    tracemalloc.start()
+    with pytest.raises(CorruptMosaicError, match="not FITS"):
+        keep_planes(io.BytesIO(bomb), io.BytesIO(), SCI, "x")
+    assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    tracemalloc.stop()
+
+
 def test_absurd_size_is_refused_from_the_header() -> None:
     with pytest.raises(CorruptMosaicError, match="more than a mosaic may have"):
         kept(huge_header(MAX_MOSAIC_BYTES // 4 + 1))

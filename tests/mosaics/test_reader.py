@@ -1,5 +1,6 @@
 """Opening mosaics: planes, units, coverage, local files without WCS, and every fault by name."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,81 @@ def test_scaled_blank_and_compressed_pixels_are_read_right(tmp_path: Path) -> No
     squeezed.writeto(packed)
     with open_mosaic(source.replace(path=str(packed)), MosaicOptions()) as reader:
         np.testing.assert_array_equal(reader.window("SCI", whole(SHAPE)), planes()["SCI"])
+
+
+def rewritten(path: Path, **cards: str) -> None:
+    """Write cards of SCI as they are, whatever astropy thinks of them; SPARE gives room for a new one."""
+    data = path.read_bytes()
+    for number, (keyword, value) in enumerate(cards.items()):
+        at = data.index(f"SPARE{number}  =".encode())
+        data = data[:at] + f"{keyword:8}= {value}".ljust(80).encode() + data[at + 80 :]
+    path.write_bytes(data)
+
+
+def spare(path: Path, dtype: Any = np.int16) -> MosaicSource:
+    sci = fits.ImageHDU(np.arange(2000, dtype=dtype).reshape(SHAPE), stated_wcs(SHAPE, 0.06, 10, 0).to_header(), "SCI")
+    sci.header.update(BUNIT="uJy", SPARE0=1, SPARE1=1, SPARE2=1)
+    fits.HDUList([fits.PrimaryHDU(), sci]).writeto(path)
+    return MosaicSource(field="one", band="F277W", path=str(path), uri="local:x", identity="i")
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [{"BSCALE": "0.0"}, {"BSCALE": "'two'"}, {"BSCALE": "T"}, {"BZERO": "'x'"}, {"BLANK": "1.5"}, {"BLANK": "'none'"}],
+)
+def test_a_scaling_that_is_none_is_refused(tmp_path: Path, cards: dict[str, str]) -> None:
+    source = spare(tmp_path / "m.fits")
+    rewritten(tmp_path / "m.fits", **cards)
+    with pytest.raises(MosaicLayoutError, match=r"m\.fits \[SCI\]: B"):
+        open_mosaic(source, MosaicOptions())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_values_beyond_float32_are_no_coverage(tmp_path: Path, dtype: Any) -> None:
+    source = spare(tmp_path / "m.fits", dtype)
+    rewritten(tmp_path / "m.fits", BSCALE="1.0E37", BZERO="-1.0E38")
+    with open_mosaic(source, MosaicOptions()) as reader:
+        window = reader.window("SCI", whole(SHAPE))
+    values = np.arange(2000).reshape(SHAPE) * 1e37 - 1e38
+    np.testing.assert_array_equal(np.isfinite(window), (values < np.finfo(np.float32).max) & (values != 0))
+
+
+def test_blank_that_no_pixel_can_hold_changes_nothing(tmp_path: Path) -> None:
+    source = spare(tmp_path / "m.fits")
+    rewritten(tmp_path / "m.fits", BLANK="999999999999999999")
+    with open_mosaic(source, MosaicOptions()) as reader:
+        assert np.isfinite(reader.window("SCI", Box(1, 2, 0, 50))).all()
+
+
+@pytest.mark.parametrize("area", [8.46e-17, 8.46e-11, 1e300])
+def test_a_pixel_s_area_must_be_the_grid_s(tmp_path: Path, area: float) -> None:
+    with pytest.raises(MosaicLayoutError, match="PIXAR_SR is") as caught:
+        open_mosaic(write(tmp_path / "m.fits", planes(), area=area), MosaicOptions())
+    assert caught.value.reason == "bad_unit"
+
+
+def test_a_replaced_file_is_read_anew(tmp_path: Path) -> None:
+    """Of the same size, in the same tick of the clock."""
+    first, second = planes(), planes()
+    second["SCI"] = second["SCI"] + 1
+    source = write(tmp_path / "m.fits", first)
+    write(tmp_path / "n.fits", {"WHT": second["WHT"], "SCI": second["SCI"], "ERR": second["ERR"]})
+    path, other = tmp_path / "m.fits", tmp_path / "n.fits"
+    with open_mosaic(source, MosaicOptions()) as reader:
+        before = reader.window("SCI", whole(SHAPE))
+    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    assert path.stat().st_size == other.stat().st_size
+    other.replace(path)
+    with open_mosaic(source, MosaicOptions()) as reader:
+        np.testing.assert_allclose(reader.window("SCI", whole(SHAPE)), before + reader.ujy_per_unit, atol=1e-6)
+
+
+def test_cards_that_cannot_be_read_hurt_nobody(tmp_path: Path) -> None:
+    source = spare(tmp_path / "m.fits", np.float32)
+    rewritten(tmp_path / "m.fits", PHOTMJSR="NaN", FILTER="'never ended", OBSERVER="(1, )")
+    with open_mosaic(source, MosaicOptions()) as reader:
+        assert "PHOTMJSR" not in reader.header
+        assert all(isinstance(card.keyword, str) and card.value is not None for card in reader.header.cards)
 
 
 def test_a_file_without_wcs_takes_what_is_stated(tmp_path: Path) -> None:

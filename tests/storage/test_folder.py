@@ -121,3 +121,22 @@ def test_what_a_client_library_raises_is_one_of_ours(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(folder._fs, "cat_file", refuse)
     with pytest.raises(StorageError, match="memory://x/a: Unable to locate credentials"):
         folder.read("a")
+
+
+def test_a_planted_link_leads_nowhere(tmp_path: Path) -> None:
+    elsewhere, run = tmp_path / "elsewhere", tmp_path / "run"
+    elsewhere.mkdir()
+    (elsewhere / "x.fits").write_bytes(b"theirs")
+    run.mkdir()
+    (run / "cutouts").symlink_to(elsewhere)
+    folder = Folder(str(run))
+    for use in (lambda: folder.write("cutouts/x.fits", b"ours"), lambda: folder.read("cutouts/x.fits")):
+        with pytest.raises(NameRefusedError, match="leads out of its folder"):
+            use()
+    assert (elsewhere / "x.fits").read_bytes() == b"theirs"
+    (run / "table.parquet").symlink_to(elsewhere / "x.fits")
+    folder.write("table.parquet", b"ours")  # a target that is a link is replaced itself
+    assert (elsewhere / "x.fits").read_bytes() == b"theirs"
+    (tmp_path / "link").symlink_to(run)  # the root is where its owner says
+    Folder(str(tmp_path / "link")).write("segmaps/a.fits", b"ours")
+    assert (run / "segmaps" / "a.fits").read_bytes() == b"ours"

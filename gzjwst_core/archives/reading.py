@@ -1,0 +1,241 @@
+"""Bringing a run's mosaics to where they are read, and holding them there while they are.
+
+A task that reads holds its field's mosaics in the cache, and brings those that are not there (any more); fetching ahead
+of that spares it the wait, as far as the cache has room. Mosaics are visited twice, and the cache may be smaller than
+the survey.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from gzjwst_core.archives.base import Archive
+from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.archives.fetch import Fetched, is_fetched, lies_here
+from gzjwst_core.archives.fetch import fetch as fetch_whole
+from gzjwst_core.archives.known import archives_of, cache_of
+from gzjwst_core.archives.traffic import TRAFFIC
+from gzjwst_core.archives.windows import fetch_rows, has_rows, rows_key
+from gzjwst_core.errors import BudgetError, ProductNotFoundError
+from gzjwst_core.models import Field, Mosaic, MosaicSource, Value, Work
+from gzjwst_core.needs import places_of
+from gzjwst_core.run import Run
+from gzjwst_core.storage.receipts import standing
+
+__all__ = [
+    "Brought",
+    "Transfers",
+    "capacity",
+    "check_room",
+    "fetch",
+    "inputs_of",
+    "is_cached",
+    "reading",
+    "transfers",
+]
+
+_PLANES_SHARE = 0.45
+"""Science, error and weight planes are three of an i2d's seven (four bytes a pixel each)."""
+_UNPACKED = 3.1
+"""A gzipped mosaic unpacks to about this many times its size (measured: 0.90 GB to 2.80 GB)."""
+_TYPICAL_SCALE_ARCSEC = 0.03
+
+
+class Brought(Value):
+    """What fetching a mosaic ahead came to."""
+
+    needed: bool = False
+    """Whether anything will read it."""
+    later: bool = False
+    """The cache has no room for it now: whoever reads it brings it."""
+    bytes_moved: int = 0
+
+
+class Transfers(Value):
+    """What is to be moved before a stage can read its mosaics."""
+
+    bytes: int
+    """That archives will be asked for."""
+    kept: int
+    """That the cache would hold, were it large enough for all."""
+    largest: int
+    """That the cache must have room for: the largest field, while it is brought and read."""
+
+
+@contextmanager
+def reading(run: Run, field: Field) -> Iterator[list[MosaicSource]]:
+    """Hold a field's located mosaics where they can be read, as long as the block runs.
+
+    Parameters
+    ----------
+    run
+        The run.
+    field
+        Located. Waits while other readers hold what the cache has room for.
+
+    Yields
+    ------
+    list of MosaicSource
+        In the order of the field's mosaics.
+
+    Raises
+    ------
+    ArchiveError, CorruptMosaicError, MosaicLayoutError, StorageError
+        A mosaic that is not in the cache cannot be brought.
+    """
+    cache, found = cache_of(run), _with_archives(run, field.mosaics)
+    wanted = _room(run, cache, found)
+    with cache.holding(wanted):
+        yield [_bring(run, cache, mosaic, archive).source for mosaic, archive in found]
+        for key in wanted:
+            cache.used(key)
+
+
+def fetch(run: Run, mosaic: Mosaic, works: Sequence[Work]) -> Brought:
+    """Bring a mosaic ahead of its readers, unless every work that would read it stands, or there is no room now.
+
+    Raises
+    ------
+    ArchiveError, CorruptMosaicError, MosaicLayoutError, StorageError
+        It cannot be had, or what came is not whole.
+    """
+    if all(standing(run.folder, work) is not None for work in works):
+        return Brought()
+    cache, found = cache_of(run), _with_archives(run, [mosaic])
+    with cache.ahead(_room(run, cache, found)) as has_room:
+        if not has_room:
+            return Brought(needed=True, later=True)
+        ((_, archive),) = found
+        return Brought(needed=True, bytes_moved=_bring(run, cache, mosaic, archive).bytes_moved)
+
+
+def inputs_of(run: Run, field: Field) -> dict[str, str]:
+    """Return what a work that reads a field's mosaics depends on: their identities, and how much of each is read."""
+    return {m.band: m.identity + (_by_rows_mark(run, m, a)) for m, a in _with_archives(run, field.mosaics)}
+
+
+def is_cached(run: Run, mosaic: Mosaic) -> bool:
+    """Whether a mosaic can be read without fetching a byte."""
+    if not mosaic.located:
+        return False
+    cache, ((_, archive),) = cache_of(run), _with_archives(run, [mosaic])
+    return _is_here(run, cache, mosaic, archive)
+
+
+def transfers(run: Run, fields: Iterable[Field]) -> Transfers:
+    """Estimate what bringing the fields' mosaics takes; those of the cache take nothing."""
+    cache = cache_of(run)
+    moved, kept, largest = 0, 0, 0
+    for field in fields:
+        found = _with_archives(run, field.mosaics)
+        moved += sum(_moved(run, m, a) for m, a in found if not _is_here(run, cache, m, a))
+        kept += sum(_kept(run, cache, m, a) for m, a in found)
+        largest = max(largest, sum(_room(run, cache, found).values()))
+    return Transfers(bytes=moved, kept=kept, largest=largest)
+
+
+def check_room(run: Run, fields: Iterable[Field]) -> Transfers:
+    """See that the cache can hold the largest of the fields, and say what is to be moved.
+
+    Raises
+    ------
+    BudgetError
+        It cannot; says how much is missing.
+    """
+    needed, budget = transfers(run, fields), capacity(run)
+    if needed.largest > budget:
+        said = f"a field's mosaics need {needed.largest / 1e9:.1f} GB, the cache {run.cache} has room for"
+        raise BudgetError(
+            f"{said} {budget / 1e9:.1f} GB: raise --cache-gb or make room, move it with --cache, or take fewer bands"
+        )
+    return needed
+
+
+def capacity(run: Run) -> int:
+    """Bytes that the run's cache may hold."""
+    return cache_of(run).capacity()
+
+
+def _with_archives(run: Run, mosaics: Iterable[Mosaic]) -> list[tuple[Mosaic, Archive]]:
+    archives = {archive.name: archive for archive in archives_of(run)}
+    return [(mosaic, archives[mosaic.archive]) for mosaic in mosaics if mosaic.located]
+
+
+def _by_rows(run: Run, mosaic: Mosaic, archive: Archive) -> bool:
+    """Whether only rows around the run's targets are read."""
+    return bool(run.targets) and run.profile.archives.windows and archive.windowed(mosaic)
+
+
+def _by_rows_mark(run: Run, mosaic: Mosaic, archive: Archive) -> str:
+    return f"|rows:{run.profile.cutouts.digest()}" if _by_rows(run, mosaic, archive) else ""
+
+
+def _is_here(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> bool:
+    planes = run.profile.mosaics.sci_planes
+    if _by_rows(run, mosaic, archive) and has_rows(mosaic, cache, planes, places_of(run)):
+        return True
+    return is_fetched(mosaic, archive, cache, planes)
+
+
+def _bring(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> Fetched:
+    if run.offline and not run.profile.local and not _is_here(run, cache, mosaic, archive):
+        raise ProductNotFoundError(f"{mosaic.filename}: not in the cache, and this run is offline", reason="offline")
+    options, planes = run.profile.archives, run.profile.mosaics.sci_planes
+    if _by_rows(run, mosaic, archive):
+        some = fetch_rows(mosaic, archive, cache, options, planes, places=places_of(run), progress=TRAFFIC.came)
+        if some is not None:
+            return some
+    return fetch_whole(mosaic, archive, cache, options, planes, progress=TRAFFIC.came)
+
+
+def _room(run: Run, cache: MosaicCache, found: Iterable[tuple[Mosaic, Archive]]) -> dict[str, int]:
+    """Say which cache entries mosaics have, and what each takes at most; none for what is read in place.
+
+    They are brought one after the other, so that only the largest body counts.
+    """
+    sizes: dict[str, int] = {}
+    bodies: dict[str, int] = {}
+    for mosaic, archive in found:
+        key = _key(run, cache, mosaic, archive)
+        if key:
+            sizes[key] = _kept(run, cache, mosaic, archive)
+            bodies[key] = _body(run, cache, mosaic, archive)
+    largest = max(bodies, key=lambda key: bodies[key], default="")
+    return sizes | ({largest: sizes[largest] + bodies[largest]} if largest else {})
+
+
+def _key(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> str:
+    planes = run.profile.mosaics.sci_planes
+    if _by_rows(run, mosaic, archive):
+        return rows_key(mosaic, cache, planes)
+    return "" if lies_here(mosaic, archive) else cache.key(mosaic, planes)
+
+
+def _kept(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> int:
+    """Bytes of a mosaic's planes in the cache: as they are, else as they may be."""
+    if _by_rows(run, mosaic, archive):
+        return _moved(run, mosaic, archive)
+    if lies_here(mosaic, archive):
+        return 0
+    there = cache.find(cache.key(mosaic, run.profile.mosaics.sci_planes), mosaic)
+    if there is not None:
+        return there.stat().st_size
+    return round(mosaic.size * (_UNPACKED if mosaic.uri.endswith(".gz") else 1.0) * _PLANES_SHARE)
+
+
+def _body(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> int:
+    """Bytes of the body that lies in the cache while it is brought; none where it is not kept."""
+    passes = _by_rows(run, mosaic, archive) or archive.local_path(mosaic) is not None
+    return 0 if passes or _is_here(run, cache, mosaic, archive) else mosaic.size
+
+
+def _moved(run: Run, mosaic: Mosaic, archive: Archive) -> int:
+    if _by_rows(run, mosaic, archive):
+        return round(mosaic.size * _PLANES_SHARE * _share_of_rows(run, mosaic))
+    return 0 if lies_here(mosaic, archive) else mosaic.size
+
+
+def _share_of_rows(run: Run, mosaic: Mosaic) -> float:
+    """Guess which share of a mosaic's rows its targets need, before its header is known: a square, seven planes."""
+    height_arcsec = (mosaic.size / 28) ** 0.5 * _TYPICAL_SCALE_ARCSEC
+    needed_arcsec = float(2 * places_of(run).reach_arcsec.sum())
+    return min(1.0, needed_arcsec / max(float(height_arcsec), 1.0))

@@ -1,0 +1,114 @@
+"""The two tables of the archives' room: what MAST listed (products.parquet), where it is (mosaics.parquet).
+
+A table is only written when it says something else: nothing is rewritten by a run that learned nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from astropy.table import Table
+
+from gzjwst_core.archives.locate import missing_reason
+from gzjwst_core.errors import QueryError
+from gzjwst_core.models import Attempt, Mosaic, Product, Value
+from gzjwst_core.run import Run
+from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.tables import Column, apply_columns, read_parquet, write_parquet
+
+__all__ = ["MOSAICS", "PRODUCTS", "mosaics_of", "products_of", "write_mosaics", "write_products"]
+
+PRODUCTS = "products.parquet"
+MOSAICS = "mosaics.parquet"
+
+_PRODUCT_COLUMNS = (
+    Column("uri", "str", "", "meta.ref.uri", "logical address of the product"),
+    Column("filename", "str", "", "meta.file", "its file"),
+    Column("obs_id", "str", "", "meta.id;obs", "observation"),
+    Column("collection", "str", "", "meta.id", "JWST, HLSP or LOCAL"),
+    Column("size", "int64", "byte", "meta.number", "bytes listed, 0 where none are"),
+    Column("field", "str", "", "meta.id;obs.field", "field, where one was formed"),
+    Column("band", "str", "", "instr.bandpass", "band, where the name tells"),
+    Column("s_region", "str", "", "pos.outline;obs.field", "footprint"),
+    Column("proposal", "str", "", "meta.id;obs.proposal", "programme"),
+    Column("outcome", "str", "", "meta.code", "kept or dropped"),
+    Column("reason", "str", "", "meta.note", "why it was dropped"),
+)
+_MOSAIC_COLUMNS = (
+    Column("field", "str", "", "meta.id;obs.field", "field"),
+    Column("band", "str", "", "instr.bandpass", "band"),
+    Column("obs_id", "str", "", "meta.id;obs", "observation"),
+    Column("product_uri", "str", "", "meta.ref.uri", "logical address of the product"),
+    Column("filename", "str", "", "meta.file", "file as MAST names it"),
+    Column("size", "int64", "byte", "meta.number", "bytes as located"),
+    Column("archive", "str", "", "meta.id", "where it was located, empty = in no archive"),
+    Column("uri", "str", "", "meta.ref.uri", "logical address there"),
+    Column("identity", "str", "", "meta.id", "uri|size|ETag or digest"),
+    Column("expected", "bool", "", "meta.code", "the profile knows that it is in no archive"),
+    Column("outcome", "str", "", "meta.code", "located or missing"),
+    Column("reason", "str", "", "meta.note", "why it is missing"),
+    Column("trail", "str", "", "meta.note", "archives asked, in order, with what each said"),
+)
+
+
+def write_products(folder: Folder, products: Sequence[Product]) -> None:
+    """Write what MAST listed."""
+    _write_if_new(folder, PRODUCTS, _table_of(products, _PRODUCT_COLUMNS))
+
+
+def write_mosaics(folder: Folder, mosaics: Iterable[Mosaic]) -> None:
+    """Write where the mosaics are."""
+    table = apply_columns(Table(rows=[_row(mosaic) for mosaic in mosaics]), _MOSAIC_COLUMNS)
+    _write_if_new(folder, MOSAICS, table)
+
+
+def products_of(run: Run) -> tuple[Product, ...]:
+    """Read the products that an earlier query, or this run's own, listed.
+
+    Raises
+    ------
+    QueryError
+        There is no list (reason `offline`).
+    """
+    if not run.folder.exists(PRODUCTS):
+        raise QueryError(f"{run.folder.url}: no {PRODUCTS} of an earlier run to go by offline", reason="offline")
+    return tuple(Product.model_validate(row) for row in _rows(run.folder, PRODUCTS))
+
+
+def mosaics_of(run: Run) -> list[Mosaic]:
+    """Read where earlier runs found the mosaics; empty before the first."""
+    if not run.folder.exists(MOSAICS):
+        return []
+    return [_mosaic_of(row) for row in _rows(run.folder, MOSAICS)]
+
+
+def _table_of(values: Sequence[Value], columns: Sequence[Column]) -> Table:
+    rows = [{column.name: getattr(value, column.name) for column in columns} for value in values]
+    return apply_columns(Table(rows=rows, names=[column.name for column in columns]), columns)
+
+
+def _row(mosaic: Mosaic) -> dict[str, str | int | bool]:
+    plain = {c.name: getattr(mosaic, c.name) for c in _MOSAIC_COLUMNS if c.name in Mosaic.model_fields}
+    trail = " > ".join(f"{a.archive}: {'found' if a.found else a.reason}" for a in mosaic.trail)
+    reason = "" if mosaic.located else missing_reason(mosaic)
+    return plain | {"outcome": "located" if mosaic.located else "missing", "reason": reason, "trail": trail}
+
+
+def _write_if_new(folder: Folder, relative: str, table: Table) -> None:
+    with folder.writing_if_new(relative) as path:
+        write_parquet(table, path)
+
+
+def _mosaic_of(row: dict[str, object]) -> Mosaic:
+    trail = tuple(_attempt(said) for said in str(row["trail"]).split(" > ") if said)
+    return Mosaic.model_validate({k: v for k, v in row.items() if k not in ("outcome", "reason")} | {"trail": trail})
+
+
+def _attempt(said: str) -> Attempt:
+    archive, _, answer = said.partition(": ")
+    return Attempt(archive=archive, found=answer == "found", reason="" if answer == "found" else answer)
+
+
+def _rows(folder: Folder, relative: str) -> Iterator[dict[str, object]]:
+    with folder.reading(relative) as path:
+        table = read_parquet(path)
+    for row in table:
+        yield {name: row[name].item() if hasattr(row[name], "item") else row[name] for name in table.colnames}

@@ -1,0 +1,47 @@
+"""Which parts of the sky a run needs pixels of: where a table of targets takes the place of detection, little of it.
+
+The squares hold what a cutout of a target can reach: its field of view, and the margin that its sky is measured in.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from astropy.table import Table
+
+from gzjwst_core.catalog.target_list import FOV_OF_DIAGONAL, read_targets
+from gzjwst_core.cutouts.fov import fov_arcsec
+from gzjwst_core.cutouts.local_sky import sky_margin_px
+from gzjwst_core.mosaics.rows import Places
+from gzjwst_core.options import CutoutOptions
+from gzjwst_core.run import Run
+
+__all__ = ["places_of"]
+
+
+def places_of(run: Run) -> Places:
+    """Return the squares around a run's targets; those without a usable position are left out.
+
+    Raises
+    ------
+    CatalogError, StorageError
+        The table of targets cannot be read.
+    """
+    targets = _targets(run.targets, run.targets_digest)
+    fov = _widest(targets, run.profile.cutouts)
+    margin = np.array([sky_margin_px(size, 1.0) for size in fov])  # in pixels of one arcsec
+    return Places(np.asarray(targets["ra"]), np.asarray(targets["dec"]), fov / 2 + margin)
+
+
+@lru_cache(maxsize=4)
+def _targets(path: str, _digest: str) -> Table:
+    targets = read_targets(path)
+    return targets[np.asarray(targets["reason"]) == ""]
+
+
+def _widest(targets: Table, options: CutoutOptions) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """Return the largest field of view that each target may get, arcsec: the stated one, else the limit."""
+    stated = np.asarray(targets["fov_arcsec"], dtype=np.float64)
+    if options.fov_rule != "bbox":
+        return np.full(len(targets), options.fov_max_arcsec)
+    wanted = fov_arcsec({"bbox_diagonal": stated / FOV_OF_DIAGONAL}, options)
+    return np.where(np.isfinite(stated), wanted, options.fov_max_arcsec)

@@ -1,0 +1,199 @@
+"""Only some rows of a mosaic: the right pixels, no byte twice, holes that read as no coverage."""
+
+import io
+
+# ruff: noqa: ARG002 - the archive in memory answers without looking
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from gzjwst_core.archives import windows
+from gzjwst_core.archives.base import Archive, ByteStream, Located, Span, identity_of
+from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.archives.datalabs import DataLabs
+from gzjwst_core.archives.fetch import fetch
+from gzjwst_core.archives.locate import locate
+from gzjwst_core.archives.windows import fetch_rows, has_rows
+from gzjwst_core.errors import ArchiveUnavailableError, CorruptMosaicError
+from gzjwst_core.models import Mosaic, MosaicSource
+from gzjwst_core.mosaics.geometry import Box
+from gzjwst_core.mosaics.reader import open_mosaic
+from gzjwst_core.mosaics.rows import Places
+from gzjwst_core.options import ArchiveOptions, MosaicOptions
+from tests.archives.tiny import OBS, SCI, mosaic
+
+OPTIONS = ArchiveOptions()
+SIDE, SCALE = 600, 0.06
+
+
+def body(*, planes: Sequence[str] = ("SCI", "ERR", "CON", "WHT"), dtype: str = "f4") -> bytes:
+    """A mosaic of 600 x 603 pixels of noise with a WCS."""
+    rng = np.random.default_rng(5)
+    hdus: list[fits.PrimaryHDU | fits.ImageHDU] = [fits.PrimaryHDU()]
+    for name in planes:
+        pixels = rng.uniform(1, 2, (SIDE, SIDE + 3)).astype(dtype)
+        hdu = fits.ImageHDU(pixels, name=name)
+        hdu.header.update(
+            CTYPE1="RA---TAN", CTYPE2="DEC--TAN", CRVAL1=150.0, CRVAL2=2.0, CRPIX1=300.0, CRPIX2=300.0,
+            CDELT1=-SCALE / 3600, CDELT2=SCALE / 3600, CUNIT1="deg", CUNIT2="deg", BUNIT="MJy/sr", PIXAR_SR=8.5e-14,
+        )  # fmt: skip
+        hdus.append(hdu)
+    out = io.BytesIO()
+    fits.HDUList(hdus).writeto(out)
+    return out.getvalue()
+
+
+class Counted(Archive):
+    """An archive in memory that counts what it gives; ranges come in pieces, the last first."""
+
+    name = "counted"
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.given: list[Span] = []
+        self.fails_after = 10**9
+
+    def find(self, mosaic: Mosaic, *, cheap: bool = False) -> Located:
+        size = len(self.data)
+        return Located(archive=self.name, uri="c:x.fits", size=size, identity=identity_of("c:x.fits", size, "v1"))
+
+    @contextmanager
+    def open(self, mosaic: Mosaic, *, start: int = 0) -> Iterator[ByteStream]:
+        yield io.BytesIO(self.data[start:])
+
+    def windowed(self, mosaic: Mosaic) -> bool:
+        return True
+
+    def ranges(self, mosaic: Mosaic, spans: Sequence[Span]) -> Iterator[tuple[Span, bytes]]:
+        pieces = [
+            Span(at, min(at + 50_000, span.stop)) for span in spans for at in range(span.start, span.stop, 50_000)
+        ]
+        for piece in reversed(pieces):
+            if len(self.given) >= self.fails_after:
+                raise ArchiveUnavailableError("no more")
+            self.given.append(piece)
+            yield piece, self.data[piece.start : piece.stop]
+
+    @property
+    def bytes(self) -> int:
+        return sum(span.size for span in self.given)
+
+
+def at(*north_arcsec: float, reach: float = 1.0) -> Places:
+    count = len(north_arcsec)
+    return Places(np.full(count, 150.0), 2.0 + np.array(north_arcsec) / 3600, np.full(count, reach))
+
+
+def truth(data: bytes, plane: str) -> NDArray[np.float32]:
+    with fits.open(io.BytesIO(data)) as hdus:
+        pixels: NDArray[np.float32] = hdus[plane].data.astype(np.float32)
+    return pixels
+
+
+def bring(archive: Counted, cache: MosaicCache, places: Places) -> MosaicSource:
+    fetched = fetch_rows(locate(mosaic(), [archive]), archive, cache, OPTIONS, SCI, places=places)
+    assert fetched is not None
+    return fetched.source
+
+
+@pytest.fixture(autouse=True)
+def no_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test's mosaic is so small that all of it would count as a gap worth reading."""
+    monkeypatch.setattr(windows, "_GAP_BYTES", 0)
+
+
+def test_rows_around_places_are_read_and_nothing_else(cache: MosaicCache) -> None:
+    archive = Counted(body())
+    source = bring(archive, cache, at(0.0, 9.0))
+    assert not source.verified
+    factor = 8.5e-14 * 1e12
+    with open_mosaic(source, MosaicOptions()) as reader:
+        for middle in (299, 449):
+            box = Box(middle - 15, middle + 15, 0, SIDE + 3)
+            part = reader.windows(box)
+            for plane, pixels in (("SCI", part.sci), ("ERR", part.err), ("WHT", part.wht)):
+                scale = 1.0 if plane == "WHT" else factor
+                assert pixels is not None
+                np.testing.assert_allclose(pixels, truth(archive.data, plane)[box.slices] * scale, rtol=1e-6)
+        rest = reader.windows(Box(0, 250, 0, SIDE))
+        assert np.isnan(rest.sci).all()
+        assert rest.wht is not None
+        assert not rest.wht.any()
+    row = (SIDE + 3) * 4
+    wanted = 3 * 2 * (2 * 17 + 6) * row
+    assert archive.bytes < wanted + 500_000  # headers are read ahead
+    assert Path(source.path).stat().st_blocks * 512 < archive.bytes + 200_000  # holes take no disk
+
+
+def test_more_places_cost_only_their_own_rows(cache: MosaicCache) -> None:
+    archive = Counted(body())
+    bring(archive, cache, at(0.0))
+    first = list(archive.given)
+    located = locate(mosaic(), [archive])
+    assert has_rows(located, cache, SCI, at(0.0))
+    assert not has_rows(located, cache, SCI, at(0.0, -9.0))
+    bring(archive, cache, at(0.0, -9.0))
+    new = archive.given[len(first) :]
+    big = [span for span in first if span.size > 40_000]
+    assert all(a.stop <= b.start or b.stop <= a.start for a in new for b in big[:-1])
+    before = len(archive.given)
+    bring(archive, cache, at(0.0, -9.0))
+    assert len(archive.given) == before
+
+
+def test_all_rows_are_one_plane_each(cache: MosaicCache) -> None:
+    archive = Counted(body(planes=("SCI", "CON", "VAR_FLAT")))
+    bring(archive, cache, at(*np.linspace(-18, 18, 40)))
+    assert archive.bytes <= 1.05 * SIDE * (SIDE + 3) * 4 + 400_000
+
+
+def test_a_broken_transfer_leaves_no_row_that_counts(cache: MosaicCache) -> None:
+    archive = Counted(body())
+    archive.fails_after = 8
+    with pytest.raises(ArchiveUnavailableError):
+        bring(archive, cache, at(*np.linspace(-18, 18, 40)))
+    archive.fails_after = 10**9
+    assert not has_rows(locate(mosaic(), [archive]), cache, SCI, at(0.0))
+    source = bring(archive, cache, at(0.0))
+    with open_mosaic(source, MosaicOptions()) as reader:
+        sci = reader.window("SCI", Box(290, 310, 0, 600))
+    np.testing.assert_allclose(sci, truth(archive.data, "SCI")[290:310, :600] * 8.5e-14 * 1e12, rtol=1e-6)
+
+
+def test_what_is_no_plain_image_is_left_to_a_whole_fetch(cache: MosaicCache) -> None:
+    packed = fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(truth(body(), "SCI"), name="SCI")])
+    out = io.BytesIO()
+    packed.writeto(out)
+    archive = Counted(out.getvalue())
+    assert fetch_rows(locate(mosaic(), [archive]), archive, cache, OPTIONS, SCI, places=at(0.0)) is None
+    assert fetch(locate(mosaic(), [archive]), archive, cache, OPTIONS, SCI).source.verified
+
+
+@pytest.mark.parametrize("end", [100, 5000, 200_000, -2880])
+def test_a_body_that_is_not_whole_is_damage(end: int, cache: MosaicCache) -> None:
+    archive = Counted(body()[:end])
+    with pytest.raises(CorruptMosaicError):
+        bring(archive, cache, at(0.0))
+
+
+def test_plain_file_on_the_mount_by_rows(tmp_path: Path, cache: MosaicCache) -> None:
+    """Its identity is its date: nothing of it is read but the rows."""
+    path = tmp_path / "jw09801" / f"{OBS}_i2d.fits"
+    path.parent.mkdir()
+    path.write_bytes(body())
+    archive = DataLabs(tmp_path, cache.digests, whole=False)
+    located = locate(mosaic(), [archive])
+    assert located.identity == f"{located.uri}|{located.size}|mtime-{path.stat().st_mtime_ns}"
+    assert not list(cache.folder.rglob("digests/*"))
+    fetched = fetch_rows(located, archive, cache, OPTIONS, SCI, places=at(0.0))
+    assert fetched is not None
+    assert fetched.bytes_moved < located.size / 3
+    path.write_bytes(body(planes=("SCI", "WHT", "CON", "ERR")))
+    with pytest.raises(ArchiveUnavailableError) as caught:
+        fetch_rows(located, archive, cache, OPTIONS, SCI, places=at(9.0))
+    assert caught.value.reason == "changed"
