@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.journal import Journal
@@ -15,6 +16,7 @@ from gzjwst_core.engine import use_processes
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.request import RunRequest, start
 from gzjwst_core.run import Run, locked
+from gzjwst_core.storage.private import check_private
 from gzjwst_core.sky.standin import archives_stand_in
 
 __all__ = ["open_session"]
@@ -34,9 +36,11 @@ def open_session(request: RunRequest) -> Iterator[tuple[Run, Journal]]:
     ProfileError
         The request is wrong.
     StorageError
-        Another run is writing to the same folder (reason `busy`).
+        Another run is writing to the same folder (reason `busy`), or others may write where Prefect keeps results
+        (`not_private`).
     """
     guard_logs()
+    check_private(PREFECT_LOCAL_STORAGE_PATH.value())
     run = start(request)
     with archives_stand_in(run), locked(run), use_processes(_processes(request, run)):
         yield run, Journal(request, Terminal(quiet=request.quiet))

@@ -8,29 +8,29 @@ import hashlib
 import logging
 import random
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from gzjwst_core.archives.base import NO_RANGES, Archive, ByteStream, Progress, mark_of
 from gzjwst_core.archives.etags import EtagCheck
+from gzjwst_core.archives.pace import paced
 from gzjwst_core.errors import ArchiveUnavailableError, CorruptMosaicError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.mosaics.gunzip import Gunzip
 from gzjwst_core.mosaics.planes import MAX_MOSAIC_BYTES
 from gzjwst_core.options import ArchiveOptions
 
-__all__ = ["Arrived", "Body", "download", "paced"]
+__all__ = ["Arrived", "Body", "download"]
 
 _log = logging.getLogger(__name__)
 _CHUNK = 4 << 20
 _PROGRESS = 1 << 20
 """Bytes that a connection must have brought for the next one to count as going on, not as trying again."""
 _PAUSE_S = 0.5
+_WHOLE_ONLY: set[Path] = set()
+"""Bodies of which no part can be had, as far as this process found; by their files, until they are whole."""
 _MAGICS = (b"SIMPLE  =", Gunzip.MAGIC)
 _HEAD = 9
-
-Clock = Callable[[], float]
 
 
 class Arrived(NamedTuple):
@@ -76,7 +76,8 @@ def download(
     with path.open("a+b") as file:
         body = Body(mosaic, archive, file)
         try:
-            moved = _bring(body, archive, options, progress)
+            moved = _bring(body, path, archive, options, progress)
+            _WHOLE_ONLY.discard(path)
             return Arrived(body.sha256, body.size, moved, body.check())
         except (CorruptMosaicError, ArchiveUnavailableError) as error:
             if not isinstance(error, ArchiveUnavailableError) or error.reason == "changed":
@@ -184,9 +185,9 @@ class Body:
         self._etag.feed(block)
 
 
-def _bring(body: Body, archive: Archive, options: ArchiveOptions, progress: Progress | None) -> int:
+def _bring(body: Body, path: Path, archive: Archive, options: ArchiveOptions, progress: Progress | None) -> int:
     """Open connection after connection while each brings more; returns the bytes that came."""
-    moved, at_end, begun_again = 0, False, False
+    moved, at_end = 0, False
     while not (body.is_whole or at_end):
         before = body.size
         try:
@@ -194,18 +195,28 @@ def _bring(body: Body, archive: Archive, options: ArchiveOptions, progress: Prog
                 _receive(paced(stream, options, body.mosaic.filename), body, progress)
                 at_end = True
         except ArchiveUnavailableError as error:
-            if error.reason == NO_RANGES and not begun_again:
-                _log.info("%s: the archive begins it again", body.mosaic.filename)
-                body.again()
-                begun_again = True
-            elif error.reason == "changed" or body.size - before < _PROGRESS:
-                raise
-            else:
-                _log.info("%s: going on at byte %d", body.mosaic.filename, body.size)
-                time.sleep(_PAUSE_S * (0.5 + random.random()))  # noqa: S311 - keeps transfers from going in step
-        finally:
-            moved += max(body.size - before, 0)
+            moved += body.size - before
+            _consider(error, body, path, body.size - before)
+        else:
+            moved += body.size - before
     return moved
+
+
+def _consider(error: ArchiveUnavailableError, body: Body, path: Path, came: int) -> None:
+    """Let a transfer go on after it broke, or raise.
+
+    Where the archive cannot begin at some byte, what came is of no use: the whole body is tried again, by the one retry
+    layer, and no part of it is asked for any more.
+    """
+    if error.reason == NO_RANGES:
+        _WHOLE_ONLY.add(path)
+    if path in _WHOLE_ONLY:
+        body.again()
+        raise error
+    if error.reason == "changed" or came < _PROGRESS:
+        raise error
+    _log.info("%s: going on at byte %d", body.mosaic.filename, body.size)
+    time.sleep(_PAUSE_S * (0.5 + random.random()))  # noqa: S311 - keeps transfers from going in step
 
 
 def _receive(stream: ByteStream, body: Body, progress: Progress | None) -> None:
@@ -216,47 +227,3 @@ def _receive(stream: ByteStream, body: Body, progress: Progress | None) -> None:
     if body.mosaic.size and not body.is_whole:
         said = f"{body.mosaic.filename}: broken off after {body.size} bytes of {body.mosaic.size}"
         raise ArchiveUnavailableError(said, reason="cut_off")
-
-
-class paced:  # noqa: N801 - used like a function: it wraps a stream
-    """A stream that breaks off when its bytes come too slowly.
-
-    Parameters
-    ----------
-    stream
-        Its reads return what is there.
-    options
-        The slowest rate, and the time over which it is judged.
-    what
-        The mosaic, for messages.
-    clock
-        Seconds that only grow.
-    """
-
-    def __init__(
-        self, stream: ByteStream, options: ArchiveOptions, what: str, *, clock: Clock = time.monotonic
-    ) -> None:
-        self._stream = stream
-        self._least = options.slowest_kb_s * 1000 * options.read_timeout_s
-        self._window_s = options.read_timeout_s
-        self._what = what
-        self._clock = clock
-        self._since, self._count = clock(), 0
-
-    def read(self, size: int, /) -> bytes:
-        """Read on.
-
-        Raises
-        ------
-        ArchiveUnavailableError
-            Over the last window the rate was below the slowest allowed (`too_slow`).
-        """
-        block = self._stream.read(size)
-        self._count += len(block)
-        waited = self._clock() - self._since
-        if block and waited >= self._window_s:
-            if self._count < self._least * waited / self._window_s:
-                rate = self._count / waited / 1000
-                raise ArchiveUnavailableError(f"{self._what}: only {rate:.1f} kB/s", reason="too_slow")
-            self._since, self._count = self._clock(), 0
-        return block

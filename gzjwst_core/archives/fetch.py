@@ -12,7 +12,8 @@ from pathlib import Path
 
 from gzjwst_core.archives.base import Archive, ByteStream, Progress
 from gzjwst_core.archives.cache import MosaicCache
-from gzjwst_core.archives.download import Arrived, Body, download, paced
+from gzjwst_core.archives.download import Arrived, Body, download
+from gzjwst_core.archives.pace import paced
 from gzjwst_core.archives.slots import transfer_slot
 from gzjwst_core.errors import ArchiveError, ArchiveUnavailableError, GzJwstError, MosaicError, StorageError
 from gzjwst_core.models import Mosaic, MosaicSource, Value

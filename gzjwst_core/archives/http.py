@@ -12,6 +12,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from gzjwst_core.archives.deadline import pools_in_time
 from gzjwst_core.archives.patience import PATIENCE
 from gzjwst_core.archives.redact import guard_logs
 from gzjwst_core.errors import ArchiveError, ArchiveRefusedError, ArchiveUnavailableError, ProductNotFoundError
@@ -45,12 +46,24 @@ class PatientAdapter(HTTPAdapter):
     Parameters
     ----------
     connect_s, read_s
-        Limits in seconds. The read limit is on the wait for the next bytes, not on the whole body.
+        Limits in seconds. The read limit is on the wait for the next bytes, not on the whole body; the head of an
+        answer must come within both together.
     """
 
     def __init__(self, connect_s: float, read_s: float) -> None:
         self._limits = (connect_s, read_s)
         super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """Make the connections, whose heads must come in time (`deadline`)."""
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = pools_in_time(sum(self._limits))
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Make connections through a proxy, likewise."""
+        manager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = pools_in_time(sum(self._limits))
+        return manager
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
         """Send with our limits, whatever the client library asked for.

@@ -23,8 +23,8 @@ from gzjwst_core.archives.base import (
     identity_of,
     mark_of,
 )
-from gzjwst_core.archives.download import paced
 from gzjwst_core.archives.http import PatientAdapter, mount, network_error, send
+from gzjwst_core.archives.pace import paced
 from gzjwst_core.archives.several import in_pieces
 from gzjwst_core.errors import ArchiveUnavailableError
 from gzjwst_core.models import Mosaic

@@ -98,7 +98,7 @@ def _mast(limits: ArchiveOptions) -> Iterator[tuple[Any, PollingAdapter]]:
     from astroquery.exceptions import TimeoutError as ClientTimeoutError  # noqa: PLC0415
     from astroquery.mast import ObservationsClass  # noqa: PLC0415
 
-    adapter = PollingAdapter(limits.connect_timeout_s, limits.read_timeout_s)
+    adapter = PollingAdapter(limits.connect_timeout_s, limits.read_timeout_s, slowest_kb_s=limits.slowest_kb_s)
     client = ObservationsClass()
     mount(client._session, adapter)  # noqa: SLF001 - astroquery has no other way to limit its waits
     try:
@@ -157,7 +157,7 @@ def _ask(adapter: PollingAdapter, call: Callable[[], Table], needed: Sequence[st
         return []
     except (GzJwstError, requests.RequestException):
         raise  # ValueErrors too, but ours, or of the network (JSON)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise QueryError(f"MAST's answer is not of the form we know: {type(error).__name__}: {error}") from None
     adapter.check_complete(len(table))
     return _plain(table, needed)

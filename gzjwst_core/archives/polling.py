@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import requests
+import urllib3
 
-from gzjwst_core.archives.http import PatientAdapter
+from gzjwst_core.archives.http import PatientAdapter, network_error
+from gzjwst_core.archives.pace import Paced
 from gzjwst_core.errors import ArchiveUnavailableError, QueryError
 
 __all__ = ["PollingAdapter"]
@@ -34,6 +36,8 @@ class PollingAdapter(PatientAdapter):
         Limits in seconds.
     executing_s
         How long a query may keep executing.
+    slowest_kb_s
+        An answer that comes more slowly than this over `read_s` is broken off.
     sleep
         Waits that many seconds.
     """
@@ -44,9 +48,11 @@ class PollingAdapter(PatientAdapter):
         read_s: float,
         *,
         executing_s: float = _EXECUTING_S,
+        slowest_kb_s: float = 0.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(connect_s, read_s)
+        self._slowest_kb_s = slowest_kb_s
         self._executing_s = executing_s
         self._sleep = sleep
         self.forget()
@@ -79,7 +85,7 @@ class PollingAdapter(PatientAdapter):
             The answer is beyond the limit (`answer_too_large`).
         """
         response = super().send(request, *args, **{**options, "stream": True})
-        _read(response)
+        _read(response, self._slowest_kb_s, self._limits[1])
         answer = _decoded(response)
         if answer.get("status") == "EXECUTING":
             self._wait()
@@ -96,10 +102,11 @@ class PollingAdapter(PatientAdapter):
         self._pause_s = min(self._pause_s * _GROWTH, _LONGEST_PAUSE_S)
 
 
-def _read(response: requests.Response) -> None:
-    """Read the body into the response, as requests does, but not without end."""
+def _read(response: requests.Response, slowest_kb_s: float, window_s: float) -> None:
+    """Read the body into the response, as requests does, but neither without end nor at any pace."""
     body = bytearray()
-    for block in response.iter_content(_CHUNK):
+    stream = Paced(_Decoded(response), slowest_kb_s, window_s, what="MAST query")
+    while block := stream.read(_CHUNK):
         body += block
         if len(body) > _MAX_ANSWER:
             response.close()
@@ -109,6 +116,19 @@ def _read(response: requests.Response) -> None:
                 reason="answer_too_large",
             )
     response._content = bytes(body)  # noqa: SLF001 - where requests keeps a body that was read
+
+
+class _Decoded:
+    """The body of an answer, decoded, as it comes."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self._raw = response.raw
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return bytes(self._raw.read1(size, decode_content=True))
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise network_error(error, "MAST query") from None
 
 
 def _decoded(response: requests.Response) -> dict[str, Any]:

@@ -123,7 +123,9 @@ def _not_public(row: Row) -> str:
 
 
 def _bad_name(product: Product) -> str:
-    return "" if _usable(product.filename) and product.uri.startswith("mast:") else "bad_name"
+    scheme, _, path = product.uri.partition(":")
+    good = scheme == "mast" and all(map(_usable, [product.filename, *path.split("/")]))
+    return "" if good else "bad_name"
 
 
 def _usable(name: str) -> bool:

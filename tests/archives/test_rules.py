@@ -67,8 +67,17 @@ def test_profiles_own_pattern_wins() -> None:
 
 def test_field_that_may_not_name_a_file_is_dropped() -> None:
     query = QueryOptions(field_pattern=r"(?P<field>.*)_(?P<band>f\d{3}w)")
-    [product] = choose_products([{**row("a b/../c_f444w"), "productFilename": "a.fits"}], query, BANDS)
+    named = {"productFilename": "a.fits", "dataURI": "mast:HLSP/x/a.fits"}
+    [product] = choose_products([{**row("a b/../c_f444w"), **named}], query, BANDS)
     assert product.reason == "no_field_or_band"
+
+
+@pytest.mark.parametrize(
+    "path", ["JWST/product/../../../etc/passwd", "JWST//x.fits", "/etc/passwd", "", "JWST/a b.fits"]
+)
+def test_an_address_that_leads_elsewhere_is_dropped(path: str) -> None:
+    [product] = choose_products([{**row(LE3 + "f444w"), "dataURI": f"mast:{path}"}], QUERY, BANDS)
+    assert product.reason == "bad_name"
 
 
 def test_observatory_wins_over_team_on_the_same_sky() -> None:

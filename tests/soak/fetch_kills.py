@@ -173,7 +173,9 @@ def kill_fetches(kills: int, seed: int, folder: Path) -> dict[str, int]:
         begun = time.monotonic()
         fetcher.run(folder / "unbroken")
         seconds = time.monotonic() - begun
-        for number in range(kills):
+        for number in range(2 * kills):
+            if counts["kills"] == kills:
+                break
             cache = folder / f"cache{number}"
             if number % 2:
                 killed = fetcher.run(cache, chance.choice(POINTS), chance.randrange(len(JOBS)))
