@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from gzjwst_core.archives.tables import write_products
+from gzjwst_core.archives import stages as archives
+from gzjwst_core.archives.tables import write_mosaics, write_products
 from gzjwst_core.catalog.stages import CATALOG, MOSAICS, plan_field, plan_transfers, with_targets
 from gzjwst_core.cutouts.stages import CUTOUTS, Plan, plan, tidy
 from gzjwst_core.errors import BudgetError, ProfileError
 from gzjwst_core.images.stages import IMAGES, measures_of, pin
-from gzjwst_core.models import Field, Mosaic, Output, Product, Receipt, Work
+from gzjwst_core.models import Attempt, Field, Mosaic, Output, Product, Receipt, Work
 from gzjwst_core.names import file_stem
 from gzjwst_core.publish.gather import shown_rows
 from gzjwst_core.publish.record import RunLog, _bands_without_mosaics, _targets, record_of
@@ -253,3 +254,18 @@ def test_fields_without_targets_are_not_read(run: Run, tmp_path: Path) -> None:
     targets = run.model_copy(update={"targets": str(tmp_path / "mine.csv")})
     assert [field.name for field in with_targets(targets, fields)] == ["here", "unknown"]
     assert with_targets(run, fields) == fields
+
+
+def test_a_mosaic_that_is_away_keeps_its_place(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    field = Field(name="north", mosaics=(mosaic("north"),))
+    asked = mosaic("north").replace(archive="", uri="", identity="")
+    nowhere = asked.replace(trail=(Attempt(archive="mast", found=False, reason="not_found"),))
+    write_products(run.folder, [])
+    monkeypatch.setattr(archives, "ask", lambda *_, **__: nowhere)
+    assert archives.locate(run, field).bands == ()  # no earlier run knows it either
+    write_mosaics(run.folder, field.mosaics)
+    (again,) = archives.locate(run, field.replace(mosaics=(asked,))).mosaics
+    assert (again.archive, again.uri, again.identity) == ("mast", "mast:north", "mast:north|1|")
+    assert [(one.archive, one.found) for one in again.trail] == [("mast", False), ("mast before", True)]
+    without = run.profile.model_copy(update={"archives": run.profile.archives.model_copy(update={"order": ("s3",)})})
+    assert archives.locate(run.model_copy(update={"profile": without}), field.replace(mosaics=(asked,))).bands == ()

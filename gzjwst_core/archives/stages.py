@@ -26,7 +26,7 @@ from gzjwst_core.archives.reading import (
 from gzjwst_core.archives.rules import choose_products
 from gzjwst_core.archives.tables import MOSAICS, PRODUCTS, mosaics_of, products_of, write_mosaics, write_products
 from gzjwst_core.errors import ProductNotFoundError, QueryError
-from gzjwst_core.models import Field, Product, Value
+from gzjwst_core.models import Attempt, Field, Mosaic, Product, Value
 from gzjwst_core.needs import places_of
 from gzjwst_core.run import Run
 
@@ -129,6 +129,9 @@ def area_arcmin2(products: Iterable[Product]) -> float:
 def locate(run: Run, field: Field, *, cheap: bool = False) -> Field:
     """Find each mosaic of a field where it is cheapest to read.
 
+    One that is in no archive this time (its volume is not mounted now) keeps the place where an earlier run found it:
+    what was made from it stands, and if it must be read, that says why it cannot be.
+
     Parameters
     ----------
     run
@@ -146,7 +149,17 @@ def locate(run: Run, field: Field, *, cheap: bool = False) -> Field:
     if _by_heart(run):
         return _located_before(run, field)
     archives = archives_of(run)
-    return field.replace(mosaics=tuple(ask(mosaic, archives, cheap=cheap) for mosaic in field.mosaics))
+    names = {archive.name for archive in archives}
+    before = {mosaic.product_uri: mosaic for mosaic in mosaics_of(run) if mosaic.archive in names}
+    asked = [ask(mosaic, archives, cheap=cheap) for mosaic in field.mosaics]
+    return field.replace(mosaics=tuple(_or_as_before(mosaic, before.get(mosaic.product_uri)) for mosaic in asked))
+
+
+def _or_as_before(mosaic: Mosaic, before: Mosaic | None) -> Mosaic:
+    if mosaic.located or before is None:
+        return mosaic
+    trail = (*mosaic.trail, Attempt(archive=f"{before.archive} before", found=True))
+    return before.replace(expected=mosaic.expected, trail=trail)
 
 
 def record(run: Run, fields: Iterable[Field]) -> None:
