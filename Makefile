@@ -19,7 +19,7 @@ test-tools: $(TOOLS_STAMP)     ## the real tools: SeaweedFS, Chromium, a Prefect
 soak: $(STAMP)                 ## full counts of faults, kills, mutations, double runs: one table; by hand, takes an hour
 	$(BIN)/python tests/soak/table.py
 
-bench: $(STAMP)                ## measurements, side by side in one run; no claim is made by a test
+bench: $(TOOLS_STAMP)           ## measurements, side by side in one run; no claim is made by a test
 	for script in tests/bench/*.py; do $(BIN)/python $$script || exit 1; done
 
 lint: $(STAMP)                 ## style, types and the floors of the house

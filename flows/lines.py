@@ -39,9 +39,11 @@ def locate(fields: Sequence[Field]) -> str:
     mosaics = [mosaic for field in fields for mosaic in field.mosaics]
     places = Counter(mosaic.archive for mosaic in mosaics if mosaic.located)
     where = ", ".join(f"{count} {name}" for name, count in sorted(places.items()))
+    away = sum(mosaic.located and mosaic.trail[-1].archive.endswith(" before") for mosaic in mosaics if mosaic.trail)
+    kept = f"; {away} not found this time, kept where an earlier run found them" if away else ""
     lost = [f"{m.obs_id}{' (expected)' if m.expected else ''}" for m in mosaics if not m.located]
     missing = f"; in no archive: {', '.join(lost[:3])}{' …' if len(lost) > 3 else ''}" if lost else ""
-    return f"{sum(places.values())} of {len(mosaics)} mosaics: {where or 'none'}{missing}"
+    return f"{sum(places.values())} of {len(mosaics)} mosaics: {where or 'none'}{kept}{missing}"
 
 
 def fetch(fetched: Sequence[Brought]) -> str:

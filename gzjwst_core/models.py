@@ -152,8 +152,13 @@ class MosaicSource(Value):
     centre_ra_deg: float | None = None
     centre_dec_deg: float | None = None
     """Stated geometry for a file without WCS: scale, and sky position of the array's centre; north up, east left."""
-    verified: bool = True
-    """Whether its whole body was seen and checked; false where only some rows were read: the others are no coverage."""
+    rows: tuple[tuple[int, int], ...] | None = None
+    """Bands of rows, [first, behind the last), that the run looks at: the others are no coverage; None = all."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether its whole body must have been seen and checked: not, where only some rows are looked at."""
+        return self.rows is None
 
 
 class Output(Value):

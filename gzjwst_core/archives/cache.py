@@ -7,6 +7,7 @@ alone, whoever reads holds what it reads, and the budget is kept by removing wha
 
 import json
 import os
+import time
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ from gzjwst_core.storage.locks import exclusive
 
 __all__ = ["CacheEntry", "MosaicCache"]
 
+_KEEP_TEMPORARIES_S = 600.0
+"""A temporary file that grew within this time may be another machine's, whatever process it names."""
 _KEEP_BODIES_S = 24 * 3600.0
 """A body that nobody fills is kept this long, so that a run begun anew can go on with it."""
 
@@ -68,6 +71,11 @@ class MosaicCache:
         if entry is None or entry.identity != mosaic.identity:
             return None
         return self._shelf.place(key) / entry.file
+
+    def size(self, key: str) -> int | None:
+        """Bytes of an entry's planes, None if it is not there whole."""
+        entry = self._shelf.entry(key)
+        return None if entry is None else entry.size
 
     def put(self, key: str, mosaic: Mosaic) -> Path:
         """Return the final path of an entry's planes; the file counts once it is recorded.
@@ -179,15 +187,16 @@ def _is_garbage(item: Item, whole: Container[str]) -> bool:
 
 
 def _remove_temporaries(folder: Path) -> int:
-    """Remove temporary files of processes that are gone, and return how many."""
-    left = [path for path in folder.rglob(".*.part") if is_temporary(path.name) and not _is_alive(path.name)]
+    """Remove temporary files that nobody writes to any more, and return how many."""
+    found = [path for path in folder.rglob(".*.part") if is_temporary(path.name)]
+    left = [path for path in found if not _is_alive(path.name) and not _is_young(path)]
     for path in left:
         path.unlink(missing_ok=True)
     return len(left)
 
 
 def _is_alive(name: str) -> bool:
-    """Whether the process that a temporary file is named after still runs (the cache is on this machine's disk)."""
+    """Whether the process that a temporary file is named after still runs, were it this machine's."""
     pid = name.rsplit(".", 2)[-2].partition("-")[0]
     if not (pid.isascii() and pid.isdigit() and 0 < int(pid) < 1 << 31):
         return False
@@ -198,3 +207,11 @@ def _is_alive(name: str) -> bool:
     except PermissionError:
         return True  # somebody else's
     return True
+
+
+def _is_young(path: Path) -> bool:
+    """Whether a file was written to lately: other machines and containers may share the cache, with other processes."""
+    try:
+        return time.time() - path.lstat().st_mtime < _KEEP_TEMPORARIES_S
+    except FileNotFoundError:
+        return True  # its owner has just put it in place

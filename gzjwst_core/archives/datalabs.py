@@ -2,7 +2,7 @@
 
 Names must fit exactly (o001 is not o0011, f200w is not f200w-sub160), plain or gzipped; two files that fit are
 ambiguous and never guessed at. The volume is read only. Where it is not mounted, that is noticed and said once. A
-file's identity is its digest, which costs one reading; a run that needs only some rows goes by its date instead.
+file's identity is its digest, which costs one reading; a run that needs only some rows goes by that of its headers.
 """
 
 import logging
@@ -15,8 +15,9 @@ from pathlib import Path
 from gzjwst_core.archives.base import Archive, ByteStream, Located, Span, identity_of
 from gzjwst_core.archives.digests import DigestIndex
 from gzjwst_core.archives.mounted import file_error, open_file, read_spans, state_of
-from gzjwst_core.errors import AmbiguousProductError, ProductNotFoundError
+from gzjwst_core.errors import AmbiguousProductError, ArchiveUnavailableError, MosaicError, ProductNotFoundError
 from gzjwst_core.models import Mosaic
+from gzjwst_core.mosaics.layout import header_digest
 from gzjwst_core.names import parse_obs_id, safe_name
 
 __all__ = ["DataLabs"]
@@ -35,7 +36,7 @@ class DataLabs(Archive):
     digests
         Where digests of its files are remembered.
     whole
-        Whether plain files will be read whole; if not, their identity is their date, and costs no reading.
+        Whether plain files will be read whole; if not, the digest of their headers is enough.
     """
 
     name = "datalabs"
@@ -85,14 +86,14 @@ class DataLabs(Archive):
         """Read parts of the file on the mount (`Archive.ranges`)."""
         path = self.local_path(mosaic)
 
-        def is_located() -> bool:
-            return mosaic.identity == identity_of(mosaic.uri, state_of(path)[0], self._mark(path, cheap=True))
-
-        return read_spans(path, spans, is_located)
+        located = mosaic.identity == identity_of(mosaic.uri, state_of(path)[0], self._mark(path, cheap=True))
+        if not located:
+            raise ArchiveUnavailableError(f"{path.name}: changed since it was located", reason="changed")
+        return read_spans(path, spans)
 
     def _mark(self, path: Path, cheap: bool) -> str:
         if not self._whole and path.suffix == ".fits":
-            return f"mtime-{state_of(path)[1]}"
+            return f"headers-{_header_digest(path)}"
         return self._digests.known(path) if cheap else self._digests.digest(path)
 
     def _only(self, mosaic: Mosaic) -> Path:
@@ -113,3 +114,12 @@ class DataLabs(Archive):
             return sorted(path for path in paths if path.is_file())  # a dangling link is none
         except OSError as error:
             raise file_error(error, self._root / plain) from None
+
+
+def _header_digest(path: Path) -> str:
+    try:
+        return header_digest(path)[:32]
+    except MosaicError:
+        return "damaged"  # whoever reads it says how
+    except OSError as error:
+        raise file_error(error, path) from None

@@ -1,9 +1,10 @@
 """The head of an answer must come within a time, however it drips.
 
 urllib3's limit is on each wait for bytes: a server that sends a line of its head now and then is waited for without
-end. Here a timer shuts the connection down.
+end. Here a timer shuts the connection down, below TLS: that is the reader's, in another thread.
 """
 
+import os
 import socket
 import threading
 from contextlib import suppress
@@ -36,7 +37,7 @@ class _InTime:
         timer.start()
         try:
             response = super().getresponse()  # type: ignore[misc]  # of the connection this is mixed into
-        except (OSError, HTTPException):
+        except (OSError, HTTPException, ValueError, AttributeError):  # the latter two: of a socket that is shut by now
             if late.is_set():
                 raise TimeoutError(f"no whole head within {self.head_s:g} s") from None
             raise
@@ -49,9 +50,11 @@ class _InTime:
 
     def _give_up(self, late: threading.Event) -> None:
         late.set()
-        if self.sock is not None:
-            with suppress(OSError):
-                self.sock.shutdown(socket.SHUT_RDWR)
+        sock = self.sock
+        if sock is not None:
+            # SSLSocket.shutdown would drop the TLS state under its reader
+            with suppress(OSError), socket.socket(fileno=os.dup(sock.fileno())) as plain:
+                plain.shutdown(socket.SHUT_RDWR)
 
 
 def pools_in_time(head_s: float) -> dict[str, type[HTTPConnectionPool]]:

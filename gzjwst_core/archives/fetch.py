@@ -18,6 +18,7 @@ from gzjwst_core.archives.slots import transfer_slot
 from gzjwst_core.errors import ArchiveError, ArchiveUnavailableError, GzJwstError, MosaicError, StorageError
 from gzjwst_core.models import Mosaic, MosaicSource, Value
 from gzjwst_core.mosaics.planes import MAX_MOSAIC_BYTES, check_structure, keep_planes
+from gzjwst_core.mosaics.rows import Rows
 from gzjwst_core.options import ArchiveOptions
 from gzjwst_core.storage.atomic import atomic_path, storage_error
 
@@ -100,8 +101,8 @@ def lies_here(mosaic: Mosaic, archive: Archive) -> Path | None:
     return path if path is not None and path.suffix == ".fits" else None
 
 
-def source_of(mosaic: Mosaic, archive: Archive, path: Path, *, verified: bool = True) -> MosaicSource:
-    """Say what is known of a mosaic whose planes are at `path`."""
+def source_of(mosaic: Mosaic, archive: Archive, path: Path, rows: Rows | None = None) -> MosaicSource:
+    """Say what is known of a mosaic whose planes are at `path`, and which rows of it are looked at."""
     return MosaicSource.model_validate(
         {
             "field": mosaic.field,
@@ -110,7 +111,7 @@ def source_of(mosaic: Mosaic, archive: Archive, path: Path, *, verified: bool = 
             "uri": mosaic.uri,
             "identity": mosaic.identity,
             "obs_id": mosaic.obs_id,
-            "verified": verified,
+            "rows": rows,
             **archive.stated(mosaic),
         }
     )

@@ -24,7 +24,7 @@ from gzjwst_core.archives.base import (
     mark_of,
 )
 from gzjwst_core.archives.http import PatientAdapter, mount, network_error, send
-from gzjwst_core.archives.pace import paced
+from gzjwst_core.archives.pace import Pace, Paced, pace_of
 from gzjwst_core.archives.several import in_pieces
 from gzjwst_core.errors import ArchiveUnavailableError
 from gzjwst_core.models import Mosaic
@@ -104,17 +104,18 @@ class HttpArchive(Archive):
     def ranges(self, mosaic: Mosaic, spans: Sequence[Span]) -> Iterator[tuple[Span, bytes]]:
         """Read parts of the file (`Archive.ranges`), a few at once; large spans come in pieces, all in order."""
         under_way: deque[tuple[Span, Future[bytes]]] = deque()
+        pace = pace_of(self._options, mosaic.filename)  # of all together: they share the line
         with self._session() as session, ThreadPoolExecutor(_AT_ONCE) as pool:
             for span in in_pieces(spans, _AT_ONCE):
-                under_way.append((span, pool.submit(self._part, session, mosaic, span)))
+                under_way.append((span, pool.submit(self._part, session, mosaic, span, pace)))
                 if len(under_way) == _AT_ONCE:
                     yield _taken(under_way)
             while under_way:
                 yield _taken(under_way)
 
-    def _part(self, session: requests.Session, mosaic: Mosaic, span: Span) -> bytes:
+    def _part(self, session: requests.Session, mosaic: Mosaic, span: Span, pace: Pace) -> bytes:
         with self._body(session, mosaic, span) as body:
-            stream = paced(body, self._options, mosaic.filename)
+            stream = Paced(body, pace)
             return b"".join(iter(lambda: stream.read(_PIECE), b""))
 
     @contextmanager

@@ -1,7 +1,7 @@
 """Files on disks of this machine, read with errors of our tree: shared by the mounted volume and local mosaics."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -55,28 +55,26 @@ def open_file(path: Path, start: int = 0) -> Iterator[ByteStream]:
         yield _Reader(file, path)
 
 
-def read_spans(path: Path, spans: Sequence[Span], is_located: Callable[[], bool]) -> Iterator[tuple[Span, bytes]]:
+def read_spans(path: Path, spans: Sequence[Span]) -> Iterator[tuple[Span, bytes]]:
     """Read parts of a file, in pieces.
 
     Parameters
     ----------
     path
-        A file on a mounted volume.
+        A file on a mounted volume, the located one.
     spans
         In any order.
-    is_located
-        Says whether the file is still the one that was located; asked before the first byte and after the last.
 
     Raises
     ------
     ArchiveError
-        It cannot be read, is another by now (`changed`), or ends too early.
+        It cannot be read, ends too early, or was replaced meanwhile (`changed`).
     """
-    for check in (True, False):
-        if not is_located():
-            raise ArchiveUnavailableError(f"{path.name}: changed since it was located", reason="changed")
-        if check:
-            yield from _pieces(path, spans)
+    before = state_of(path)
+    for piece in _pieces(path, spans):
+        if state_of(path) != before:
+            raise ArchiveUnavailableError(f"{path.name}: changed while it was read", reason="changed")
+        yield piece
 
 
 def _pieces(path: Path, spans: Sequence[Span]) -> Iterator[tuple[Span, bytes]]:

@@ -14,7 +14,7 @@ import requests
 import urllib3
 
 from gzjwst_core.archives.http import PatientAdapter, network_error
-from gzjwst_core.archives.pace import Paced
+from gzjwst_core.archives.pace import Pace, Paced
 from gzjwst_core.errors import ArchiveUnavailableError, QueryError
 
 __all__ = ["PollingAdapter"]
@@ -105,7 +105,7 @@ class PollingAdapter(PatientAdapter):
 def _read(response: requests.Response, slowest_kb_s: float, window_s: float) -> None:
     """Read the body into the response, as requests does, but neither without end nor at any pace."""
     body = bytearray()
-    stream = Paced(_Decoded(response), slowest_kb_s, window_s, what="MAST query")
+    stream = Paced(_Decoded(response), Pace(slowest_kb_s, window_s, what="MAST query"))
     while block := stream.read(_CHUNK):
         body += block
         if len(body) > _MAX_ANSWER:

@@ -7,6 +7,7 @@ the survey.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from gzjwst_core.archives.base import Archive
 from gzjwst_core.archives.cache import MosaicCache
@@ -14,9 +15,9 @@ from gzjwst_core.archives.fetch import Fetched, is_fetched, lies_here
 from gzjwst_core.archives.fetch import fetch as fetch_whole
 from gzjwst_core.archives.known import archives_of, cache_of
 from gzjwst_core.archives.traffic import TRAFFIC
-from gzjwst_core.archives.windows import fetch_rows, has_rows, rows_key
+from gzjwst_core.archives.windows import fetch_rows, has_rows, needs_whole, rows_key, rows_of
 from gzjwst_core.errors import BudgetError, ProductNotFoundError
-from gzjwst_core.models import Field, Mosaic, MosaicSource, Value, Work
+from gzjwst_core.models import Field, Mosaic, MosaicSource, Value, Work, digest_of
 from gzjwst_core.needs import places_of
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import standing
@@ -33,8 +34,9 @@ __all__ = [
     "transfers",
 ]
 
-_PLANES_SHARE = 0.45
-"""Science, error and weight planes are three of an i2d's seven (four bytes a pixel each)."""
+_LE3 = "mast:JWST/product/"
+_SHARE_OF_LE3 = 0.45
+"""Science, error and weight planes are three of an i2d's seven (four bytes a pixel each); of others nobody knows."""
 _UNPACKED = 3.1
 """A gzipped mosaic unpacks to about this many times its size (measured: 0.90 GB to 2.80 GB)."""
 _TYPICAL_SCALE_ARCSEC = 0.03
@@ -83,11 +85,17 @@ def reading(run: Run, field: Field) -> Iterator[list[MosaicSource]]:
         A mosaic that is not in the cache cannot be brought.
     """
     cache, found = cache_of(run), _with_archives(run, field.mosaics)
-    wanted = _room(run, cache, found)
-    with cache.holding(wanted):
-        yield [_bring(run, cache, mosaic, archive).source for mosaic, archive in found]
-        for key in wanted:
-            cache.used(key)
+    for last in (False, True):
+        wanted = _room(run, cache, found)
+        with cache.holding(wanted):
+            brought = [_bring(run, cache, mosaic, archive) for mosaic, archive in found]
+            sources = [one.source for one in brought if one is not None]
+            if len(sources) == len(found) or last:
+                yield sources
+                for key in wanted:
+                    cache.used(key)
+                return
+        # one of them can only be read whole, which takes other room: held anew
 
 
 def fetch(run: Run, mosaic: Mosaic, works: Sequence[Work]) -> Brought:
@@ -105,7 +113,8 @@ def fetch(run: Run, mosaic: Mosaic, works: Sequence[Work]) -> Brought:
         if not has_room:
             return Brought(needed=True, later=True)
         ((_, archive),) = found
-        return Brought(needed=True, bytes_moved=_bring(run, cache, mosaic, archive).bytes_moved)
+        brought = _bring(run, cache, mosaic, archive)
+        return Brought(needed=True, later=brought is None, bytes_moved=brought.bytes_moved if brought else 0)
 
 
 def inputs_of(run: Run, field: Field) -> dict[str, str]:
@@ -127,7 +136,7 @@ def transfers(run: Run, fields: Iterable[Field]) -> Transfers:
     moved, kept, largest = 0, 0, 0
     for field in fields:
         found = _with_archives(run, field.mosaics)
-        moved += sum(_moved(run, m, a) for m, a in found if not _is_here(run, cache, m, a))
+        moved += sum(_moved(run, cache, m, a) for m, a in found if not _is_here(run, cache, m, a))
         kept += sum(_kept(run, cache, m, a) for m, a in found)
         largest = max(largest, sum(_room(run, cache, found).values()))
     return Transfers(bytes=moved, kept=kept, largest=largest)
@@ -143,9 +152,9 @@ def check_room(run: Run, fields: Iterable[Field]) -> Transfers:
     """
     needed, budget = transfers(run, fields), capacity(run)
     if needed.largest > budget:
-        said = f"a field's mosaics need {needed.largest / 1e9:.1f} GB, the cache {run.cache} has room for"
+        said = f"a field's mosaics need {needed.largest / 1e9:.3g} GB, the cache {run.cache} has room for"
         raise BudgetError(
-            f"{said} {budget / 1e9:.1f} GB: raise --cache-gb or make room, move it with --cache, or take fewer bands"
+            f"{said} {budget / 1e9:.3g} GB: raise --cache-gb or make room, move it with --cache, or take fewer bands"
         )
     return needed
 
@@ -161,30 +170,46 @@ def _with_archives(run: Run, mosaics: Iterable[Mosaic]) -> list[tuple[Mosaic, Ar
 
 
 def _by_rows(run: Run, mosaic: Mosaic, archive: Archive) -> bool:
-    """Whether only rows around the run's targets are read."""
+    """Whether only rows around the run's targets are looked at; known from the mosaic's address alone."""
     return bool(run.targets) and run.profile.archives.windows and archive.windowed(mosaic)
 
 
 def _by_rows_mark(run: Run, mosaic: Mosaic, archive: Archive) -> str:
-    return f"|rows:{run.profile.cutouts.digest()}" if _by_rows(run, mosaic, archive) else ""
+    if not _by_rows(run, mosaic, archive):
+        return ""
+    cutouts = run.profile.cutouts
+    limits = (cutouts.fov_min_arcsec, cutouts.fov_max_arcsec, cutouts.fov_steps)
+    return f"|rows:{digest_of([cutouts.fov_rule, cutouts.fov_factor, *limits])}"
+
+
+def _fetches_rows(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> bool:
+    """Whether only rows are fetched: not where the whole is there already, or is needed."""
+    if not _by_rows(run, mosaic, archive):
+        return False
+    planes = run.profile.mosaics.sci_planes
+    whole = cache.find(cache.key(mosaic, planes), mosaic)
+    return whole is None and not needs_whole(mosaic, cache, planes)
 
 
 def _is_here(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> bool:
     planes = run.profile.mosaics.sci_planes
-    if _by_rows(run, mosaic, archive) and has_rows(mosaic, cache, planes, places_of(run)):
-        return True
+    if _fetches_rows(run, cache, mosaic, archive):
+        return has_rows(mosaic, cache, planes, places_of(run))
     return is_fetched(mosaic, archive, cache, planes)
 
 
-def _bring(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> Fetched:
+def _bring(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> Fetched | None:
+    """Bring a mosaic, or the rows of it that are looked at; None where it turns out that the whole is needed."""
     if run.offline and not run.profile.local and not _is_here(run, cache, mosaic, archive):
         raise ProductNotFoundError(f"{mosaic.filename}: not in the cache, and this run is offline", reason="offline")
     options, planes = run.profile.archives, run.profile.mosaics.sci_planes
-    if _by_rows(run, mosaic, archive):
-        some = fetch_rows(mosaic, archive, cache, options, planes, places=places_of(run), progress=TRAFFIC.came)
-        if some is not None:
-            return some
-    return fetch_whole(mosaic, archive, cache, options, planes, progress=TRAFFIC.came)
+    if _fetches_rows(run, cache, mosaic, archive):
+        return fetch_rows(mosaic, archive, cache, options, planes, places=places_of(run), progress=TRAFFIC.came)
+    whole = fetch_whole(mosaic, archive, cache, options, planes, progress=TRAFFIC.came)
+    if not _by_rows(run, mosaic, archive):
+        return whole
+    rows = rows_of(Path(whole.source.path), planes, places_of(run))
+    return whole.replace(source=whole.source.replace(rows=rows))
 
 
 def _room(run: Run, cache: MosaicCache, found: Iterable[tuple[Mosaic, Archive]]) -> dict[str, int]:
@@ -205,32 +230,33 @@ def _room(run: Run, cache: MosaicCache, found: Iterable[tuple[Mosaic, Archive]])
 
 def _key(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> str:
     planes = run.profile.mosaics.sci_planes
-    if _by_rows(run, mosaic, archive):
+    if _fetches_rows(run, cache, mosaic, archive):
         return rows_key(mosaic, cache, planes)
     return "" if lies_here(mosaic, archive) else cache.key(mosaic, planes)
 
 
 def _kept(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> int:
-    """Bytes of a mosaic's planes in the cache: as they are, else as they may be."""
-    if _by_rows(run, mosaic, archive):
-        return _moved(run, mosaic, archive)
+    """Bytes of a mosaic's planes in the cache: as they are, or at most."""
+    if _fetches_rows(run, cache, mosaic, archive):
+        return _moved(run, cache, mosaic, archive)
     if lies_here(mosaic, archive):
         return 0
-    there = cache.find(cache.key(mosaic, run.profile.mosaics.sci_planes), mosaic)
+    there = cache.size(cache.key(mosaic, run.profile.mosaics.sci_planes))
     if there is not None:
-        return there.stat().st_size
-    return round(mosaic.size * (_UNPACKED if mosaic.uri.endswith(".gz") else 1.0) * _PLANES_SHARE)
+        return there
+    share = _SHARE_OF_LE3 if mosaic.product_uri.startswith(_LE3) else 1.0
+    return round(mosaic.size * (_UNPACKED if mosaic.uri.endswith(".gz") else 1.0) * share)
 
 
 def _body(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> int:
     """Bytes of the body that lies in the cache while it is brought; none where it is not kept."""
-    passes = _by_rows(run, mosaic, archive) or archive.local_path(mosaic) is not None
+    passes = _fetches_rows(run, cache, mosaic, archive) or archive.local_path(mosaic) is not None
     return 0 if passes or _is_here(run, cache, mosaic, archive) else mosaic.size
 
 
-def _moved(run: Run, mosaic: Mosaic, archive: Archive) -> int:
-    if _by_rows(run, mosaic, archive):
-        return round(mosaic.size * _PLANES_SHARE * _share_of_rows(run, mosaic))
+def _moved(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> int:
+    if _fetches_rows(run, cache, mosaic, archive):
+        return round(mosaic.size * _share_of_rows(run, mosaic))
     return 0 if lies_here(mosaic, archive) else mosaic.size
 
 

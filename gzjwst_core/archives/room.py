@@ -53,7 +53,7 @@ class Room:
         """Hold keys from the moment there is room for them; waits until then. See `MosaicCache.holding`."""
         with ExitStack() as pin:
             if wanted and not self._admitted(wanted, pin):
-                with self._marked(_WAIT):
+                with self._waiting():
                     while not self._admitted(wanted, pin):
                         time.sleep(_WAIT_S)
             yield
@@ -123,6 +123,13 @@ class Room:
                 if hasattr(error, "retryable"):  # ours already
                     raise
                 raise storage_error(error, folder) from error
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        with ExitStack() as mark:
+            with self._deciding():  # or another would take the mark, not locked yet, for one of the gone
+                mark.enter_context(self._marked(_WAIT))
+            yield
 
     @contextmanager
     def _marked(self, kind: str, wanted: Mapping[str, int] = MappingProxyType({})) -> Iterator[None]:

@@ -8,7 +8,6 @@ listed. Every read is guarded by the located ETag and size, so that two versions
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from gzjwst_core.archives.base import NO_RANGES, Archive, ByteStream, Located, Span, identity_of, mark_of
@@ -44,11 +43,11 @@ class S3(Archive):
     def __init__(self, options: ArchiveOptions) -> None:
         self._options = options
 
-    @cached_property
+    @property
     def _client(self) -> "Client":
-        from gzjwst_core.archives.s3_client import Client  # noqa: PLC0415 - a run that has all it needs never pays this
+        from gzjwst_core.archives.s3_client import client_of  # noqa: PLC0415 - who has all it needs never pays this
 
-        return Client(self._options)
+        return client_of(self._options)
 
     def find(self, mosaic: Mosaic, *, cheap: bool = False) -> Located:  # noqa: ARG002  # a HEAD is always cheap
         """Ask for the one object that the mosaic's name leads to, or else MAST's look-up (`Archive.find`)."""
@@ -65,11 +64,12 @@ class S3(Archive):
     @contextmanager
     def open(self, mosaic: Mosaic, *, start: int = 0) -> Iterator[ByteStream]:
         """Open the object; it must still be the located one (`Archive.open`)."""
-        body = self._client.wait(self._opened, mosaic, Span(start, mosaic.size))
+        client = self._client
+        body = client.wait(self._opened, mosaic, Span(start, mosaic.size))
         try:
-            yield _Reader(self._client, body)
+            yield _Reader(client, body)
         finally:
-            self._client.wait(body.close)
+            client.wait(body.close)
 
     def windowed(self, mosaic: Mosaic) -> bool:
         """Whether the object is a plain file (`Archive.windowed`)."""
@@ -92,8 +92,8 @@ class S3(Archive):
             client.wait(several.end)
 
     def _found(self, mosaic: Mosaic, key: str) -> Located:
-        bucket, what = self._options.s3_bucket, mosaic.filename
-        head = self._client.wait(lambda: self._client.ask("head_object", bucket, key, what))
+        client, bucket, what = self._client, self._options.s3_bucket, mosaic.filename
+        head = client.wait(lambda: client.ask("head_object", bucket, key, what))
         size, mark = int(head["ContentLength"]), _mark(head)
         if not mark:
             # every S3 server has one: this is a page of something in between
@@ -103,12 +103,13 @@ class S3(Archive):
 
     async def _opened(self, mosaic: Mosaic, span: Span) -> "Body":
         """Ask for a part of the located object, or all of it, in one request."""
+        client = self._client
         bucket, _, key = mosaic.uri.removeprefix("s3://").partition("/")
         asked = {"IfMatch": f'"{mark_of(mosaic.identity)}"'}
         if span != (0, mosaic.size):
             asked["Range"] = f"bytes={span.start}-{span.stop - 1}"
-        answer = await self._client.ask("get_object", bucket, key, mosaic.filename, **asked)
-        body = self._client.body(answer, span.size, mosaic.filename)
+        answer = await client.ask("get_object", bucket, key, mosaic.filename, **asked)
+        body = client.body(answer, span.size, mosaic.filename)
         try:
             _check(answer, mosaic, span)
         except ArchiveUnavailableError:

@@ -1,14 +1,18 @@
 """The client under `s3`: s3fs and its loop, anonymous; it asks once, follows nobody, and its errors are ours.
 
 boto's, s3fs' and aiohttp's own retries are off: the one retry layer is above. A server that asks for patience is given
-it. What is asked, and whether an answer is the right one, is in `s3`. This module is imported with the first request:
-s3fs is a heavy import, and a run that has all it needs never pays for it.
+it. What is asked, and whether an answer is the right one, is in `s3`. One client serves a whole process: its connections
+are used again, and closed at the end. This module is imported with the first request: s3fs is a heavy import, and a run
+that has all it needs never pays for it.
 """
 
 import asyncio
+import atexit
 import logging
+import os
 import re
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from threading import Lock
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -26,6 +30,7 @@ from botocore.exceptions import (  # type: ignore[import-untyped]  # no stubs
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]  # no stubs
 from fsspec.asyn import sync
+from fsspec.exceptions import FSTimeoutError
 from s3fs import S3FileSystem
 
 from gzjwst_core.archives.patience import PATIENCE
@@ -34,7 +39,7 @@ from gzjwst_core.archives.several import AT_ONCE
 from gzjwst_core.errors import ArchiveError, ArchiveRefusedError, ArchiveUnavailableError, ProductNotFoundError
 from gzjwst_core.options import ArchiveOptions
 
-__all__ = ["Body", "Client"]
+__all__ = ["Body", "Client", "client_of"]
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -46,6 +51,41 @@ _BUFFER = 256 << 10
 _BROKEN = (BotoCoreError, ClientError, ResponseParserError, aiohttp.ClientError, OSError)
 _CUT_OFF = (aiohttp.ClientPayloadError, IncompleteReadError, ResponseStreamingError)
 _WENT_WRONG = (HTTPClientError, BotoConnectionError, ResponseParserError, aiohttp.ClientError, *_CUT_OFF)
+
+
+_CLOSING_S = 2.0
+_clients: "dict[tuple[object, ...], Client]" = {}
+
+
+def client_of(options: ArchiveOptions) -> "Client":
+    """Return this process' client for some settings; whoever has the same ones gets the same client.
+
+    Parameters
+    ----------
+    options
+        Region, endpoint, time limits and number of transfers. What boto reads from the environment counts too.
+
+    Notes
+    -----
+    A forked process has clients of its own: connections and loop are its parent's.
+    """
+    limits = (options.connect_timeout_s, options.read_timeout_s, options.transfers)
+    key = (os.getpid(), options.s3_endpoint, options.s3_region, *limits, *_environment())
+    return _clients.setdefault(key, Client(options))  # one atomic step, and nothing is connected yet
+
+
+def _environment() -> list[tuple[str, str]]:
+    """What of the environment boto and aiohttp go by."""
+    names = (name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy"))
+    return sorted((name, os.environ[name]) for name in names)
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close this process' clients, while their loop still runs."""
+    for key, client in _clients.items():
+        if key[0] == os.getpid():
+            client.close()
 
 
 class Client:
@@ -109,6 +149,14 @@ class Client:
     def body(self, answer: dict[str, Any], size: int, what: str) -> "Body":
         """Return the body of an answer to `get_object`, of which `size` bytes are due."""
         return Body(answer["Body"], size, what)
+
+    def close(self) -> None:
+        """Close its connections; the next request makes new ones."""
+        with self._lock:
+            fs, self._fs = self._fs, None
+        if fs is not None:
+            with suppress(FSTimeoutError):
+                sync(fs.loop, fs._s3creator.__aexit__, None, None, None, timeout=_CLOSING_S)  # noqa: SLF001 - s3fs has no other
 
     def _connected(self, what: str) -> Any:
         with self._lock:
@@ -182,7 +230,7 @@ async def _patiently(host: str) -> None:
 def _connect(options: ArchiveOptions, what: str) -> Any:
     guard_logs()
     once = {"total_max_attempts": 1, "mode": "standard"}
-    fs = S3FileSystem(
+    fs = _Files(
         anon=True,
         session=_SESSION,
         endpoint_url=options.s3_endpoint or None,
@@ -207,6 +255,14 @@ def _connect(options: ArchiveOptions, what: str) -> Any:
             f"{said} and s3_endpoint, and AWS_* in the environment", reason="bad_settings"
         ) from None
     return fs
+
+
+class _Files(S3FileSystem):  # type: ignore[misc]  # no stubs
+    """s3fs, but for its own way of closing: it waits 0.1 s, and a forked process would close its parent's connections."""
+
+    @staticmethod
+    def close_session(loop: asyncio.AbstractEventLoop, s3: Any) -> None:
+        """Do nothing: `Client.close` does."""
 
 
 class _Session(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no types

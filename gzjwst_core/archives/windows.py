@@ -1,49 +1,58 @@
 """Only the rows that are needed: a mosaic of which some bands of rows were read, and nothing else.
 
-The cache holds a planes file as ever, with the true headers, in which rows that were not fetched are holes (they take
-no disk, and read as no coverage); so whoever reads it needs to know nothing of where it came from. More rows are added
-as more places are asked for; none is fetched twice. Such a body is never seen whole: it is recorded as not verified.
+The cache holds a planes file as ever, with the true headers, in which rows that were not fetched are holes and take no
+disk. More rows are added as more places are asked for; none is fetched twice, also after a break. Which of them a run
+looks at is said by the source alone, so that what others have fetched changes nothing. Such a body is never seen whole:
+it is not verified.
 """
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+import numpy as np
 from pydantic import ValidationError
 
 from gzjwst_core.archives.base import Archive, Progress, Span
 from gzjwst_core.archives.cache import MosaicCache
 from gzjwst_core.archives.fetch import Fetched, source_of
 from gzjwst_core.archives.slots import transfer_slot
-from gzjwst_core.errors import CorruptMosaicError
+from gzjwst_core.errors import ArchiveUnavailableError, CorruptMosaicError, MosaicLayoutError, StorageError
 from gzjwst_core.models import Mosaic, Value
 from gzjwst_core.mosaics.geometry import celestial_wcs
+from gzjwst_core.mosaics.headers import DTYPES
 from gzjwst_core.mosaics.layout import Plane, read_hdu, read_layout
+from gzjwst_core.mosaics.planes import OTHER_PLANES
 from gzjwst_core.mosaics.rows import Places, Rows, joined, rows_around, without
 from gzjwst_core.options import ArchiveOptions
-from gzjwst_core.storage.atomic import atomic_path, storage_error
+from gzjwst_core.storage.atomic import atomic_path
 
-__all__ = ["fetch_rows", "has_rows", "rows_key"]
+__all__ = ["fetch_rows", "has_rows", "needs_whole", "rows_key", "rows_of"]
 
 _RECORD = "rows.json"
 _FIRST_READ = 256 << 10
 _NEXT_READ = 64 << 10
 _GAP_BYTES = 2 << 20
 """Rows between two bands are fetched along when they are fewer bytes than this: a request costs about as much."""
-_PIXELS = {8: 1, 16: 2, 32: 4, 64: 8, -32: 4, -64: 8}
-_OTHER_PLANES = ("ERR", "WHT")
+_PROGRESS = 1 << 20
+"""Bytes that a try must have brought for the next one to count as going on, not as trying again."""
+_SAVED_BYTES = 128 << 20
+"""What a killed process may have to fetch again."""
 _MOST_HDUS = 100
 
 
 class _PlaneRows(Value):
-    """Where one plane's rows are, in the archive's file and in ours."""
+    """One plane's rows, in the archive's file and in ours."""
 
     name: str
     source_at: int
     target_at: int
     row_bytes: int
-    rows: int
+    count: int
+    have: Rows = ()
+    """Those that are there."""
 
 
 class _Record(Value):
@@ -51,7 +60,7 @@ class _Record(Value):
 
     identity: str
     planes: tuple[_PlaneRows, ...]
-    rows: Rows = ()
+    """None where a plane is no plain image, so that the mosaic can only be read whole."""
 
 
 class _Kept(NamedTuple):
@@ -93,13 +102,13 @@ def fetch_rows(
     Returns
     -------
     Fetched or None
-        A source whose other rows are no coverage and whose `verified` is false; None where the science plane is no
-        plain image, so that the whole file is needed.
+        A source with just the rows around the places; None where some needed plane is no plain image, so that the whole
+        file is needed (`needs_whole` knows from then on).
 
     Raises
     ------
     ArchiveError
-        The archive did not give it, or holds another version by now.
+        The archive did not give it, or holds another version by now; what came is kept.
     CorruptMosaicError
         Its headers make no sense.
     StorageError
@@ -109,26 +118,56 @@ def fetch_rows(
     path = cache.put(key, mosaic)
     with cache.filling(key):
         reading = _Reading(mosaic, archive, progress)
-        try:
+        record = _read(path, mosaic)
+        if record is None:
             with transfer_slot(cache.folder, options.transfers):
-                record = _read(path, mosaic) or _begin(path, reading, sci_planes)
-                if record is None:
-                    return None
-                _add(path, record, _needed(path, record, places), reading)
-        except OSError as error:
-            if hasattr(error, "retryable"):  # ours already
-                raise
-            raise storage_error(error, path) from error
-        known = {"uri": mosaic.uri, "identity": mosaic.identity, "source_size": mosaic.size, "source_sha256": ""}
-        cache.record(path, planes=tuple(plane.name for plane in record.planes), checked="rows", **known)
-    return Fetched(source=source_of(mosaic, archive, path, verified=False), bytes_moved=reading.moved)
+                record = _begin(path, reading, sci_planes, cache)
+        if not record.planes:
+            return None
+        rows = rows_of(path, sci_planes, places)
+        if spans := _missing(record, rows):
+            with transfer_slot(cache.folder, options.transfers):
+                _add(path, record, spans, reading)
+    return Fetched(source=source_of(mosaic, archive, path, rows), bytes_moved=reading.moved)
 
 
 def has_rows(mosaic: Mosaic, cache: MosaicCache, sci_planes: tuple[str, ...], places: Places) -> bool:
     """Whether `fetch_rows` would move no byte."""
     path = cache.find(rows_key(mosaic, cache, sci_planes), mosaic)
     record = None if path is None else _read(path, mosaic)
-    return path is not None and record is not None and not _needed(path, record, places)
+    if path is None or record is None or not record.planes:
+        return False
+    try:
+        return not _missing(record, rows_of(path, sci_planes, places))
+    except StorageError:  # another run has just removed it
+        return False
+
+
+def needs_whole(mosaic: Mosaic, cache: MosaicCache, sci_planes: tuple[str, ...]) -> bool:
+    """Whether an earlier `fetch_rows` found that the mosaic can only be read whole."""
+    path = cache.find(rows_key(mosaic, cache, sci_planes), mosaic)
+    record = None if path is None else _read(path, mosaic)
+    return record is not None and not record.planes
+
+
+def rows_of(path: Path, sci_planes: tuple[str, ...], places: Places) -> Rows:
+    """Find the rows of a planes file that cover places on the sky.
+
+    Raises
+    ------
+    MosaicLayoutError
+        It has no science plane, or no WCS.
+    """
+    planes = read_layout(path)
+    named = {plane.name: plane for plane in reversed(planes)} | {"PRIMARY": planes[0]}
+    plane = next((named[name] for name in (*sci_planes, "PRIMARY") if name in named), planes[0])
+    if len(plane.shape) != 2:
+        raise MosaicLayoutError(f"{path.name}: {plane.name} is no 2-D image", reason="missing_extension")
+    shape = (plane.shape[0], plane.shape[1])
+    return rows_around(celestial_wcs(plane.header, f"{path.name} [{plane.name}]"), shape, places)
+
+
+# ---------------------------------------------------------------- the archive's file
 
 
 class _Reading:
@@ -172,6 +211,9 @@ class _Reading:
         self._buffer_at, self._buffer = span.start, b"".join(data for _, data in pieces)
 
 
+# ---------------------------------------------------------------- our file
+
+
 def _read(path: Path, mosaic: Mosaic) -> _Record | None:
     """Return what is there by now."""
     try:
@@ -186,32 +228,31 @@ def _write(path: Path, record: _Record) -> None:
         temporary.write_text(record.model_dump_json(), encoding="utf-8")
 
 
-def _begin(path: Path, reading: _Reading, sci_planes: tuple[str, ...]) -> _Record | None:
-    """Read the headers, and make a planes file of holes."""
+def _begin(path: Path, reading: _Reading, sci_planes: tuple[str, ...], cache: MosaicCache) -> _Record:
+    """Read the headers, and make a planes file of holes; an empty one where a needed plane is no plain image."""
     kept = _headers(reading, sci_planes)
-    best = next((name for name in (*sci_planes, "PRIMARY") if name in kept), "")
-    if not best or not kept[best].plane.is_image:
-        return None
+    best = next((name for name in (*sci_planes, "PRIMARY") if name in kept), "PRIMARY")
+    needed = [name for name in kept if name in {best, *OTHER_PLANES}]
+    is_plain = all(kept[name].plane.is_image for name in needed)
     found: list[_PlaneRows] = []
     with atomic_path(path) as temporary, temporary.open("wb") as target:
-        for name, header in kept.items():
-            if name not in {"PRIMARY", best, *_OTHER_PLANES}:
-                continue
-            target.write(header.raw)
-            if name != "PRIMARY" or name == best:
-                found += _plane_rows(header.plane, target.tell())
-            target.truncate(target.seek(header.size, os.SEEK_CUR))
+        for name in dict.fromkeys(["PRIMARY", *needed]) if is_plain else ():
+            target.write(kept[name].raw)
+            if name in needed:
+                found.append(_plane_rows(name, kept[name].plane, target.tell()))
+            target.truncate(target.seek(kept[name].size, os.SEEK_CUR))
     record = _Record(identity=reading.mosaic.identity, planes=tuple(found))
     _write(path, record)
+    mosaic = reading.mosaic
+    known = {"uri": mosaic.uri, "identity": mosaic.identity, "source_size": mosaic.size, "source_sha256": ""}
+    cache.record(path, planes=tuple(needed), checked="rows", **known)
     return record
 
 
-def _plane_rows(plane: Plane, target_at: int) -> list[_PlaneRows]:
-    if not plane.is_image:
-        return []
-    rows, columns = plane.shape
-    row_bytes = columns * _PIXELS[plane.header["BITPIX"]]
-    return [_PlaneRows(name=plane.name, source_at=plane.offset, target_at=target_at, row_bytes=row_bytes, rows=rows)]
+def _plane_rows(name: str, plane: Plane, target_at: int) -> _PlaneRows:
+    count, columns = plane.shape
+    row_bytes = columns * np.dtype(DTYPES[plane.header["BITPIX"]]).itemsize
+    return _PlaneRows(name=name, source_at=plane.offset, target_at=target_at, row_bytes=row_bytes, count=count)
 
 
 def _headers(reading: _Reading, sci_planes: tuple[str, ...]) -> dict[str, _Kept]:
@@ -219,46 +260,105 @@ def _headers(reading: _Reading, sci_planes: tuple[str, ...]) -> dict[str, _Kept]
     what, size = reading.mosaic.filename, reading.mosaic.size
     kept: dict[str, _Kept] = {}
     at = count = 0
-    while at < size and (count := count + 1) <= _MOST_HDUS and not {sci_planes[0], *_OTHER_PLANES} <= kept.keys():
+    while at < size and (count := count + 1) <= _MOST_HDUS and not {sci_planes[0], *OTHER_PLANES} <= kept.keys():
         reading.seek(at)
         plane, end = read_hdu(reading, what, first=at == 0)
         if plane is None:
             break
         if end > size:
             raise CorruptMosaicError(f"{what} ends at byte {size}, its headers say {end}")
-        if at == 0 or plane.name in {*sci_planes, *_OTHER_PLANES}:
+        name = "PRIMARY" if at == 0 else plane.name
+        if name in {"PRIMARY", *sci_planes, *OTHER_PLANES}:
             reading.seek(at)
-            kept.setdefault(plane.name, _Kept(reading.read(plane.offset - at), plane, end - plane.offset))
+            kept.setdefault(name, _Kept(reading.read(plane.offset - at), plane, end - plane.offset))
         at = end
+    if not kept:
+        raise CorruptMosaicError(f"{what} is empty")
     return kept
 
 
-def _needed(path: Path, record: _Record, places: Places) -> Rows:
-    """Find the rows that are still missing, with small gaps between them filled."""
-    names = {plane.name for plane in record.planes}
-    plane = next(p for p in read_layout(path) if p.name in names)
-    shape = (plane.shape[0], plane.shape[1])
-    wanted = rows_around(celestial_wcs(plane.header, f"{path.name} [{plane.name}]"), shape, places)
-    gap = _GAP_BYTES // max(row.row_bytes for row in record.planes)
-    return without(joined(wanted, gap), record.rows)
+def _missing(record: _Record, rows: Rows) -> list[Span]:
+    """Return what of some rows is not there yet, with small gaps between them filled."""
+    spans = []
+    for plane in record.planes:
+        bands = joined(rows, _GAP_BYTES // plane.row_bytes)
+        within = [(low, min(high, plane.count)) for low, high in without(bands, plane.have)]
+        at, size = plane.source_at, plane.row_bytes
+        spans += [Span(at + low * size, at + high * size) for low, high in within if low < high]
+    return spans
 
 
-def _add(path: Path, record: _Record, rows: Rows, reading: _Reading) -> None:
-    """Fetch rows of every plane into their place; they count when all of them are on disk."""
-    if not rows:
-        return
-    spans = [_span(plane, band) for plane in record.planes for band in rows]
-    descriptor = os.open(path, os.O_WRONLY)
-    try:
-        for span, data in reading.spans([span for span in spans if span.size]):
-            plane = next(p for p in record.planes if p.source_at <= span.start < p.source_at + p.rows * p.row_bytes)
-            os.pwrite(descriptor, data, span.start - plane.source_at + plane.target_at)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    _write(path, record.replace(rows=joined([*record.rows, *rows])))
+def _add(path: Path, record: _Record, spans: list[Span], reading: _Reading) -> None:
+    """Fetch spans of rows into their place; goes on after a break, as long as each try brings more."""
+    with _Growing(path, record) as growing:
+        while spans:
+            before = reading.moved
+            try:
+                for span, data in reading.spans(spans):
+                    growing.put(span, data)
+            except ArchiveUnavailableError as error:
+                if error.reason == "changed" or reading.moved - before < _PROGRESS:
+                    raise
+            spans = growing.rest(spans)
 
 
-def _span(plane: _PlaneRows, band: tuple[int, int]) -> Span:
-    low, high = (min(row, plane.rows) for row in band)
-    return Span(plane.source_at + low * plane.row_bytes, plane.source_at + high * plane.row_bytes)
+class _Growing:
+    """A planes file that gets more rows; what came counts when it is on disk."""
+
+    def __init__(self, path: Path, record: _Record) -> None:
+        self._path = path
+        self._record = record
+        self._came: list[Span] = []
+        self._unsaved = 0
+
+    def __enter__(self) -> Self:
+        self._descriptor = os.open(self._path, os.O_WRONLY)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._save()
+        finally:
+            os.close(self._descriptor)
+
+    def put(self, span: Span, data: bytes) -> None:
+        """Write a piece of a plane in its place."""
+        planes = self._record.planes
+        plane = next(p for p in planes if p.source_at <= span.start < p.source_at + p.count * p.row_bytes)
+        at, rest = span.start - plane.source_at + plane.target_at, memoryview(data)
+        while rest:
+            written = os.pwrite(self._descriptor, rest, at)  # fewer bytes than asked for, where a disk is nearly full
+            at, rest = at + written, rest[written:]
+        self._came.append(span)
+        self._unsaved += len(data)
+        if self._unsaved >= _SAVED_BYTES:
+            self._save()
+
+    def rest(self, spans: Sequence[Span]) -> list[Span]:
+        """Return what of some spans has not come."""
+        left = without(joined((span.start, span.stop) for span in spans), joined(self._came))
+        # planes may touch: a span stays within one
+        edges = [plane.source_at for plane in self._record.planes]
+        return [part for low, high in left for part in _split(low, high, edges)]
+
+    def _save(self) -> None:
+        os.fsync(self._descriptor)
+        came = joined(self._came)
+        planes = [plane.replace(have=joined([*plane.have, *_whole_rows(plane, came)])) for plane in self._record.planes]
+        self._record = self._record.replace(planes=tuple(planes))
+        self._unsaved = 0
+        _write(self._path, self._record)
+
+
+def _whole_rows(plane: _PlaneRows, came: Rows) -> Iterator[tuple[int, int]]:
+    """Yield the rows of a plane of which every byte came."""
+    for low, high in came:
+        first = -(-max(low - plane.source_at, 0) // plane.row_bytes)
+        behind = min((high - plane.source_at) // plane.row_bytes, plane.count)
+        if first < behind:
+            yield first, behind
+
+
+def _split(low: int, high: int, edges: Sequence[int]) -> list[Span]:
+    cuts = [low, *sorted(edge for edge in edges if low < edge < high), high]
+    return [Span(a, b) for a, b in pairwise(cuts)]

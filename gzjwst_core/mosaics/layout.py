@@ -4,6 +4,7 @@ A header may come from anywhere: sizes are compared with the file's own length b
 fault has a named error. How headers become bytes and sizes is `headers`; pixels are `reader`'s work.
 """
 
+import hashlib
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from gzjwst_core.errors import CorruptMosaicError, StorageError
 from gzjwst_core.mosaics.headers import DTYPES, MAX_MOSAIC_BYTES, Hdu, Headers
 
-__all__ = ["HEADER_FAULTS", "Plane", "Readable", "read_hdu", "read_layout"]
+__all__ = ["HEADER_FAULTS", "Plane", "Readable", "header_digest", "read_hdu", "read_layout"]
 
 HEADER_FAULTS = (KeyError, ValueError, TypeError, OverflowError, fits.VerifyError, VerifyWarning)
 """What astropy raises on cards that it cannot read (the warning, where warnings are errors)."""
@@ -50,6 +51,30 @@ class Plane:
         """Map the raw pixels (big-endian, not scaled) into memory, read-only."""
         dtype = DTYPES[self.header["BITPIX"]]
         return np.memmap(path, dtype=dtype, mode="r", offset=self.offset, shape=self.shape)
+
+
+def header_digest(path: Path) -> str:
+    """SHA-256 of all headers of a FITS file: what tells its version without its pixels.
+
+    Raises
+    ------
+    CorruptMosaicError
+        A header is damaged.
+    OSError
+        The file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        size, at = path.stat().st_size, 0
+        while at < size:
+            file.seek(at)
+            plane, end = read_hdu(file, path.name, first=at == 0)
+            if plane is None:
+                break
+            file.seek(at)
+            digest.update(file.read(plane.offset - at))
+            at = end
+    return digest.hexdigest()
 
 
 def read_layout(path: Path) -> tuple[Plane, ...]:

@@ -15,10 +15,11 @@ from gzjwst_core.errors import CorruptMosaicError, MosaicLayoutError
 from gzjwst_core.mosaics.gunzip import Gunzip
 from gzjwst_core.mosaics.headers import MAX_MOSAIC_BYTES, Hdu, Headers
 
-__all__ = ["MAX_MOSAIC_BYTES", "check_structure", "keep_planes"]
+__all__ = ["MAX_MOSAIC_BYTES", "OTHER_PLANES", "check_structure", "keep_planes"]
 
 _CHUNK = 4 << 20
-_OTHER_PLANES = ("ERR", "WHT")
+OTHER_PLANES = ("ERR", "WHT")
+"""Planes that are kept beside the science plane."""
 
 
 class _Stream(Protocol):
@@ -146,6 +147,6 @@ def _plain(stream: _Stream, what: str, limit: int) -> _Plain:
 def _is_needed(name: str, kept: Sequence[str], sci_planes: Sequence[str]) -> bool:
     if name in kept:
         return False
-    if name in _OTHER_PLANES:
+    if name in OTHER_PLANES:
         return True
     return name in sci_planes and not any(better in kept for better in sci_planes[: sci_planes.index(name)])

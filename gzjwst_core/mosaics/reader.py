@@ -63,12 +63,6 @@ class _Pixels:
         self._raw: Any = TiledImage(path, plane) if plane.compressed else plane.pixels(path)
         self._scale, self._zero = scale * bscale, scale * bzero
         self._blank = None if plane.compressed or plane.header["BITPIX"] < 0 else plane.header.get("BLANK")
-        self._width = plane.shape[1]
-
-    @property
-    def zero_is_zero(self) -> bool:
-        """Whether a raw 0 is read as 0."""
-        return self._zero == 0.0
 
     def read(self, box: Box) -> NDArray[np.float32]:
         """Read a box that lies inside the plane."""
@@ -86,11 +80,6 @@ class _Pixels:
         if isinstance(self._raw, TiledImage):
             self._raw.close()
         self._raw = None
-
-    def holes(self, y0: int, y1: int) -> NDArray[np.bool_]:
-        """Tell which rows hold nothing but zeros."""
-        empty: NDArray[np.bool_] = ~np.any(self._raw[y0:y1, : self._width], axis=1)
-        return empty
 
 
 def _scaling(path: Path, plane: Plane) -> tuple[float, float]:
@@ -137,10 +126,7 @@ class MosaicReader:
         if layout.wht is not None:
             self._pixels["WHT"] = _Pixels(Path(source.path), layout.wht)
         self.planes = frozenset(self._pixels)
-        # a row that was not read is zeros: only planes of scaled integers may take those for values
-        telling = [name for name in ("SCI", "ERR", "WHT") if name != "SCI" or layout.wht is None]
-        zeros = (self._pixels[name].zero_is_zero for name in telling if name in self._pixels)
-        self._zero_is_empty = source.verified or any(zeros)
+        self._unread = _unread(source, self.shape[0])
 
     def __enter__(self) -> Self:
         return self
@@ -185,30 +171,38 @@ class MosaicReader:
             raise MosaicLayoutError(f"{self.source.uri} has no {plane} plane", reason="missing_plane")
         return found
 
-    def holes(self, y0: int, y1: int) -> NDArray[np.bool_]:
-        """Tell which rows of [y0, y1) were not read from the archive; those of a verified source all were."""
-        if self.source.verified:
-            return np.zeros(y1 - y0, dtype=bool)
-        return self._pixels["SCI"].holes(y0, y1)
+    @property
+    def rows(self) -> NDArray[np.intp]:
+        """Rows that are looked at."""
+        return np.flatnonzero(~self._unread)
 
     def windows(self, box: Box) -> Window:
         """Read every plane of a window at once, cleaned as `window` says."""
         inside = box.clip(self.shape)
-        parts = {name: pixels.read(inside) for name, pixels in self._pixels.items()}
+        wanted = np.flatnonzero(~self._unread[inside.y0 : inside.y1])
+        y0, y1 = (inside.y0 + int(wanted[0]), inside.y0 + int(wanted[-1]) + 1) if wanted.size else (inside.y0,) * 2
+        touched = inside._replace(y0=y0, y1=y1)  # rows beyond were not even fetched
+        parts = {name: pixels.read(touched) for name, pixels in self._pixels.items()}
         sci, err, wht = parts["SCI"], parts.get("ERR"), parts.get("WHT")
         empty = _no_coverage(sci, err, wht)
-        if not self._zero_is_empty:
-            empty[self.holes(inside.y0, inside.y1)] = True
+        empty[self._unread[touched.y0 : touched.y1]] = True
         sci[empty] = np.nan
         if err is not None:
             err[empty] = np.nan
         if wht is not None:
             wht[empty] = 0.0
         return Window(
-            _place(sci, box, inside, np.nan),
-            None if err is None else _place(err, box, inside, np.nan),
-            None if wht is None else _place(wht, box, inside, 0.0),
+            _place(sci, box, touched, np.nan),
+            None if err is None else _place(err, box, touched, np.nan),
+            None if wht is None else _place(wht, box, touched, 0.0),
         )
+
+
+def _unread(source: MosaicSource, count: int) -> NDArray[np.bool_]:
+    unread = np.full(count, source.rows is not None)
+    for first, behind in source.rows or ():
+        unread[first:behind] = False
+    return unread
 
 
 def _no_coverage(
@@ -366,9 +360,9 @@ def _check_pixels(reader: MosaicReader, smallest: float) -> None:
 
     Rows that were not read from the archive count for nothing.
     """
-    step = max(reader.shape[0] // _SAMPLED_ROWS, 1)
+    step = max(len(reader.rows) // _SAMPLED_ROWS, 1)
     for stride in (step, 1):
-        rows = [row for row in range(0, reader.shape[0], stride) if not reader.holes(row, row + 1)[0]]
+        rows = reader.rows[::stride].tolist()
         valid, lowest, highest = _tally(reader, rows)
         looked_at = len(rows) * reader.shape[1]
         if valid > 0 and valid >= smallest * looked_at:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from gzjwst_core.storage.atomic import storage_error
 
-__all__ = ["POLL_S", "exclusive", "is_held", "shared", "try_exclusive"]
+__all__ = ["POLL_S", "exclusive", "is_held", "try_exclusive"]
 
 POLL_S = 0.05
 """How long a waiter sleeps between two tries."""
@@ -47,21 +47,18 @@ def exclusive(path: Path, *, poll_s: float = POLL_S) -> Iterator[None]:
     StorageError
         The file cannot be made or opened, or is a link.
     """
-    with _waited(path, fcntl.LOCK_EX, poll_s):
+    while (descriptor := _try(path)) is None:
+        time.sleep(poll_s)
+    try:
         yield
-
-
-@contextmanager
-def shared(path: Path, *, poll_s: float = POLL_S) -> Iterator[None]:
-    """Hold a lock beside others that share it; waits until nobody holds it alone. Parameters as for `exclusive`."""
-    with _waited(path, fcntl.LOCK_SH, poll_s):
-        yield
+    finally:
+        _release(descriptor)
 
 
 @contextmanager
 def try_exclusive(path: Path) -> Iterator[bool]:
     """Hold a lock alone if it is free; yields whether it was. Never waits."""
-    descriptor = _try(path, fcntl.LOCK_EX)
+    descriptor = _try(path)
     try:
         yield descriptor is not None
     finally:
@@ -91,21 +88,11 @@ def is_held(path: Path) -> bool:
     return not free
 
 
-@contextmanager
-def _waited(path: Path, kind: int, poll_s: float) -> Iterator[None]:
-    while (descriptor := _try(path, kind)) is None:
-        time.sleep(poll_s)
-    try:
-        yield
-    finally:
-        _release(descriptor)
-
-
-def _try(path: Path, kind: int) -> int | None:
+def _try(path: Path) -> int | None:
     """Open and lock a file, None if others hold it, or its file has just been removed."""
     descriptor, taken, kept = _open(path), False, False
     try:
-        taken = _take(descriptor, kind, path)
+        taken = _take(descriptor, fcntl.LOCK_EX, path)
         kept = taken and _stands(descriptor, path)
     finally:
         if not kept:

@@ -231,8 +231,12 @@ def test_sweep_removes_what_killed_processes_left(cache: MosaicCache) -> None:
     cut = cache.put(key_of(cache, 2), mosaic_of(2))
     cut.parent.mkdir()
     cut.write_bytes(b"no record yet")
-    (cut.parent / ".x.999999999-ab.part").write_bytes(b"a")
-    (record_of(cache, 1).parent / ".source.json.999999999-ab.part").write_bytes(b"a")
+    for name in (
+        cut.with_name(".x.999999999-ab.part"),
+        record_of(cache, 1).with_name(".source.json.999999999-ab.part"),
+    ):
+        name.write_bytes(b"a")
+        aged(name, 0.5)
     old, young = (
         cache.folder / "partial" / f"{key_of(cache, 3)}.body",
         cache.folder / f"partial/{key_of(cache, 4)}.body",
@@ -248,6 +252,18 @@ def test_sweep_removes_what_killed_processes_left(cache: MosaicCache) -> None:
     }
     assert left == {young: b"so far"} | {path: data for path, data in whole.items() if path.parent.name != "locks"}
     assert cache.sweep() == 0
+
+
+def test_sweep_leaves_temporaries_that_another_machine_may_write(cache: MosaicCache) -> None:
+    fill(cache, 1)
+    place_of = record_of(cache, 1).parent
+    theirs, gone, ours = (place_of / f".x.{pid}-ab.part" for pid in (999999999, 999999998, os.getpid()))
+    for path in (theirs, gone, ours):
+        path.write_bytes(b"a")
+    aged(gone, 0.5)
+    aged(ours, 0.5)
+    assert cache.sweep() == 1
+    assert [path.exists() for path in (theirs, gone, ours)] == [True, False, True]
 
 
 def test_sweep_leaves_what_is_being_filled(cache: MosaicCache) -> None:

@@ -1,11 +1,12 @@
 """The budget: what makes way and in which order, what never does, who waits for whom."""
 
 import logging
+import os
 import random
 import shutil
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.archives.room import Room
+from gzjwst_core.storage.locks import is_held
 from tests.archives.caching import READY, content, fill, key_of, mosaic_of, numbers, place, process
 from tests.soak.double import EXPECTED, double
 
@@ -241,15 +244,35 @@ def test_a_killed_holder_holds_no_more(small: MosaicCache) -> None:
 
 
 def test_a_killed_waiter_holds_nobody_back(small: MosaicCache) -> None:
-    code = "import threading; threading.Timer(0.5, lambda: print('ready', flush=True)).start()\n"
+    code = "print('ready', flush=True)\n"
     code += "with MosaicCache(Path(sys.argv[1]), 4000).holding({key_of(cache, 9): 4000}): pass"
     with small.holding(wanting(small, 1)), process(code, small.folder) as child:
+        while not any(map(is_held, (small.folder / "pins").glob("*.wait"))):
+            assert child.poll() is None
+            time.sleep(0.01)
         with small.ahead(wanting(small, 2)) as has_room:
             assert not has_room
         child.kill()
         child.wait()
         with small.ahead(wanting(small, 2)) as has_room:
             assert has_room
+
+
+def test_every_mark_is_made_within_a_decision(small: MosaicCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or another's decision would remove it in the moment between its making and its lock."""
+    decided, marked = [], Room._marked
+
+    def watched(self: Room, kind: str, *wanted: dict[str, int]) -> AbstractContextManager[None]:
+        decided.append((kind, is_held(small.folder / "locks" / "room.lock")))
+        return marked(self, kind, *wanted)
+
+    monkeypatch.setattr(Room, "_marked", watched)
+    with small.holding(wanting(small, 1, 2, 3)), small.ahead(wanting(small, 4)):
+        waiting = Reader(small, wanting(small, 5, 6))
+        assert not waiting.has.wait(0.3)
+    assert waiting.has.wait(10)
+    waiting.leave()
+    assert decided == [(".json", True), (".json", True), (".wait", True), (".json", True)]
 
 
 BUSY = """
@@ -276,6 +299,8 @@ def test_kills_at_any_moment_leave_whole_entries_and_no_locks(cache: MosaicCache
             assert path.read_bytes() == content(number, 100_000)
     with MosaicCache(cache.folder, 500_000).holding(wanting(cache, 1, 2)):
         assert cache.held() == set(wanting(cache, 1, 2))
+    for path in cache.folder.rglob("*.part"):
+        os.utime(path, (0, 0))  # as if an hour had passed
     cache.sweep()
     assert list((cache.folder / "pins").iterdir()) == []
     assert list(cache.folder.rglob("*.part")) == []

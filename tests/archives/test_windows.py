@@ -1,6 +1,7 @@
 """Only some rows of a mosaic: the right pixels, no byte twice, holes that read as no coverage."""
 
 import io
+import os
 
 # ruff: noqa: ARG002 - the archive in memory answers without looking
 from collections.abc import Iterator, Sequence
@@ -18,10 +19,11 @@ from gzjwst_core.archives.cache import MosaicCache
 from gzjwst_core.archives.datalabs import DataLabs
 from gzjwst_core.archives.fetch import fetch
 from gzjwst_core.archives.locate import locate
-from gzjwst_core.archives.windows import fetch_rows, has_rows
+from gzjwst_core.archives.windows import fetch_rows, has_rows, needs_whole
 from gzjwst_core.errors import ArchiveUnavailableError, CorruptMosaicError
 from gzjwst_core.models import Mosaic, MosaicSource
 from gzjwst_core.mosaics.geometry import Box
+from gzjwst_core.mosaics.layout import header_digest
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.mosaics.rows import Places
 from gzjwst_core.options import ArchiveOptions, MosaicOptions
@@ -57,6 +59,8 @@ class Counted(Archive):
         self.data = data
         self.given: list[Span] = []
         self.fails_after = 10**9
+        self.breaks_every = 10**9
+        self.asked = 0
 
     def find(self, mosaic: Mosaic, *, cheap: bool = False) -> Located:
         size = len(self.data)
@@ -76,6 +80,10 @@ class Counted(Archive):
         for piece in reversed(pieces):
             if len(self.given) >= self.fails_after:
                 raise ArchiveUnavailableError("no more")
+            if piece.size == 50_000:  # of pixels
+                self.asked += 1
+                if self.asked % self.breaks_every == 0:
+                    raise ArchiveUnavailableError("broken")
             self.given.append(piece)
             yield piece, self.data[piece.start : piece.stop]
 
@@ -152,26 +160,97 @@ def test_all_rows_are_one_plane_each(cache: MosaicCache) -> None:
     assert archive.bytes <= 1.05 * SIDE * (SIDE + 3) * 4 + 400_000
 
 
-def test_a_broken_transfer_leaves_no_row_that_counts(cache: MosaicCache) -> None:
+def test_what_others_have_fetched_changes_nothing(cache: MosaicCache, tmp_path: Path) -> None:
+    """Same places, same pixels: also where the cache holds more rows, or the whole."""
     archive = Counted(body())
-    archive.fails_after = 8
+    alone = bring(archive, MosaicCache(tmp_path / "fresh"), at(0.0))
+    bring(archive, cache, at(*np.linspace(-18, 18, 20)))
+    after = bring(archive, cache, at(0.0))
+    assert after.rows == alone.rows
+    with open_mosaic(alone, MosaicOptions()) as one, open_mosaic(after, MosaicOptions()) as other:
+        for box in (Box(0, SIDE, 0, SIDE + 3), Box(250, 300, -5, 90)):
+            for mine, theirs in zip(
+                (one.windows(box).sci, one.windows(box).wht),
+                (other.windows(box).sci, other.windows(box).wht),
+                strict=True,
+            ):
+                np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_line_that_breaks_goes_on_and_costs_nothing_twice(
+    cache: MosaicCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "_PROGRESS", 100_000)
+    archive = Counted(body())
+    archive.breaks_every = 12  # the headers are read in fewer pieces
+    source = bring(archive, cache, at(*np.linspace(-18, 18, 40)))
+    big = [span for span in archive.given if span.size == 50_000]
+    assert len(big) == len(set(big))
+    assert len(archive.given) > 3 * archive.breaks_every
+    check(source, archive.data, Box(30, 570, 0, SIDE))
+
+
+def test_what_came_before_a_failure_is_kept(cache: MosaicCache) -> None:
+    archive = Counted(body())
+    archive.fails_after = 30
+    places = at(*np.linspace(-18, 18, 40))
     with pytest.raises(ArchiveUnavailableError):
-        bring(archive, cache, at(*np.linspace(-18, 18, 40)))
+        bring(archive, cache, places)
+    first = archive.bytes
     archive.fails_after = 10**9
-    assert not has_rows(locate(mosaic(), [archive]), cache, SCI, at(0.0))
-    source = bring(archive, cache, at(0.0))
+    source = bring(archive, cache, places)
+    assert archive.bytes < first + len(archive.data) * 3 / 4 - first + 800_000  # headers and a row at each cut again
+    check(source, archive.data, Box(30, 570, 0, SIDE))
+
+
+def test_a_disk_that_takes_less_than_it_is_given(cache: MosaicCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: write(file, data[: max(1, len(data) // 3)], at))
+    archive = Counted(body())
+    check(bring(archive, cache, at(0.0)), archive.data, Box(290, 310, 0, SIDE))
+
+
+def check(source: MosaicSource, data: bytes, box: Box) -> None:
+    """The pixels of a window are the archive's."""
     with open_mosaic(source, MosaicOptions()) as reader:
-        sci = reader.window("SCI", Box(290, 310, 0, 600))
-    np.testing.assert_allclose(sci, truth(archive.data, "SCI")[290:310, :600] * 8.5e-14 * 1e12, rtol=1e-6)
+        part = reader.windows(box)
+    for plane, pixels in (("SCI", part.sci), ("ERR", part.err), ("WHT", part.wht)):
+        scale = 1.0 if plane == "WHT" else 8.5e-14 * 1e12
+        assert pixels is not None
+        np.testing.assert_allclose(pixels, truth(data, plane)[box.slices] * scale, rtol=1e-6)
 
 
-def test_what_is_no_plain_image_is_left_to_a_whole_fetch(cache: MosaicCache) -> None:
-    packed = fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(truth(body(), "SCI"), name="SCI")])
-    out = io.BytesIO()
-    packed.writeto(out)
+def compressed(plane: str) -> bytes:
+    """The mosaic with one plane tile-compressed."""
+    with fits.open(io.BytesIO(body())) as hdus:
+        made = [fits.CompImageHDU(h.data, h.header, name=h.name) if h.name == plane else h for h in hdus]
+        out = io.BytesIO()
+        fits.HDUList(made).writeto(out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("plane", ["SCI", "ERR", "WHT"])
+def test_what_is_no_plain_image_is_left_to_a_whole_fetch(plane: str, cache: MosaicCache) -> None:
+    archive = Counted(compressed(plane))
+    located = locate(mosaic(), [archive])
+    assert not needs_whole(located, cache, SCI)
+    assert fetch_rows(located, archive, cache, OPTIONS, SCI, places=at(0.0)) is None
+    before = len(archive.given)
+    assert needs_whole(located, cache, SCI)
+    assert fetch_rows(located, archive, cache, OPTIONS, SCI, places=at(0.0)) is None
+    assert len(archive.given) == before  # it is known by now
+    cache.sweep()
+    assert needs_whole(located, cache, SCI)
+    assert fetch(located, archive, cache, OPTIONS, SCI).source.verified
+
+
+def test_a_primary_header_with_a_name(cache: MosaicCache) -> None:
+    with fits.open(io.BytesIO(body())) as hdus:
+        hdus[0].header["EXTNAME"] = "JWST"
+        out = io.BytesIO()
+        hdus.writeto(out)
     archive = Counted(out.getvalue())
-    assert fetch_rows(locate(mosaic(), [archive]), archive, cache, OPTIONS, SCI, places=at(0.0)) is None
-    assert fetch(locate(mosaic(), [archive]), archive, cache, OPTIONS, SCI).source.verified
+    check(bring(archive, cache, at(0.0)), archive.data, Box(290, 310, 0, SIDE))
 
 
 @pytest.mark.parametrize("end", [100, 5000, 200_000, -2880])
@@ -182,13 +261,13 @@ def test_a_body_that_is_not_whole_is_damage(end: int, cache: MosaicCache) -> Non
 
 
 def test_plain_file_on_the_mount_by_rows(tmp_path: Path, cache: MosaicCache) -> None:
-    """Its identity is its date: nothing of it is read but the rows."""
+    """Its identity is that of its headers: nothing else of it is read but the rows."""
     path = tmp_path / "jw09801" / f"{OBS}_i2d.fits"
     path.parent.mkdir()
     path.write_bytes(body())
     archive = DataLabs(tmp_path, cache.digests, whole=False)
     located = locate(mosaic(), [archive])
-    assert located.identity == f"{located.uri}|{located.size}|mtime-{path.stat().st_mtime_ns}"
+    assert located.identity == f"{located.uri}|{located.size}|headers-{header_digest(path)[:32]}"
     assert not list(cache.folder.rglob("digests/*"))
     fetched = fetch_rows(located, archive, cache, OPTIONS, SCI, places=at(0.0))
     assert fetched is not None

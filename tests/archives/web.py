@@ -1,9 +1,9 @@
 """A web server of a few lines for what the loopback archive does not play: it tells which headers came."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import NamedTuple
 
 
@@ -16,11 +16,11 @@ class Asked(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What is sent; a length is stated unless the headers state one (empty = none)."""
+    """What is sent; a length is stated unless the headers state one (empty = none). A body in pieces needs that."""
 
     status: int = 200
     headers: Mapping[str, str] = {}
-    body: bytes = b""
+    body: bytes | Iterable[bytes] = b""
 
 
 class Web(NamedTuple):
@@ -28,6 +28,13 @@ class Web(NamedTuple):
 
     url: str
     asked: list[Asked]
+
+
+def held_back(body: bytes, first: int, let_go: Event) -> Iterator[bytes]:
+    """Pieces of a body whose rest comes when it is let go, or far too late."""
+    yield body[:first]
+    let_go.wait(10)
+    yield body[first:]
 
 
 @contextmanager
@@ -42,12 +49,15 @@ def web(answer: Answer | Callable[[Asked], Answer]) -> Iterator[Web]:
             asked.append(request)
             said = answer if isinstance(answer, Answer) else answer(request)
             self.send_response(said.status)
-            for name, value in {"Content-Length": str(len(said.body)), **said.headers}.items():
+            pieces = [said.body] if isinstance(said.body, bytes) else said.body
+            length = {"Content-Length": str(len(said.body))} if isinstance(said.body, bytes) else {}
+            for name, value in {**length, **said.headers}.items():
                 if value:
                     self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(said.body)
+                for piece in pieces:
+                    self.wfile.write(piece)
 
         do_HEAD = do_POST = do_GET  # noqa: N815
 
