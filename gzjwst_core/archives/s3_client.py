@@ -1,8 +1,8 @@
 """The client under `s3`: s3fs and its loop, anonymous; it asks once, follows nobody, and its errors are ours.
 
 boto's, s3fs' and aiohttp's own retries are off: the one retry layer is above. A server that asks for patience is given
-it. What is asked, and whether an answer is the right one, is in `s3`. One client serves a whole process: its connections
-are used again, and closed at the end. This module is imported with the first request: s3fs is a heavy import, and a run
+it. What is asked, and whether an answer is the right one, is in `s3`. One client serves a whole process: connections
+are used again, and closed at its end. This module is imported with the first request: s3fs is a heavy import, and a run
 that has all it needs never pays for it.
 """
 
@@ -75,7 +75,7 @@ def client_of(options: ArchiveOptions) -> "Client":
 
 
 def _environment() -> list[tuple[str, str]]:
-    """What of the environment boto and aiohttp go by."""
+    """Return what boto and aiohttp read from the environment."""
     names = (name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy"))
     return sorted((name, os.environ[name]) for name in names)
 
@@ -258,7 +258,7 @@ def _connect(options: ArchiveOptions, what: str) -> Any:
 
 
 class _Files(S3FileSystem):  # type: ignore[misc]  # no stubs
-    """s3fs, but for its own way of closing: it waits 0.1 s, and a forked process would close its parent's connections."""
+    """s3fs, but for its way of closing: it gives up after 0.1 s, and a fork would close its parent's connections."""
 
     @staticmethod
     def close_session(loop: asyncio.AbstractEventLoop, s3: Any) -> None:

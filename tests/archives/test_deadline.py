@@ -1,6 +1,6 @@
 """A head that drips is given up in time, over TLS too, and whatever its reader makes of that is a time limit."""
 
-import datetime
+import datetime as dt
 import ipaddress
 import socket
 import ssl
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import pytest
 import urllib3
@@ -27,8 +28,10 @@ class _Broken:
     sock = None
     said: Exception
 
-    def getresponse(self) -> object:
+    def __init__(self) -> None:
         self.gone = threading.Event()
+
+    def getresponse(self) -> object:
         assert self.gone.wait(10)
         raise self.said
 
@@ -62,7 +65,7 @@ def test_other_errors_stay_what_they_are() -> None:
         said = ValueError("own fault")
 
     connection = InTime()
-    threading.Timer(0.05, lambda: connection.gone.set()).start()
+    threading.Timer(0.05, connection.gone.set).start()
     with pytest.raises(ValueError, match="own fault"):
         connection.getresponse()
 
@@ -72,11 +75,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Key and self-signed certificate of this machine, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
-    today = datetime.datetime.now(datetime.UTC)
+    today = dt.datetime.now(dt.UTC)
     made = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(today - datetime.timedelta(days=1))
-        .not_valid_after(today + datetime.timedelta(days=1))
+        .not_valid_before(today - dt.timedelta(days=1))
+        .not_valid_after(today + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -98,8 +101,8 @@ def dripping(certificate: Path | None) -> Iterator[int]:
         with suppress(OSError), context.wrap_socket(plain, server_side=True) if certificate else plain as sock:
             sock.recv(1 << 16)
             sock.sendall(b"HTTP/1.1 200 OK\r\n")
-            while not stop.wait(0.002):
-                sock.sendall(b"X-More: x\r\n" * 1)
+            while not stop.wait(0.005):
+                sock.sendall(b"X-More: x\r\n")
 
     def accept() -> None:
         with suppress(OSError):
@@ -122,8 +125,8 @@ def dripping(certificate: Path | None) -> Iterator[int]:
 def test_a_head_that_drips(scheme: str, certificate: Path) -> None:
     secure = scheme == "https"
     with dripping(certificate if secure else None) as port:
-        trusted = {"ca_certs": str(certificate)} if secure else {}
+        trusted: dict[str, Any] = {"ca_certs": str(certificate)} if secure else {}
         with pools_in_time(0.1)[scheme]("127.0.0.1", port, timeout=30, **trusted) as pool:
             for _ in range(5):
                 with pytest.raises(urllib3.exceptions.ReadTimeoutError):
-                    pool.urlopen("GET", "/", retries=False)
+                    pool.urlopen("GET", "/", retries=False, preload_content=False)

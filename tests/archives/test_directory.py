@@ -2,9 +2,11 @@
 
 import pytest
 
+from gzjwst_core.archives import pace
 from gzjwst_core.archives.base import Span, identity_of
 from gzjwst_core.archives.directory import Directory
 from gzjwst_core.archives.locate import locate
+from gzjwst_core.archives.pace import Pace
 from gzjwst_core.errors import ArchiveRefusedError, ArchiveUnavailableError, ProductNotFoundError, ProfileError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.options import ArchiveOptions
@@ -141,6 +143,27 @@ def test_part_that_cannot_be_had_ends_them_all(
         list(archive.ranges(located, spans))
     assert caught.value.reason == reason
     assert len(served.log()) < len(spans)
+
+
+def test_parts_are_judged_together(
+    archive: Directory, located: Mosaic, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They share the line: each for itself may be slower than the slowest rate that is allowed."""
+    counts: list[list[int]] = []
+
+    class Counted(Pace):
+        def __init__(self, *args: float, what: str) -> None:
+            counts.append([])
+            super().__init__(*args, what=what)
+
+        def end(self, count: int) -> None:
+            counts[-1].append(count)
+            super().end(count)
+
+    monkeypatch.setattr(pace, "Pace", Counted)
+    for _ in range(2):
+        list(archive.ranges(located, [Span(start, start + 1000) for start in range(0, 500_000, 50_000)]))
+    assert [sum(those) for those in counts] == [10_000, 10_000]
 
 
 def test_no_parts_without_a_strong_mark(archive: Directory, located: Mosaic) -> None:

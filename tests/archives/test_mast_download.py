@@ -122,14 +122,14 @@ def test_reads_return_what_is_there(located: Mosaic, served: Served) -> None:
     let_go = threading.Event()
     headers = {"Content-Length": str(located.size), "ETag": f'"{mark_of(located.identity)}"'}
     patient = QUICK.model_copy(update={"read_timeout_s": 30.0})
-    with web(Answer(200, headers, held_back(served.body, 100_000, let_go))) as mast:
-        with MastDownload(patient, {"GZJWST_MAST_URL": mast.url}).open(located) as stream:
-            came = b""
-            while len(came) < 100_000:
-                came += stream.read(4 << 20)
-            assert came == served.body[:100_000]  # the rest has not even been sent
-            let_go.set()
-            assert came + b"".join(iter(lambda: stream.read(4 << 20), b"")) == served.body
+    answer = Answer(200, headers, held_back(served.body, 100_000, let_go))
+    with web(answer) as mast, MastDownload(patient, {"GZJWST_MAST_URL": mast.url}).open(located) as stream:
+        came = b""
+        while len(came) < 100_000:
+            came += stream.read(4 << 20)
+        assert came == served.body[:100_000]  # the rest has not even been sent
+        let_go.set()
+        assert came + b"".join(iter(lambda: stream.read(4 << 20), b"")) == served.body
 
 
 def test_part_to_a_request_of_the_whole_is_refused(located: Mosaic) -> None:

@@ -156,10 +156,10 @@ def test_a_childs_own_handler_is_behind_the_guard(secrets: Served) -> None:
 
 
 def test_guard_keeps_loggings_last_resort(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    guard_logs()
     for logger in (logging.root, logging.getLogger("gzjwst_core")):  # as in a notebook: Prefect adds some
         monkeypatch.setattr(logger, "handlers", [])
     monkeypatch.setattr(logging.getLogger("gzjwst_core"), "level", logging.NOTSET)
+    guard_logs()
     monkeypatch.setenv("MAST_API_TOKEN", TOKEN)
     logging.getLogger("gzjwst_core.x").warning("seen by a notebook: %s", TOKEN)
     logging.getLogger("gzjwst_core.x").info("not seen")
