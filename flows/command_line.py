@@ -136,14 +136,19 @@ def _with_archive(run: Run, arguments: list[str], terminal: Terminal) -> int:
     """Serve the synthetic sky, and run the same command in a child process that sees it."""
     terminal.say(f"[dim]synthetic sky of {run.profile.name}: making or checking it …[/dim]")
     script = Path(__file__).with_name("run_survey.py")
-    with archives_stand_in(run) as environment, suppress(KeyboardInterrupt):  # the child has said so already
-        return subprocess.run([sys.executable, str(script), *arguments], env=environment, check=False).returncode  # noqa: S603 - our own script
+    command = [sys.executable, str(script), *arguments]
+    with archives_stand_in(run) as environment, subprocess.Popen(command, env=environment) as child:  # noqa: S603 - ours
+        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        with suppress(KeyboardInterrupt):  # the child has said so already
+            return child.wait()
+        child.wait()
     return _STOPPED
 
 
 def _run(flow: Flow[..., Any], request: RunRequest, options: argparse.Namespace, terminal: Terminal) -> int:
     terminal.say(f"[bold]gzjwst {__version__}[/bold] · {escape(request.profile)} → {escape(request.out)}")
-    signal.signal(signal.SIGINT, partial(_stop, terminal))
+    for how in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(how, partial(_stop, terminal))
     with _one_server(local_dask=options.runner == "dask" and not options.dask_address):
         end = cast("RunEnd", flow.with_options(task_runner=_runner(request, options))(request))
     if options.json:
@@ -152,10 +157,13 @@ def _run(flow: Flow[..., Any], request: RunRequest, options: argparse.Namespace,
 
 
 def _stop(terminal: Terminal, _signal: int, _frame: object) -> None:
-    """End at once on Ctrl-C: what is finished stands, and half-written files have no name yet.
+    """End at once, on Ctrl-C or when a batch system asks for it.
+
+    What is finished stands, and half-written files have no name yet.
 
     Prefect would first try for minutes to report to its temporary server, which the same Ctrl-C has ended.
     """
+    terminal.give_back()
     terminal.complain("[red]✗[/red]", _STOPPED_SAID)
     stop_processes()
     for server in SubprocessASGIServer._instances.values():  # noqa: SLF001 - it has no other list of them

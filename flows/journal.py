@@ -17,6 +17,7 @@ from typing import Any
 from prefect.futures import PrefectFuture, as_completed
 from rich.markup import escape
 
+from flows.lines import lost_targets
 from flows.terminal import Terminal
 from gzjwst_core.archives.stages import Brought
 from gzjwst_core.archives.traffic import TRAFFIC
@@ -151,6 +152,8 @@ class Journal:
             self._terminal.say(f"[green]✓ done[/] {seconds}")
         else:
             self._terminal.complain("[yellow]! done in part[/]", f"{seconds} {end.message}")
+        if lost := lost_targets(end):
+            self._terminal.say(f"[yellow]![/yellow] {escape(lost)}")
         if run.folder.exists(REPORT):
             self._terminal.say(f"  open {escape(_from_here(run.folder.url))}/{REPORT}")
         return end

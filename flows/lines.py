@@ -17,6 +17,7 @@ __all__ = [
     "fetch",
     "images",
     "locate",
+    "lost_targets",
     "megabytes",
     "merge",
     "mosaic_rows",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 _MOST_MISSING = 20
+_OF_TARGETS = ("bad_position", "outside_fields", "same_object")
 
 
 def query(listing: Listing) -> str:
@@ -116,6 +118,16 @@ def summary(end: RunEnd, folder: str) -> str:
             f"Report: `{_without_secrets(folder)}/report.html`",
         ]
     )
+
+
+def lost_targets(end: RunEnd) -> str:
+    """Tell how many of a table's targets became no cutout, and why; empty where all did."""
+    record = json.loads(end.record)
+    why = Counter(one["reason"] for one in record.get("missing", ()) if one["reason"] in _OF_TARGETS)
+    if not why:
+        return ""
+    counts = ", ".join(f"{count} {reason}" for reason, count in sorted(why.items()))
+    return f"{why.total()} targets of the table have no cutout: {counts} (each is named in run.json)"
 
 
 def _sums(sums: dict[str, dict[str, int]]) -> Iterator[str]:

@@ -8,10 +8,10 @@ import pytest
 from astropy.table import Table
 
 from gzjwst_core.archives import stages as archives
-from gzjwst_core.archives.tables import write_mosaics, write_products
+from gzjwst_core.archives.tables import mosaics_of, write_mosaics, write_products
 from gzjwst_core.catalog.stages import CATALOG, MOSAICS, plan_field, plan_transfers, with_targets
 from gzjwst_core.cutouts.stages import CUTOUTS, Plan, plan, tidy
-from gzjwst_core.errors import BudgetError, ProfileError
+from gzjwst_core.errors import ArchiveUnavailableError, BudgetError, ProfileError
 from gzjwst_core.images.stages import IMAGES, measures_of, pin
 from gzjwst_core.models import Attempt, Field, Mosaic, Output, Product, Receipt, Work
 from gzjwst_core.names import file_stem
@@ -269,3 +269,23 @@ def test_a_mosaic_that_is_away_keeps_its_place(run: Run, monkeypatch: pytest.Mon
     assert [(one.archive, one.found) for one in again.trail] == [("mast", False), ("mast before", True)]
     without = run.profile.model_copy(update={"archives": run.profile.archives.model_copy(update={"order": ("s3",)})})
     assert archives.locate(run.model_copy(update={"profile": without}), field.replace(mosaics=(asked,))).bands == ()
+
+
+def test_no_field_at_all_was_located(run: Run) -> None:
+    """The table says so, and the run goes on to tell what failed."""
+    write_products(run.folder, [])
+    archives.record(run, [])
+    assert mosaics_of(run) == []
+    assert run.folder.exists(archives.MOSAICS)
+
+
+def test_a_mosaic_that_is_expected_nowhere_ends_no_field(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object, **__: object) -> None:
+        raise ArchiveUnavailableError("nobody could say")
+
+    monkeypatch.setattr(archives, "ask", busy)
+    nowhere = mosaic("north").replace(archive="", uri="", identity="")
+    with pytest.raises(ArchiveUnavailableError):
+        archives.locate(run, Field(name="north", mosaics=(nowhere,)))
+    (found,) = archives.locate(run, Field(name="north", mosaics=(nowhere.replace(expected=True),))).mosaics
+    assert (found.located, found.trail[0].reason) == (False, "archive_unavailable")

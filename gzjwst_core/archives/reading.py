@@ -153,9 +153,8 @@ def check_room(run: Run, fields: Iterable[Field]) -> Transfers:
     needed, budget = transfers(run, fields), capacity(run)
     if needed.largest > budget:
         said = f"a field's mosaics need {needed.largest / 1e9:.3g} GB, the cache {run.cache} has room for"
-        raise BudgetError(
-            f"{said} {budget / 1e9:.3g} GB: raise --cache-gb or make room, move it with --cache, or take fewer bands"
-        )
+        cure = "raise --cache-gb" if run.cache_gb else "make room on its disk"
+        raise BudgetError(f"{said} {budget / 1e9:.3g} GB: {cure}, move it with --cache, or take fewer bands")
     return needed
 
 

@@ -7,6 +7,7 @@ else. Offline, the tables of an earlier run take the archives' place.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from gzjwst_core.archives.base import Archive
 from gzjwst_core.archives.fields import fields_of
 from gzjwst_core.archives.footprint import Footprint, join_footprints, parse_footprint
 from gzjwst_core.archives.known import archives_of, local_of
@@ -25,7 +26,7 @@ from gzjwst_core.archives.reading import (
 )
 from gzjwst_core.archives.rules import choose_products
 from gzjwst_core.archives.tables import MOSAICS, PRODUCTS, mosaics_of, products_of, write_mosaics, write_products
-from gzjwst_core.errors import ProductNotFoundError, QueryError
+from gzjwst_core.errors import ArchiveUnavailableError, ProductNotFoundError, QueryError
 from gzjwst_core.models import Attempt, Field, Mosaic, Product, Value
 from gzjwst_core.needs import places_of
 from gzjwst_core.run import Run
@@ -151,8 +152,18 @@ def locate(run: Run, field: Field, *, cheap: bool = False) -> Field:
     archives = archives_of(run)
     names = {archive.name for archive in archives}
     before = {mosaic.product_uri: mosaic for mosaic in mosaics_of(run) if mosaic.archive in names}
-    asked = [ask(mosaic, archives, cheap=cheap) for mosaic in field.mosaics]
+    asked = [_ask(mosaic, archives, cheap=cheap) for mosaic in field.mosaics]
     return field.replace(mosaics=tuple(_or_as_before(mosaic, before.get(mosaic.product_uri)) for mosaic in asked))
+
+
+def _ask(mosaic: Mosaic, archives: Sequence[Archive], *, cheap: bool) -> Mosaic:
+    try:
+        return ask(mosaic, archives, cheap=cheap)
+    except ArchiveUnavailableError as error:
+        if not mosaic.expected:
+            raise
+        # nobody waits for one that is known to be nowhere
+        return mosaic.replace(trail=(Attempt(archive="all", found=False, reason=error.reason, detail=str(error)),))
 
 
 def _or_as_before(mosaic: Mosaic, before: Mosaic | None) -> Mosaic:

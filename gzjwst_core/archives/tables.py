@@ -12,7 +12,7 @@ from gzjwst_core.errors import QueryError
 from gzjwst_core.models import Attempt, Mosaic, Product, Value
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.tables import Column, apply_columns, read_parquet, write_parquet
+from gzjwst_core.storage.tables import Column, apply_columns, empty_table, read_parquet, write_parquet
 
 __all__ = ["MOSAICS", "PRODUCTS", "mosaics_of", "products_of", "write_mosaics", "write_products"]
 
@@ -56,7 +56,8 @@ def write_products(folder: Folder, products: Sequence[Product]) -> None:
 
 def write_mosaics(folder: Folder, mosaics: Iterable[Mosaic]) -> None:
     """Write where the mosaics are."""
-    table = apply_columns(Table(rows=[_row(mosaic) for mosaic in mosaics]), _MOSAIC_COLUMNS)
+    rows = [_row(mosaic) for mosaic in mosaics]
+    table = apply_columns(Table(rows=rows), _MOSAIC_COLUMNS) if rows else empty_table(_MOSAIC_COLUMNS)
     _write_if_new(folder, MOSAICS, table)
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from pydantic import ValidationError
 
-from gzjwst_core.archives.base import Archive, Progress, Span
+from gzjwst_core.archives.base import NO_RANGES, Archive, Progress, Span
 from gzjwst_core.archives.cache import MosaicCache
 from gzjwst_core.archives.fetch import Fetched, source_of
 from gzjwst_core.archives.slots import transfer_slot
@@ -102,8 +102,8 @@ def fetch_rows(
     Returns
     -------
     Fetched or None
-        A source with just the rows around the places; None where some needed plane is no plain image, so that the whole
-        file is needed (`needs_whole` knows from then on).
+        A source with just the rows around the places; None where some needed plane is no plain image, or the archive
+        hands out no parts after all, so that the whole file is needed (`needs_whole` knows from then on).
 
     Raises
     ------
@@ -118,17 +118,37 @@ def fetch_rows(
     path = cache.put(key, mosaic)
     with cache.filling(key):
         reading = _Reading(mosaic, archive, progress)
-        record = _read(path, mosaic)
-        if record is None:
-            with transfer_slot(cache.folder, options.transfers):
-                record = _begin(path, reading, sci_planes, cache)
-        if not record.planes:
+        try:
+            rows = _fill(path, cache, options, sci_planes, places=places, reading=reading)
+        except ArchiveUnavailableError as error:
+            if error.reason != NO_RANGES:
+                raise
+            _note(path, _Record(identity=mosaic.identity, planes=()), mosaic, cache)
             return None
-        rows = rows_of(path, sci_planes, places)
-        if spans := _missing(record, rows):
-            with transfer_slot(cache.folder, options.transfers):
-                _add(path, record, spans, reading)
-    return Fetched(source=source_of(mosaic, archive, path, rows), bytes_moved=reading.moved)
+    return None if rows is None else Fetched(source=source_of(mosaic, archive, path, rows), bytes_moved=reading.moved)
+
+
+def _fill(
+    path: Path,
+    cache: MosaicCache,
+    options: ArchiveOptions,
+    sci_planes: tuple[str, ...],
+    *,
+    places: Places,
+    reading: "_Reading",
+) -> Rows | None:
+    """Add the rows around some places; returns them."""
+    record = _read(path, reading.mosaic)
+    if record is None:
+        with transfer_slot(cache.folder, options.transfers):
+            record = _begin(path, reading, sci_planes, cache)
+    if not record.planes:
+        return None
+    rows = rows_of(path, sci_planes, places)
+    if spans := _missing(record, rows):
+        with transfer_slot(cache.folder, options.transfers):
+            _add(path, record, spans, reading)
+    return rows
 
 
 def has_rows(mosaic: Mosaic, cache: MosaicCache, sci_planes: tuple[str, ...], places: Places) -> bool:
@@ -242,11 +262,18 @@ def _begin(path: Path, reading: _Reading, sci_planes: tuple[str, ...], cache: Mo
                 found.append(_plane_rows(name, kept[name].plane, target.tell()))
             target.truncate(target.seek(kept[name].size, os.SEEK_CUR))
     record = _Record(identity=reading.mosaic.identity, planes=tuple(found))
-    _write(path, record)
-    mosaic = reading.mosaic
-    known = {"uri": mosaic.uri, "identity": mosaic.identity, "source_size": mosaic.size, "source_sha256": ""}
-    cache.record(path, planes=tuple(needed), checked="rows", **known)
+    _note(path, record, reading.mosaic, cache)
     return record
+
+
+def _note(path: Path, record: _Record, mosaic: Mosaic, cache: MosaicCache) -> None:
+    """Let an entry count; without planes it says that the mosaic needs to be read whole."""
+    if not path.exists():
+        with atomic_path(path) as temporary:
+            temporary.touch()
+    _write(path, record)
+    known = {"uri": mosaic.uri, "identity": mosaic.identity, "source_size": mosaic.size, "source_sha256": ""}
+    cache.record(path, planes=tuple(plane.name for plane in record.planes), checked="rows", **known)
 
 
 def _plane_rows(name: str, plane: Plane, target_at: int) -> _PlaneRows:

@@ -14,7 +14,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from gzjwst_core.archives import windows
-from gzjwst_core.archives.base import Archive, ByteStream, Located, Span, identity_of
+from gzjwst_core.archives.base import NO_RANGES, Archive, ByteStream, Located, Span, identity_of
 from gzjwst_core.archives.cache import MosaicCache
 from gzjwst_core.archives.datalabs import DataLabs
 from gzjwst_core.archives.fetch import fetch
@@ -240,6 +240,19 @@ def test_what_is_no_plain_image_is_left_to_a_whole_fetch(plane: str, cache: Mosa
     assert fetch_rows(located, archive, cache, OPTIONS, SCI, places=at(0.0)) is None
     assert len(archive.given) == before  # it is known by now
     cache.sweep()
+    assert needs_whole(located, cache, SCI)
+    assert fetch(located, archive, cache, OPTIONS, SCI).source.verified
+
+
+def test_a_server_that_gives_no_parts_after_all(cache: MosaicCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = Counted(body())
+    located = locate(mosaic(), [archive])
+
+    def refused(*_: object) -> Iterator[tuple[Span, bytes]]:
+        raise ArchiveUnavailableError("whole only", reason=NO_RANGES)
+
+    monkeypatch.setattr(archive, "ranges", refused)
+    assert fetch_rows(located, archive, cache, OPTIONS, SCI, places=at(0.0)) is None
     assert needs_whole(located, cache, SCI)
     assert fetch(located, archive, cache, OPTIONS, SCI).source.verified
 

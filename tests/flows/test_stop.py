@@ -39,6 +39,7 @@ def test_ctrl_c_ends_at_once_and_says_what_stands(tmp_path: Path) -> None:
     assert time.monotonic() - stopped < 30
     assert b"run it again to go on" in said
     assert b"Traceback" not in said
+    assert said.rfind(b"\x1b[?25h") >= said.rfind(b"\x1b[?25l")  # the cursor is shown again
 
 
 def read_until(terminal: int, word: bytes | None, seconds: float) -> bytes:

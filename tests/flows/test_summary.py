@@ -1,8 +1,10 @@
 """What the UI's summary of a run says, and what it keeps to itself."""
 
+import json
+
 import pytest
 
-from flows.lines import summary
+from flows.lines import lost_targets, summary
 from gzjwst_core.publish.runlog import Missing, RunRecord
 from gzjwst_core.publish.stages import RunEnd
 
@@ -55,3 +57,13 @@ def test_no_secret_of_an_address_is_shown(folder: str, shown: str) -> None:
     told = summary(end(), folder)
     assert f"`{shown}/report.html`" in told
     assert "secret" not in told
+
+
+def test_targets_without_a_cutout_are_told_of() -> None:
+    lost = [
+        {"what": str(n), "reason": reason} for n, reason in enumerate(("bad_position", "outside_fields", "not_found"))
+    ]
+    ended = RunEnd(exit_code=0, message="", record=json.dumps({"missing": lost}))
+    said = "2 targets of the table have no cutout: 1 bad_position, 1 outside_fields (each is named in run.json)"
+    assert lost_targets(ended) == said
+    assert lost_targets(RunEnd(exit_code=0, message="", record="{}")) == ""
