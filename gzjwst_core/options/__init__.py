@@ -1,0 +1,36 @@
+"""The sections of a profile: how a survey is processed, never data.
+
+Every section is strict and frozen; every field says its unit and meaning. Stages digest just the section they read, so
+that changing a colour does not redo a catalog. Reading TOML and merging overrides is in `profile`.
+"""
+
+from gzjwst_core.options.archives import ArchiveOptions, LocalMosaics, ProductRule, QueryOptions, SurveyOptions
+from gzjwst_core.options.base import Band, Options
+from gzjwst_core.options.catalog import (
+    Cut,
+    DetectOptions,
+    MergeOptions,
+    MosaicOptions,
+    PhotometryOptions,
+    SelectOptions,
+)
+from gzjwst_core.options.images import CutoutOptions, ImageOptions, PublishOptions
+
+__all__ = [
+    "ArchiveOptions",
+    "Band",
+    "Cut",
+    "CutoutOptions",
+    "DetectOptions",
+    "ImageOptions",
+    "LocalMosaics",
+    "MergeOptions",
+    "MosaicOptions",
+    "Options",
+    "PhotometryOptions",
+    "ProductRule",
+    "PublishOptions",
+    "QueryOptions",
+    "SelectOptions",
+    "SurveyOptions",
+]
