@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gzjwst_core.publish.runlog import RunRecord
 
-__all__ = ["FileNote", "MosaicCell", "ReportFacts", "SheetImage"]
+__all__ = ["DepthMap", "FileNote", "MosaicCell", "ReportFacts", "Residuals", "SheetImage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,27 @@ class FileNote:
     """Bytes."""
 
 
+@dataclass(frozen=True, slots=True)
+class DepthMap:
+    """Depth over one field."""
+
+    field: str
+    values: NDArray[np.float32]
+    """(ny, nx) AB mag of 5 sigma in an aperture of 0.3 arcsec diameter; NaN = no data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """How far the two rows of one sky object lie apart."""
+
+    name: str
+    """The two fields."""
+    dra: NDArray[np.float64]
+    """(n,) first minus second in right ascension times cos dec, mas."""
+    ddec: NDArray[np.float64]
+    """(n,) in declination, mas."""
+
+
 @dataclass(frozen=True)
 class ReportFacts:
     """Everything the report shows."""
@@ -80,6 +101,18 @@ class ReportFacts:
     """Sky that was searched, overlaps counted once: number counts are then given per area."""
     depth: Table | None = None
     """catalog/mosaics.parquet: one row a mosaic; every column is shown, with its unit."""
+    depth_maps: tuple[DepthMap, ...] = ()
+    """Depth of the detection image over each field."""
+    completeness: Table | None = None
+    """catalog/completeness.parquet: what came back of the galaxies that were put in, by field, magnitude and size."""
+    purity: Table | None = None
+    """catalog/purity.parquet: what the negative image says, by field and magnitude."""
+    catalog_completeness: NDArray[np.float64] | None = None
+    """(n,) completeness at each catalog row's own magnitude, size and field; NaN = not known."""
+    residuals: tuple[Residuals, ...] = ()
+    """Offsets of duplicates between each two fields."""
+    astrometry: Table | None = None
+    """catalog/astrometry.parquet; every column is shown, with its unit."""
     image_measures: Table | None = None
     """One row an image; the distribution of every numeric column is shown, with its unit and description."""
     image_checks: Mapping[str, int] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from gzjwst_core.catalog.columns import Flag
-from gzjwst_core.publish.plots import ASPECT, Axis, Frame, band_colour, legend, nice_ticks, points, steps
+from gzjwst_core.publish.plots import ASPECT, Axis, Frame, band_colour, field_colours, legend, nice_ticks, points, steps
 
 __all__ = ["FLAG_TEXTS", "FlagCount", "flag_counts", "number_counts", "size_magnitude", "sky_map"]
 
@@ -123,7 +123,7 @@ def sky_map(catalog: Table) -> Markup | None:
     field = np.asarray(catalog["field"])
     fields = np.unique(field).tolist()
     thin = np.arange(len(catalog))[:: max(1, len(catalog) // _MOST_POINTS)]
-    colours = [f"hsl({(47 + 137.5 * n) % 360:.0f} 62% 55%)" for n in range(len(fields))]
+    colours = field_colours(len(fields))
     drawn = []
     for name, colour in zip(fields, colours, strict=True):
         rows = thin[field[thin] == name]

@@ -16,6 +16,7 @@ from gzjwst_core.publish.facts import FileNote, MosaicCell, ReportFacts, SheetIm
 from gzjwst_core.publish.record import read_table
 from gzjwst_core.publish.rows import FROM_CATALOG, join_rows
 from gzjwst_core.publish.runlog import RunRecord
+from gzjwst_core.publish.selection_facts import ASTROMETRY, COMPLETENESS, PURITY, depth_maps, residuals
 from gzjwst_core.publish.sheets import choose_sheets
 from gzjwst_core.run import FROZEN_PROFILE, Run
 from gzjwst_core.storage.folder import Folder
@@ -68,6 +69,11 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         selected=None if catalog is None else select(catalog, run.cuts)[0],
         area_arcmin2=_searched_arcmin2(run, depth),
         depth=None if depth is None else depth[[name for name in _DEPTH_SHOWN if name in depth.colnames]],
+        depth_maps=tuple(depth_maps(folder)),
+        completeness=read_table(folder, COMPLETENESS),
+        purity=read_table(folder, PURITY),
+        residuals=() if catalog is None else tuple(residuals(catalog)),
+        astrometry=read_table(folder, ASTROMETRY),
         image_measures=measures_of(all_latest(folder, IMAGES)),
         sheets={} if rows is None else _sheets(folder, rows, profile.publish.contact_sheet),
         files=tuple(_files(folder)),

@@ -12,7 +12,21 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ASPECT", "Axis", "Frame", "band_colour", "legend", "nice_ticks", "points", "spark", "steps"]
+__all__ = [
+    "ASPECT",
+    "Axis",
+    "Frame",
+    "band_colour",
+    "bars",
+    "cells",
+    "field_colours",
+    "legend",
+    "line",
+    "nice_ticks",
+    "points",
+    "spark",
+    "steps",
+]
 
 _WIDTH, _HEIGHT = 520, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 28, 44
@@ -102,6 +116,11 @@ def band_colour(place: int, count: int) -> str:
     return f"hsl({hue:.0f} 68% 55%)"
 
 
+def field_colours(count: int) -> list[str]:
+    """Colours of so many fields: neighbours in the list are far apart on the colour wheel."""
+    return [f"hsl({(47 + 137.5 * n) % 360:.0f} 62% 55%)" for n in range(count)]
+
+
 def steps(frame: Frame, edges: ArrayLike, heights: ArrayLike, colour: str) -> Markup:
     """Draw a histogram's outline.
 
@@ -165,3 +184,54 @@ def spark(values: Sequence[float], bins: int = 24) -> Markup:
     return Markup('<svg class="spark" viewBox="0 0 {} 24" aria-hidden="true"><path d="{}"/></svg>').format(
         4 * bins, bars
     )
+
+
+def cells(frame: Frame, x_edges: ArrayLike, y_edges: ArrayLike, shares: ArrayLike) -> Markup:
+    """Fill the cells of a grid, the stronger the higher their value.
+
+    Parameters
+    ----------
+    frame
+        Where to.
+    x_edges, y_edges
+        (nx + 1,) and (ny + 1,) in data, rising.
+    shares
+        (ny, nx) in 0-1; NaN = left empty.
+    """
+    xs, ys, values = frame.px(x_edges), frame.py(y_edges), np.asarray(shares, dtype=np.float64)
+    drawn = [
+        f'<rect x="{xs[i]:.1f}" y="{ys[j + 1]:.1f}" width="{xs[i + 1] - xs[i]:.1f}" height="{ys[j] - ys[j + 1]:.1f}"'
+        f' fill-opacity="{0.04 + 0.9 * values[j, i]:.2f}"><title>{values[j, i]:.0%}</title></rect>'
+        for j, i in zip(*np.nonzero(np.isfinite(values)), strict=True)
+    ]
+    return Markup('<g class="cells">{}</g>').format(Markup("".join(drawn)))  # noqa: S704 - numbers of ours
+
+
+def line(frame: Frame, x: ArrayLike, y: ArrayLike, colour: str, *, dashed: bool = False) -> Markup:
+    """Draw a line through points; it breaks where a value is NaN.
+
+    Parameters
+    ----------
+    frame
+        Where to.
+    x, y
+        (n,) data.
+    colour
+        CSS colour.
+    dashed
+        For a model or a correction.
+    """
+    xs, ys = frame.px(x), frame.py(y)
+    known = np.isfinite(xs) & np.isfinite(ys)
+    begins = known & ~np.concatenate([[False], known[:-1]])
+    path = "".join(f"{'M' if begins[n] else 'L'}{xs[n]:.1f} {ys[n]:.1f}" for n in np.flatnonzero(known))
+    look = "steps dashed" if dashed else "steps"
+    return Markup('<path class="{}" style="stroke:{}" d="{}"/>').format(look, colour, path)
+
+
+def bars(frame: Frame, x: ArrayLike, low: ArrayLike, high: ArrayLike, colour: str) -> Markup:
+    """Draw intervals as upright bars, in the data of both axes; NaN = none."""
+    xs, tops, bottoms = frame.px(x), frame.py(high), frame.py(low)
+    known = np.flatnonzero(np.isfinite(xs) & np.isfinite(tops) & np.isfinite(bottoms))
+    path = "".join(f"M{xs[n]:.1f} {bottoms[n]:.1f}V{tops[n]:.1f}" for n in known)
+    return Markup('<path class="bars" style="stroke:{}" d="{}"/>').format(colour, path)

@@ -15,10 +15,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from gzjwst_core.publish.depth_figures import RAMP_CSS, depth_limits, depth_uri
 from gzjwst_core.publish.facts import MosaicCell, ReportFacts, SheetImage
 from gzjwst_core.publish.figures import flag_counts, number_counts, size_magnitude, sky_map
 from gzjwst_core.publish.plots import spark
 from gzjwst_core.publish.runlog import StageRecord, sums_hold
+from gzjwst_core.publish.selection_figures import (
+    astrometric_residuals,
+    completeness_curves,
+    completeness_map,
+    corrected_counts,
+    purity_curves,
+)
 from gzjwst_core.publish.sheets import thumbnail_uri
 from gzjwst_core.publish.texts import bytes_text, cell_text, plain_text, seconds_text, thousands
 
@@ -63,9 +71,12 @@ def report_html(facts: ReportFacts) -> str:
         "asked": {key: value for key, value in facts.record.asked.items() if value},
         "matrix": _matrix(facts),
         "depth": _rows(facts.depth),
+        "depth_maps": _depth_maps(facts),
+        "astrometry": _rows(facts.astrometry),
         "flow": _flow(facts),
         "flags": [] if facts.catalog is None else [f for f in flag_counts(facts.catalog) if f.rows],
         "plots": _plots(facts),
+        "selection": _selection_plots(facts),
         "measures": _measures(facts.image_measures),
         "sheets": {title: [_sheet_image(i) for i in images] for title, images in facts.sheets.items() if images},
         "slowest": max([stage.seconds for stage in facts.record.stages], default=0.0),
@@ -199,6 +210,61 @@ def _plots(facts: ReportFacts) -> list[tuple[str, Markup, str]]:
         ("On the sky", sky_map(facts.catalog), "Every detection, by the field it was made in."),
     ]
     return [(title, drawing, said) for title, drawing, said in made if drawing is not None]
+
+
+def _selection_plots(facts: ReportFacts) -> list[tuple[str, Markup, str]]:
+    """Drawings of the selection function: title, drawing, caption."""
+    injected, purity = facts.completeness, facts.purity
+    pairs = [(one.name, one.dra, one.ddec) for one in facts.residuals]
+    made = [
+        (
+            "Completeness",
+            None if injected is None else completeness_curves(injected),
+            "Share of injected galaxies that come back, by true magnitude, with 95 % intervals; all sizes together.",
+        ),
+        (
+            "Completeness by size",
+            None if injected is None else completeness_map(injected),
+            "The same over true magnitude and half-light radius, all fields together: the fuller, the more come back.",
+        ),
+        (
+            "Number counts, corrected",
+            _corrected(facts),
+            "Galaxies by mag_ref, and divided by the completeness at their own size and field where that is over 30 %.",
+        ),
+        (
+            "Purity",
+            None if purity is None else purity_curves(purity),
+            "One minus the detections on the negative image over those on the image itself.",
+        ),
+        (
+            "Astrometry between fields",
+            astrometric_residuals(pairs),
+            "Positions of the same object in two fields, first minus second; crosses mark the median and half of all.",
+        ),
+    ]
+    return [(title, drawing, said) for title, drawing, said in made if drawing is not None]
+
+
+def _corrected(facts: ReportFacts) -> Markup | None:
+    if facts.catalog is None or facts.catalog_completeness is None:
+        return None
+    keep = np.asarray(facts.catalog["is_primary"], dtype=bool) & ~np.asarray(facts.catalog["is_star"], dtype=bool)
+    mag = np.asarray(facts.catalog["mag_ref"], dtype=np.float64)
+    return corrected_counts(mag[keep], facts.catalog_completeness[keep], facts.area_arcmin2)
+
+
+def _depth_maps(facts: ReportFacts) -> dict[str, Any] | None:
+    """Pictures of the fields' depth on one scale."""
+    limits = depth_limits([one.values for one in facts.depth_maps])
+    if limits is None:
+        return None
+    pictures = [
+        {"field": one.field, "uri": depth_uri(one.values, limits), "median": f"{np.nanmedian(one.values):.2f}"}
+        for one in facts.depth_maps
+        if np.isfinite(one.values).any()
+    ]
+    return {"low": f"{limits[0]:.1f}", "high": f"{limits[1]:.1f}", "ramp": RAMP_CSS, "pictures": pictures}
 
 
 def _measures(table: Table | None) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""One Prefect server, one served sky, one small survey and one demo for the whole session.
+"""One Prefect server, one served sky and one small survey for the whole session.
 
-The demo runs as a person runs it: with nothing but a Python. The other runs share a server and a served sky, which
-saves each of them some twenty seconds of starting up.
+Runs share them, which saves each some twenty seconds of starting up. A run on a machine that has nothing, as a person's
+first one is, is among the tools' tests.
 """
 
 import os
@@ -79,20 +79,5 @@ def world(prefect_url: str, sky_environment: Mapping[str, str], tmp_path_factory
 def small(small_profile: Path, world: World, tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """An unbroken run of the small survey. Look, do not touch."""
     ended = world.run(str(small_profile), out=tmp_path_factory.mktemp("small"), survey="small")
-    assert ended.code == 0, ended.said
-    return ended
-
-
-@pytest.fixture(scope="session")
-def demo_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's cache: its synthetic sky and fetched mosaics."""
-    return tmp_path_factory.mktemp("demo-cache")
-
-
-@pytest.fixture(scope="session")
-def demo(demo_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    """The demo as `make demo` runs it, on a machine that has nothing. Look, do not touch."""
-    bare = World(tmp_path_factory.mktemp("prefect"), demo_cache, {})
-    ended = bare.run(out=tmp_path_factory.mktemp("demo"), survey="demo")
     assert ended.code == 0, ended.said
     return ended

@@ -11,7 +11,7 @@ from PIL import Image
 
 from gzjwst_core.catalog.columns import Flag
 from gzjwst_core.errors import ImageError
-from gzjwst_core.publish.facts import FileNote, MosaicCell, ReportFacts, SheetImage
+from gzjwst_core.publish.facts import DepthMap, FileNote, MosaicCell, ReportFacts, Residuals, SheetImage
 from gzjwst_core.publish.report import report_html
 from gzjwst_core.publish.runlog import CutStep, Missing, RunRecord, StageRecord
 
@@ -91,6 +91,8 @@ def whole() -> ReportFacts:
         }
     )
     depth = Table({"band": ["F115W"], "depth": [28.5]}, units={"depth": "mag"})
+    injected = Table({"field": ["f1"] * 2, "mag_lo": [22.0, 23.0], "mag_hi": [23.0, 24.0], "n_in": [9, 9]})
+    injected["r50_lo"], injected["r50_hi"], injected["n_found"] = 0.1, 0.2, [9, 5]
     return ReportFacts(
         record=record(),
         title="Demo survey",
@@ -104,6 +106,12 @@ def whole() -> ReportFacts:
         selected=np.asarray(catalog["mag_ref"]) < 25,
         area_arcmin2=20.0,
         depth=depth,
+        depth_maps=(DepthMap("f1", np.full((4, 4), 28.5, dtype=np.float32)),),
+        completeness=injected,
+        purity=Table({"field": ["f1"] * 2, "mag_lo": [22.0, 23.0], "mag_hi": [23.0, 24.0], "purity": [1.0, 0.9]}),
+        catalog_completeness=np.full(40, 0.8),
+        residuals=(Residuals("f1 and f2", rng.normal(0, 9, 5), rng.normal(0, 9, 5)),),
+        astrometry=Table({"field": ["f2"], "dra": [1.25]}, units={"dra": "mas"}),
         image_measures=Table({"fill": [0.2, 0.4, np.nan], "verdict": ["a", "b", "c"]}),
         image_checks={"pass": 2, "warn:fill": 1},
         sheets={"Random": (SheetImage("demo_J1", "images/f1/demo_J1.jpg", picture(), "24.1 mag"),), "Empty": ()},
@@ -139,6 +147,12 @@ def test_a_whole_report_shows_every_section_and_is_well_formed() -> None:
         "Someone et al. 2026",
         "Earlier runs",
         "Number counts",
+        "Completeness by size",
+        "Number counts, corrected",
+        "Purity",
+        "Astrometry between fields",
+        "Astrometric offsets",
+        "Depth of the detection image",
     ):
         assert shown in page.text, shown
     assert page.text.count("does not add up") == 0

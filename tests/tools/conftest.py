@@ -26,3 +26,18 @@ def small(small_profile: Path, world: World, tmp_path_factory: pytest.TempPathFa
     ended = world.run(str(small_profile), out=tmp_path_factory.mktemp("small"), survey="small")
     assert ended.code == 0, ended.said
     return ended
+
+
+@pytest.fixture(scope="session")
+def demo_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's cache: its synthetic sky and fetched mosaics."""
+    return tmp_path_factory.mktemp("demo-cache")
+
+
+@pytest.fixture(scope="session")
+def demo(demo_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """The demo as `make demo` runs it, on a machine that has nothing. Look, do not touch."""
+    bare = World(tmp_path_factory.mktemp("prefect"), demo_cache, {})
+    ended = bare.run(out=tmp_path_factory.mktemp("demo"), survey="demo")
+    assert ended.code == 0, ended.said
+    return ended

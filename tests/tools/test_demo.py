@@ -22,6 +22,8 @@ from gzjwst_core.sky.build import load_sky
 from gzjwst_core.storage.tables import read_parquet
 from tests.flows.survey import Ended
 
+pytestmark = pytest.mark.tools
+
 MATCH_ARCSEC = 0.2
 
 

@@ -1,0 +1,58 @@
+"""What the report shows of the selection function, gathered from the run folder: depth maps, residuals, weights."""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from gzjwst_core.publish.facts import DepthMap, Residuals
+from gzjwst_core.storage.folder import Folder
+
+__all__ = ["depth_maps", "residuals"]
+
+COMPLETENESS, PURITY, ASTROMETRY = (f"catalog/{name}.parquet" for name in ("completeness", "purity", "astrometry"))
+_MOST_FIELDS = 24
+_MAS = 3_600_000.0
+
+
+def depth_maps(folder: Folder) -> Iterator[DepthMap]:
+    """Read the detection image's depth over each field, from `depth/<field>.fits`; the first 24 fields by name."""
+    names = sorted(name for name, _ in folder.files() if name.startswith("depth/") and name.endswith(".fits"))
+    for name in names[:_MOST_FIELDS]:
+        with folder.reading(name) as path, fits.open(path, memmap=False) as hdus:
+            values = np.asarray(hdus["DETECTION"].data, dtype=np.float32)
+        yield DepthMap(name.removeprefix("depth/").removesuffix(".fits"), values)
+
+
+def residuals(catalog: Table) -> Iterator[Residuals]:
+    """Compare the positions that each two fields give to the sky objects both have.
+
+    Parameters
+    ----------
+    catalog
+        Survey catalog: `group_id`, `field`, `ra`, `dec`.
+
+    Yields
+    ------
+    Residuals
+        For each two fields with objects in common, in the order of their names.
+    """
+    group, field = np.asarray(catalog["group_id"]), np.asarray(catalog["field"])
+    _, first, counts = np.unique(group, return_inverse=True, return_counts=True)
+    shared = np.flatnonzero(counts[first] > 1)
+    rows = {name: shared[field[shared] == name] for name in np.unique(field[shared]).tolist()}
+    for one, two in combinations(sorted(rows), 2):
+        _, a, b = np.intersect1d(group[rows[one]], group[rows[two]], return_indices=True)
+        if a.size:
+            yield Residuals(f"{one} and {two}", *_offsets(catalog, rows[one][a], rows[two][b]))
+
+
+def _offsets(
+    catalog: Table, one: NDArray[np.intp], two: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ra, dec = np.asarray(catalog["ra"], dtype=np.float64), np.asarray(catalog["dec"], dtype=np.float64)
+    dra = (ra[one] - ra[two] + 180) % 360 - 180
+    return dra * np.cos(np.radians(dec[one])) * _MAS, (dec[one] - dec[two]) * _MAS

@@ -1,0 +1,118 @@
+"""Drawings of the selection function: every value lands where it should, gaps stay gaps."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from PIL import Image
+
+from gzjwst_core.publish.depth_figures import depth_limits, depth_uri
+from gzjwst_core.publish.selection_facts import residuals
+from gzjwst_core.publish.selection_figures import (
+    astrometric_residuals,
+    completeness_curves,
+    completeness_map,
+    corrected_counts,
+    purity_curves,
+)
+
+MAGS = np.arange(22.0, 28.5, 1.0)
+SIZES = np.array([0.05, 0.1, 0.2, 0.4])
+
+
+def completeness() -> Table:
+    rows = [
+        {"field": field, "mag_lo": low, "mag_hi": low + 1, "r50_lo": small, "r50_hi": 2 * small}
+        | {"n_in": 40, "n_found": round(40 * max(0.0, min(1.0, (28 - low) / 4)))}
+        for field in ("a", "b")
+        for low in MAGS[:-1]
+        for small in SIZES[:-1]
+    ]
+    return Table(rows)
+
+
+def test_completeness_is_drawn_for_every_cell_and_field() -> None:
+    drawing = completeness_map(completeness())
+    assert drawing is not None
+    opacity = [float(v) for v in re.findall(r'fill-opacity="([\d.]+)"', str(drawing))]
+    assert len(opacity) == (MAGS.size - 1) * (SIZES.size - 1)
+    assert (max(opacity), min(opacity)) == (0.94, pytest.approx(0.04 + 0.9 * 0.25, abs=0.01))
+    curves = completeness_curves(completeness())
+    assert curves is not None
+    assert curves.count('class="steps"') == curves.count('class="bars"') == 2
+    assert completeness_curves(completeness()[:0]) is completeness_map(completeness()[:0]) is None
+
+
+def test_a_cell_into_which_nothing_was_put_stays_empty() -> None:
+    table = completeness()
+    table["n_in"][table["mag_lo"] == 22.0] = 0
+    drawing, curves = completeness_map(table), completeness_curves(table)
+    assert drawing is not None
+    assert drawing.count("<rect") == (MAGS.size - 2) * (SIZES.size - 1)
+    assert curves is not None
+    assert "nan" not in str(drawing) + str(curves)
+
+
+def test_purity_breaks_where_nothing_is_known() -> None:
+    table = Table({"field": ["a"] * 4, "mag_lo": MAGS[:4], "mag_hi": MAGS[1:5], "purity": [1.0, 0.9, np.nan, 0.5]})
+    drawing = purity_curves(table)
+    assert drawing is not None
+    assert [part for part in re.findall(r'class="steps"[^>]* d="([^"]+)"', str(drawing)) if part.count("M") == 2]
+    table["purity"] = np.nan
+    assert purity_curves(table) is None
+
+
+def test_counts_are_corrected_only_where_most_of_a_bin_can_be() -> None:
+    mag = np.repeat([22.2, 23.2, 24.2], 10)
+    share = np.repeat([1.0, 0.5, 0.1], 10)
+    drawing = corrected_counts(mag, share, None)
+    assert drawing is not None
+    line = re.findall(r'class="steps dashed"[^>]* d="([^"]+)"', str(drawing))[0]
+    heights = [float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", line)]
+    assert len(heights) == 2
+    assert heights[1] < heights[0], "half of them seen: twice as many there are, drawn higher up"
+    assert corrected_counts(np.array([np.nan]), np.array([1.0]), 3.0) is None
+
+
+def test_residuals_are_those_of_shared_objects() -> None:
+    catalog = Table(
+        {
+            "group_id": [1, 1, 2, 3, 3, 3],
+            "field": ["a", "b", "a", "a", "b", "c"],
+            "ra": [359.99999, 0.00001, 10.0, 20.0, 20.0, 20.00001],
+            "dec": [60.0, 60.0, 60.0, 0.0, 0.00002, 0.0],
+        }
+    )
+    found = {one.name: one for one in residuals(catalog)}
+    assert set(found) == {"a and b", "a and c", "b and c"}
+    np.testing.assert_allclose(found["a and b"].dra, [-36.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(found["a and b"].ddec, [0.0, -72.0], atol=1e-6)
+    drawing = astrometric_residuals([(one.name, one.dra, one.ddec) for one in found.values()])
+    assert drawing is not None
+    assert "a and b: -18.0, -36.0 mas" in drawing
+    assert astrometric_residuals([]) is None
+
+
+def test_a_depth_map_is_north_up_with_holes_transparent() -> None:
+    depth = np.full((40, 30), 27.0, dtype=np.float32)
+    depth[30:] = 28.0
+    depth[:5] = np.nan
+    limits = depth_limits([depth])
+    assert limits == (27.0, 28.0)
+    picture = Image.open(io.BytesIO(base64.b64decode(depth_uri(depth, limits).partition(",")[2])))
+    pixels = np.asarray(picture)
+    assert pixels.shape == (40, 30, 4)
+    assert pixels[-1, 0, 3] == 0
+    assert tuple(pixels[0, 0]) == (250, 230, 80, 255)
+    assert tuple(pixels[20, 0]) == (38, 22, 74, 255)
+    assert depth_limits([np.full((3, 3), np.nan, dtype=np.float32)]) is None
+    assert depth_limits([]) is None
+
+
+def test_a_large_depth_map_is_drawn_small() -> None:
+    depth = np.full((1000, 700), 27.0, dtype=np.float32)
+    picture = Image.open(io.BytesIO(base64.b64decode(depth_uri(depth, (26.0, 28.0)).partition(",")[2])))
+    assert max(picture.size) <= 320
