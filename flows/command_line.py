@@ -82,6 +82,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--limit", type=int, metavar="N", help="at most N fields")
     add("--until", choices=STAGES, help="last stage to run")
     add("--catalog", metavar="FILE", help="cut out the targets of this table instead of detecting sources")
+    add("--ids-from", metavar="FILE", help="carry the names of an earlier release's catalog over, by position")
     add("--dry-run", action="store_true", help="say what a run would read and write; writes nothing")
     add("--offline", action="store_true", help="ask no archive: the run folder's lists and the cache must do")
     add("--workers", type=int, metavar="N", help="CPU processes (default: one for each core)")
@@ -112,6 +113,7 @@ def _request(options: argparse.Namespace) -> RunRequest:
         "limit",
         "until",
         "catalog",
+        "ids_from",
         "offline",
         "workers",
         "fields_in_flight",

@@ -66,7 +66,11 @@ def catalog(done: Sequence[Done]) -> str:
 def merge(done: Done) -> str:
     """Tell what is left of the detections."""
     counts = done.counts
-    return f"{counts['sources']} detections → {counts['primary']} objects → {counts['selected']} selected"
+    said = f"{counts['sources']} detections → {counts['primary']} objects → {counts['selected']} selected"
+    names = ", ".join(
+        f"{counts[f'names:{what}']} {what}" for what in ("carried", "new", "gone") if f"names:{what}" in counts
+    )
+    return f"{said}; names: {names}" if names else said
 
 
 def cutouts(done: Sequence[Done]) -> str:

@@ -19,6 +19,7 @@ from pydantic import ValidationError, model_validator
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import (
     ArchiveOptions,
+    AstrometryOptions,
     CutoutOptions,
     DetectOptions,
     ImageOptions,
@@ -60,6 +61,7 @@ class SurveyProfile(Options):
     detect: DetectOptions = DetectOptions()
     photometry: PhotometryOptions = PhotometryOptions()
     merge: MergeOptions = MergeOptions()
+    astrometry: AstrometryOptions = AstrometryOptions()
     select: SelectOptions = SelectOptions()
     cutouts: CutoutOptions = CutoutOptions()
     images: ImageOptions = ImageOptions()

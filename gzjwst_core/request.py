@@ -4,6 +4,7 @@
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,9 +12,10 @@ from pydantic import ConfigDict, Field
 
 from gzjwst_core.catalog.columns import SURVEY_COLUMNS, columns_for
 from gzjwst_core.catalog.select import select
+from gzjwst_core.catalog.sky_tables import read_earlier, read_reference
 from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.engine import cores
-from gzjwst_core.errors import CatalogError, ProfileError
+from gzjwst_core.errors import CatalogError, ProfileError, StorageError
 from gzjwst_core.options import Options
 from gzjwst_core.profile import SurveyProfile, load_profile, profile_folder_of
 from gzjwst_core.run import Run, default_cache
@@ -49,6 +51,8 @@ class RunRequest(Options):
     """Last stage to run."""
     catalog: str = ""
     """Table of targets (parquet, FITS, CSV or ECSV) that takes the place of detection."""
+    ids_from: str = ""
+    """Catalog of an earlier release (id_str, ra, dec) whose names are carried over by position."""
     offline: bool = False
     """Ask no archive; the run folder's lists and the mosaic cache must do."""
     workers: int = Field(default=0, ge=0, le=512)
@@ -93,9 +97,8 @@ def start(request: RunRequest) -> Run:
         The profile or an option is wrong.
     """
     profile = profile_of(request)
-    _check_targets(request.catalog)
     cache = request.cache or os.environ.get("GZJWST_CACHE") or str(default_cache())
-    return Run(
+    run = Run(
         profile=profile,
         out=_absolute(request.out),
         cache=str(Path(cache).expanduser().absolute()),
@@ -104,18 +107,24 @@ def start(request: RunRequest) -> Run:
         fields=request.fields,
         limit=request.limit,
         targets=request.catalog and _absolute(request.catalog),
+        ids_from=request.ids_from and _absolute(request.ids_from),
         offline=request.offline,
     )
+    _check("--catalog", request.catalog, read_targets)
+    _check("--ids-from" if request.ids_from else "merge.ids_from", request.ids_from or run.earlier, read_earlier)
+    _check("astrometry.reference", run.reference, read_reference)
+    return run
 
 
-def _check_targets(path: str) -> None:
+def _check(what: str, path: str, read: Callable[[str], object]) -> None:
+    """Refuse a table that is not there or cannot be used, before anything is done."""
     if path and not Path(path).is_file():
-        raise ProfileError(f"--catalog {path}: no such file")
+        raise ProfileError(f"{what} {path}: no such file")
     try:
         if path:
-            read_targets(path)
-    except CatalogError as error:
-        raise ProfileError(f"--catalog {error}") from None
+            read(path)
+    except (CatalogError, StorageError) as error:
+        raise ProfileError(f"{what} {error}") from None
 
 
 def _absolute(url: str) -> str:

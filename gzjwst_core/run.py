@@ -53,6 +53,8 @@ class Run(Value):
     """At most this many fields."""
     targets: str = ""
     """A table of targets that takes the place of detection."""
+    ids_from: str = ""
+    """Catalog of an earlier release whose names are carried over; wins over the profile's."""
     offline: bool = False
     """Ask no archive: the run folder's lists and the cache must do."""
 
@@ -64,12 +66,26 @@ class Run(Value):
     @cached_property
     def targets_digest(self) -> str:
         """Digest of the table of targets; empty without one."""
-        if not self.targets:
-            return ""
-        try:
-            return hashlib.sha256(Path(self.targets).read_bytes()).hexdigest()
-        except OSError as error:
-            raise ProfileError(f"--catalog {self.targets}: cannot be read: {error.strerror}") from None
+        return _digest_of_file(self.targets, "--catalog") if self.targets else ""
+
+    @property
+    def earlier(self) -> str:
+        """Local path of the earlier release whose names are carried over; empty without one."""
+        return self.ids_from or self._beside_profile(self.profile.merge.ids_from)
+
+    @property
+    def reference(self) -> str:
+        """Local path of the astrometric reference; empty without one."""
+        return self._beside_profile(self.profile.astrometry.reference)
+
+    @cached_property
+    def outside_digests(self) -> dict[str, str]:
+        """Digests of the tables from outside that merging reads."""
+        given = {"astrometry.reference": self.reference, "merge.ids_from": self.earlier}
+        return {key: _digest_of_file(path, key) for key, path in given.items() if path}
+
+    def _beside_profile(self, path: str) -> str:
+        return path and str(Path(self.profile_folder) / path)
 
     @property
     def cuts(self) -> tuple[Cut, ...]:
@@ -90,6 +106,13 @@ class Run(Value):
             raise ProfileError(f"--fields {strange[0]}: no such field (the survey has {', '.join(sorted(known))})")
         wanted = [field for field in fields if not self.fields or field.name in self.fields]
         return tuple(wanted[: self.limit])
+
+
+def _digest_of_file(path: str, said: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise ProfileError(f"{said} {path}: cannot be read: {error.strerror}") from None
 
 
 def pinned_images(run: Run) -> ImageOptions:

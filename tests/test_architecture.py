@@ -12,7 +12,21 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {"gzjwst_core": 1, "tasks": 2, "flows": 3, "deployments": 4}
 MODULES = [path for folder in FLOORS for path in sorted((ROOT / folder).rglob("*.py"))]
 # Arrays → arrays: these rooms' functions open no file, ask no archive and write nothing.
-PURE = {"catalog/columns", "catalog/merge", "catalog/select", "images/stretch", "images/compose", "images/warp"}
+PURE = {
+    "catalog/columns",
+    "catalog/merge",
+    "catalog/select",
+    "catalog/offsets",
+    "catalog/astrometry",
+    "catalog/survey",
+    "catalog/naming",
+    "catalog/carried_ids",
+    "catalog/overlap",
+    "mosaics/shift",
+    "images/stretch",
+    "images/compose",
+    "images/warp",
+}
 FILE_LIBRARIES = ("fsspec", "s3fs", "requests", "astropy.io", "shutil", "tempfile")
 
 

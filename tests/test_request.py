@@ -50,6 +50,43 @@ def test_a_wrong_table_of_targets_is_an_error_of_usage(
         start(ask(catalog=name))
 
 
+EARLIER = "id_str,ra,dec\na,1,2\n"
+
+
+def test_tables_from_outside_count_by_their_content_and_not_by_their_place(
+    ask: Callable[..., RunRequest], tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    for name in ("one.csv", "two.csv", "mine/three.csv"):
+        (tmp_path / name).write_text(EARLIER)
+    text = (Path(__file__).parents[1] / "profiles" / "demo.toml").read_text()
+    (tmp_path / "mine" / "p.toml").write_text(text + '[merge]\nids_from = "three.csv"\n')
+    runs = [start(ask(ids_from=name)) for name in ("one.csv", "two.csv")]
+    runs += [start(ask(profile="mine/p.toml")), start(ask(profile="mine/p.toml", ids_from="one.csv"))]
+    assert [Path(run.earlier).name for run in runs] == ["one.csv", "two.csv", "three.csv", "one.csv"]
+    assert len({str(run.outside_digests) for run in runs}) == len({run.profile.merge.digest() for run in runs}) == 1
+    assert start(ask()).outside_digests == {}
+    (tmp_path / "two.csv").write_text(EARLIER + "b,3,4\n")
+    assert start(ask(ids_from="two.csv")).outside_digests != runs[0].outside_digests
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"ids_from": "no.csv"}, "--ids-from no.csv: no such file"),
+        ({"ids_from": "bad.csv"}, "--ids-from bad.csv: no column of id_str"),
+        ({"overrides": ("merge.ids_from=no.csv",)}, "merge.ids_from .*no.csv: no such file"),
+        ({"overrides": ("astrometry.reference=no.csv",)}, "astrometry.reference .*no.csv: no such file"),
+    ],
+)
+def test_a_table_that_is_not_there_or_cannot_be_used_is_an_error_of_usage(
+    options: dict[str, object], said: str, ask: Callable[..., RunRequest], tmp_path: Path
+) -> None:
+    (tmp_path / "bad.csv").write_text("id,ra,dec\na,1,2\n")
+    with pytest.raises(ProfileError, match=said):
+        start(ask(**options))
+
+
 @pytest.mark.parametrize("spelling", ["runs/", "./runs", "file://{here}/runs", "link"])
 def test_one_run_at_a_time_in_a_folder_however_it_is_called(
     spelling: str, ask: Callable[..., RunRequest], tmp_path: Path

@@ -289,3 +289,28 @@ def test_a_mosaic_that_is_expected_nowhere_ends_no_field(run: Run, monkeypatch: 
         archives.locate(run, Field(name="north", mosaics=(nowhere,)))
     (found,) = archives.locate(run, Field(name="north", mosaics=(nowhere.replace(expected=True),))).mosaics
     assert (found.located, found.trail[0].reason) == (False, "archive_unavailable")
+
+
+def merged_with(run: Run, **shifts: list[float]) -> None:
+    work = Work(stage="merge", version="1", unit="survey", inputs={}, options=str(shifts))
+    receipt = Receipt(**work.model_dump(), key=work.key, notes={"shifts": shifts})
+    complete(run.folder, work, lambda: receipt)
+
+
+def test_cutouts_are_made_anew_when_their_fields_offset_changes_and_only_then(run: Run) -> None:
+    fields = survey(run, {"north": [20.0] * 3, "south": [20.0] * 3})
+
+    def keys() -> dict[str, str]:
+        return {field: works[0].key for field, works in plan(run, fields).chunks.items()}
+
+    bare = keys()
+    merged_with(run)
+    assert keys() == bare
+    merged_with(run, south=[12.5, -3.0])
+    first = keys()
+    assert first["north"] == bare["north"]
+    assert first["south"] != bare["south"]
+    merged_with(run, south=[12.5, -3.0], east=[1.0, 1.0])
+    assert keys() == first
+    merged_with(run, south=[12.5, -3.01])
+    assert keys()["south"] not in (first["south"], bare["south"])

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from astropy.table import Table
+from astropy.table import Column, Table
 
 from gzjwst_core.archives.stages import (
     Brought,
@@ -20,35 +20,44 @@ from gzjwst_core.archives.stages import (
 from gzjwst_core.catalog.assemble import with_mosaic_units
 from gzjwst_core.catalog.columns import columns_for
 from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
-from gzjwst_core.catalog.merge import merge_fields
 from gzjwst_core.catalog.select import select
+from gzjwst_core.catalog.sky_tables import read_earlier, read_reference
+from gzjwst_core.catalog.survey import Survey, build_survey
 from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.catalog.targets import catalog_of_targets
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.errors import CatalogError, ProfileError
 from gzjwst_core.models import Field, MosaicSource, Output, Receipt, Work, digest_of
+from gzjwst_core.mosaics.shift import NO_SHIFT, SkyShift
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire, standing
 from gzjwst_core.storage.tables import apply_columns, read_parquet, write_fits, write_parquet
 
 __all__ = [
+    "ASTROMETRY",
     "CATALOG",
     "MOSAICS",
+    "OVERLAP",
     "catalog_field",
     "field_table",
     "merge",
     "plan_field",
     "plan_merge",
     "plan_transfers",
+    "removed_shift",
     "segmap_path",
     "with_targets",
 ]
 
 _FIELD, _FIELD_VERSION = "catalog", "2"
-_MERGE, _MERGE_VERSION = "merge", "2"
+_MERGE, _MERGE_VERSION = "merge", "3"
 CATALOG = "catalog/catalog.parquet"
 MOSAICS = "catalog/mosaics.parquet"
+ASTROMETRY = "catalog/astrometry.parquet"
+OVERLAP = "catalog/overlap.parquet"
+_OUTSIDE = "outside:"
+"""Before the name of an input that is no field; no field's name holds a colon."""
 
 
 def field_table(field: str) -> str:
@@ -174,12 +183,13 @@ def plan_merge(run: Run, listing: Listing) -> Work:
     if not fields:
         said = "none of the targets lies in a field" if run.targets else "no field has a catalog: nothing to merge"
         raise CatalogError(f"{run.profile.name}: {said}", reason="no_catalog")
+    sections = [run.profile.merge, run.profile.astrometry, *run.cuts]
     return Work(
         stage=_MERGE,
         version=_MERGE_VERSION,
         unit="survey",
-        inputs=fields,
-        options=digest_of([run.profile.merge.digest(), *(cut.digest() for cut in run.cuts)]),
+        inputs=fields | {f"{_OUTSIDE}{what}": digest for what, digest in run.outside_digests.items()},
+        options=digest_of([section.digest() for section in sections]),
     )
 
 
@@ -191,16 +201,42 @@ def merge(run: Run, work: Work) -> Done:
 
 
 def _make_merge(run: Run, work: Work) -> Receipt:
-    folder, profile = run.folder, run.profile
-    catalog = merge_fields(_tables(folder, work.inputs), profile.name, profile.merge)
-    mask, flow = select(catalog, run.cuts)
-    outputs = (
-        _write_table(folder, CATALOG, catalog),
-        _write_table(folder, CATALOG.replace(".parquet", ".fits"), catalog),
-        _write_table(folder, MOSAICS, _mosaic_table(folder, work.inputs)),
+    folder = run.folder
+    fields = sorted(name for name in work.inputs if not name.startswith(_OUTSIDE))
+    made = build_survey(
+        _tables(folder, fields),
+        run.profile,
+        reference=read_reference(run.reference) if run.reference else None,
+        earlier=read_earlier(run.earlier) if run.earlier else None,
     )
-    counts = {"sources": len(catalog), "primary": int(catalog["is_primary"].sum()), "selected": int(mask.sum())}
-    return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts, notes={"cut_flow": flow})
+    mask, flow = select(made.catalog, run.cuts)
+    outputs = (
+        _write_table(folder, CATALOG, made.catalog),
+        _write_table(folder, CATALOG.replace(".parquet", ".fits"), made.catalog),
+        _write_table(folder, MOSAICS, _with_shifts(_mosaic_table(folder, fields), made)),
+        _write_table(folder, ASTROMETRY, made.astrometry),
+        _write_table(folder, OVERLAP, made.overlap),
+    )
+    counts = {"sources": len(mask), "primary": int(made.catalog["is_primary"].sum()), "selected": int(mask.sum())}
+    counts |= {} if made.names is None else {f"names:{what}": n for what, n in made.names._asdict().items()}
+    notes = {"cut_flow": flow, "shifts": {field: list(shift) for field, shift in made.shifts.items()}}
+    return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts, notes=notes)
+
+
+def removed_shift(folder: Folder, field: str) -> SkyShift:
+    """Return what merging added to a field's positions; its WCS is to be moved alike."""
+    receipt = latest(folder, _MERGE, "survey")
+    shifts: Any = receipt.notes.get("shifts", {}) if receipt else {}
+    return SkyShift(*shifts.get(field, NO_SHIFT))
+
+
+def _with_shifts(mosaics: Table, made: Survey) -> Table:
+    """Say in the table of mosaics what was added to the positions of each field."""
+    shifts = [made.shifts.get(field, NO_SHIFT) for field in mosaics["field"].tolist()]
+    for name, values, axis in zip(("dra", "ddec"), zip(*shifts, strict=True), ("ra cos(dec)", "dec"), strict=True):
+        said = f"added to {axis} of the field's sources and to the cutouts' WCS; 0 = not corrected"
+        mosaics[name] = Column(values, unit="mas", description=said)
+    return mosaics
 
 
 def _tables(folder: Folder, fields: Iterable[str]) -> dict[str, Table]:
@@ -212,7 +248,7 @@ def _tables(folder: Folder, fields: Iterable[str]) -> dict[str, Table]:
 
 
 def _mosaic_table(folder: Folder, fields: Iterable[str]) -> Table:
-    receipts = [latest(folder, _FIELD, field) for field in sorted(fields)]
+    receipts = [latest(folder, _FIELD, field) for field in fields]
     notes: list[Any] = [receipt.notes["mosaics"] for receipt in receipts if receipt]
     rows = [row for note in notes for row in note]
     if not rows:

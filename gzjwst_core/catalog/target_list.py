@@ -117,10 +117,10 @@ def _read(path: Path) -> Table:
     suffix = Path(path.stem).suffix if path.suffix.lower() == ".gz" else path.suffix
     reader = _READERS.get(suffix.lower())
     if reader is None:
-        raise CatalogError(f"{path}: a table of targets is one of {', '.join(_READERS)}")
+        raise CatalogError(f"{path}: a table is one of {', '.join(_READERS)}")
     table = reader(path)
     if len(table) == 0:
-        raise CatalogError(f"{path}: the table of targets has no rows")
+        raise CatalogError(f"{path}: the table has no rows")
     return table
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from astropy.table import Table
@@ -17,14 +18,16 @@ from gzjwst_core.cutouts.fov import fov_arcsec
 from gzjwst_core.cutouts.place import place
 from gzjwst_core.errors import ImageError
 from gzjwst_core.models import MosaicSource, Outcome
-from gzjwst_core.mosaics.reader import open_mosaic
-from gzjwst_core.mosaics.segmap import open_segmap
+from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
+from gzjwst_core.mosaics.segmap import SegmapReader, open_segmap
+from gzjwst_core.mosaics.shift import NO_SHIFT, SkyShift, shifted_wcs
 from gzjwst_core.names import file_stem
 from gzjwst_core.options import CutoutOptions, MosaicOptions
 
 __all__ = ["Cut", "CutJob", "cut_chunk", "targets_of"]
 
 _DONE = Outcome()
+Grid = TypeVar("Grid", MosaicReader, SegmapReader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class CutJob:
     mosaics: MosaicOptions
     provenance: Provenance
     segmap: Path | None = None
+    shift: SkyShift = NO_SHIFT
+    """What was added to the rows' positions: every WCS is moved alike."""
     sigma: Mapping[str, float] = field(default_factory=dict)
     """Sky sigma of each mosaic by band, uJy/arcsec2 in a pixel."""
     gain: Mapping[str, float] = field(default_factory=dict)
@@ -96,7 +101,8 @@ def cut_chunk(rows: Table, job: CutJob) -> Iterator[Cut]:
         A mosaic or the segmap cannot be opened: the whole chunk fails.
     """
     with ExitStack() as stack:
-        readers = {s.band: stack.enter_context(open_mosaic(s, job.mosaics)) for s in job.sources}
+        opened = {s.band: stack.enter_context(open_mosaic(s, job.mosaics)) for s in job.sources}
+        readers = {band: _corrected(reader, job.shift) for band, reader in opened.items()}
         if job.reference not in readers:
             has = ", ".join(readers)
             raise ImageError(f"the reference band {job.reference} is none of the field's ({has})", reason="no_band")
@@ -105,12 +111,19 @@ def cut_chunk(rows: Table, job: CutJob) -> Iterator[Cut]:
             reference=job.reference,
             options=job.options,
             provenance=job.provenance,
-            segmap=None if job.segmap is None else stack.enter_context(open_segmap(job.segmap)),
+            segmap=None if job.segmap is None else _corrected(stack.enter_context(open_segmap(job.segmap)), job.shift),
+            shift=job.shift,
             sigma=job.sigma,
             gain=job.gain,
         )
         for target in _by_row(targets_of(rows, job.options), cutter):
             yield _cut(target, cutter)
+
+
+def _corrected(grid: Grid, shift: SkyShift) -> Grid:
+    """Move a grid's WCS as the positions were moved; mosaic and segmap themselves stay in their own frame."""
+    grid.wcs = shifted_wcs(grid.wcs, shift)
+    return grid
 
 
 def _cut(target: Target, cutter: Cutter) -> Cut:

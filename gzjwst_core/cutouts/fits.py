@@ -21,6 +21,7 @@ from gzjwst_core.cutouts.extract import BandWindow, Extract, Target, extract
 from gzjwst_core.mosaics.geometry import Box
 from gzjwst_core.mosaics.reader import MosaicReader
 from gzjwst_core.mosaics.segmap import SegmapReader
+from gzjwst_core.mosaics.shift import NO_SHIFT, SkyShift
 from gzjwst_core.options import CutoutOptions
 
 __all__ = ["Cutter", "Provenance", "make_cutout", "reference_band"]
@@ -59,6 +60,8 @@ class Cutter:
     options: CutoutOptions
     provenance: Provenance
     segmap: SegmapReader | None = None
+    shift: SkyShift = NO_SHIFT
+    """By how much the grids' WCS were moved, for the record (cards ASTRDRA, ASTRDDEC)."""
     sigma: Mapping[str, float] = field(default_factory=dict)
     """Sky sigma of each mosaic where it was measured, uJy/arcsec2 in a pixel (card SIGSKY)."""
     gain: Mapping[str, float] = field(default_factory=dict)
@@ -72,7 +75,16 @@ class Cutter:
     @cached_property
     def seg_constant(self) -> str:
         """Cards of SEG that are the same in all cutouts."""
-        return "" if self.segmap is None else cards(wcs_rows(self.segmap.wcs))
+        return "" if self.segmap is None else cards(self.grid_rows(self.segmap))
+
+    def grid_rows(self, grid: MosaicReader | SegmapReader) -> list[CardRow]:
+        """Cards of a grid's WCS but for CRPIX, and what was added to it."""
+        said = "[mas] added to CRVAL, the field's offset:"
+        shift: list[CardRow] = [
+            ("ASTRDRA", self.shift.dra_mas, f"{said} E"),
+            ("ASTRDDEC", self.shift.ddec_mas, f"{said} N"),
+        ]
+        return [*wcs_rows(grid.wcs), *(shift if self.shift != NO_SHIFT else [])]
 
     def _band_rows(self, reader: MosaicReader) -> Iterator[CardRow]:
         band, source, scale = reader.band, reader.source, _scale(reader)
@@ -90,7 +102,7 @@ class Cutter:
         yield "OBS_ID", source.obs_id or None, "observation"
         for keyword, comment in _COPIED:
             yield keyword, _plain(reader.primary.get(keyword)), comment
-        yield from wcs_rows(reader.wcs)
+        yield from self.grid_rows(reader)
 
 
 def _scale(reader: MosaicReader) -> float:
@@ -153,7 +165,7 @@ def _hdus(found: Extract, cutter: Cutter) -> Iterator[bytes]:
     if found.seg is not None:
         rows = [("EXTNAME", "SEG", "segment_id of each pixel, 0 = none"), *_window_rows(cutter.segmap, found.seg.box)]
         yield _image(found.seg.inner, rows, cutter.seg_constant)
-    yield _image(found.mask, _mask_rows(reference, cutter), cards(wcs_rows(cutter.readers[found.reference].wcs)))
+    yield _image(found.mask, _mask_rows(reference, cutter), cards(cutter.grid_rows(cutter.readers[found.reference])))
 
 
 def _target_rows(found: Extract, cutter: Cutter) -> Iterator[CardRow]:

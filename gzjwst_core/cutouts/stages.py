@@ -10,13 +10,14 @@ from astropy.table import Table
 from gzjwst_core import __version__
 from gzjwst_core.archives.stages import Brought, inputs_of, reading, survey_fields
 from gzjwst_core.catalog.select import select
-from gzjwst_core.catalog.stages import CATALOG, segmap_path
+from gzjwst_core.catalog.stages import CATALOG, removed_shift, segmap_path
 from gzjwst_core.cutouts.chunk import CutJob
 from gzjwst_core.cutouts.chunk import cut_chunk as cut_rows
 from gzjwst_core.cutouts.chunks import chunks, number_of_chunks
 from gzjwst_core.cutouts.fits import Provenance, reference_band
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.models import Field, Outcome, Output, Receipt, Value, Work, digest_of
+from gzjwst_core.mosaics.shift import NO_SHIFT
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, complete, latest, retire, supersede
@@ -86,15 +87,21 @@ def _selected(run: Run, catalog: Table) -> Table:
 def _works(run: Run, field: Field, targets: Table) -> Iterator[Work]:
     inputs = inputs_of(run, field)
     count = number_of_chunks(len(targets), run.profile.cutouts.chunk_size)
-    segmap = _segmap_digest(run.folder, field.name)
+    inputs = inputs | {"segmap": _segmap_digest(run.folder, field.name)} | _shift_input(run.folder, field.name)
     for chunk, rows in chunks(targets["id_str"], run.profile.cutouts.chunk_size).items():
         yield Work(
             stage=CUTOUTS,
             version=_VERSION,
             unit=f"{field.name}-{chunk}of{count}",
-            inputs=inputs | {"rows": _digest_of_rows(targets[rows]), "segmap": segmap},
+            inputs=inputs | {"rows": _digest_of_rows(targets[rows])},
             options=_options_digest(run),
         )
+
+
+def _shift_input(folder: Folder, field: str) -> dict[str, str]:
+    """Say what was added to a field's positions; nothing where they are the mosaics' own."""
+    shift = removed_shift(folder, field)
+    return {} if shift == NO_SHIFT else {"shift": f"{shift.dra_mas!r} {shift.ddec_mas!r} mas"}
 
 
 def _segmap_digest(folder: Folder, field: str) -> str:
@@ -144,6 +151,7 @@ def _make(run: Run, work: Work, field: Field) -> Receipt:
             mosaics=run.profile.mosaics,
             provenance=Provenance(run.profile.name, __version__, _options_digest(run)),
             segmap=segmap,
+            shift=removed_shift(run.folder, field.name),
             sigma=_sigma(run.folder, field.name),
             gain=dict(run.profile.images.gain),
         )

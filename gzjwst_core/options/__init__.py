@@ -7,6 +7,7 @@ that changing a colour does not redo a catalog. Reading TOML and merging overrid
 from gzjwst_core.options.archives import ArchiveOptions, LocalMosaics, ProductRule, QueryOptions, SurveyOptions
 from gzjwst_core.options.base import Band, Options
 from gzjwst_core.options.catalog import (
+    AstrometryOptions,
     Cut,
     DetectOptions,
     MergeOptions,
@@ -18,6 +19,7 @@ from gzjwst_core.options.images import CutoutOptions, ImageOptions, PublishOptio
 
 __all__ = [
     "ArchiveOptions",
+    "AstrometryOptions",
     "Band",
     "Cut",
     "CutoutOptions",

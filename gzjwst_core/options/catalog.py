@@ -5,9 +5,18 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from gzjwst_core.models import digest_of
 from gzjwst_core.options.base import Band, Options, Positive, Share
 
-__all__ = ["Cut", "DetectOptions", "MergeOptions", "MosaicOptions", "PhotometryOptions", "SelectOptions"]
+__all__ = [
+    "AstrometryOptions",
+    "Cut",
+    "DetectOptions",
+    "MergeOptions",
+    "MosaicOptions",
+    "PhotometryOptions",
+    "SelectOptions",
+]
 
 
 class MosaicOptions(Options):
@@ -98,7 +107,33 @@ class MergeOptions(Options):
     """When detections of two fields are one sky object."""
 
     radius_arcsec: Positive = 0.2
-    """Largest distance of two detections of one object, arcsec."""
+    """Largest distance of two detections of one object, arcsec, once offsets between fields are taken off."""
+    ids_from: str = ""
+    """Catalog of an earlier release (id_str, ra, dec; parquet, FITS, CSV or ECSV) whose names are carried over by
+    position; relative to the profile's folder. `--ids-from` wins."""
+
+    def digest(self) -> str:
+        """Digest of what decides here; the earlier release counts by its content, not by its place."""
+        return digest_of(self.model_dump(mode="json", exclude={"ids_from"}))
+
+
+class AstrometryOptions(Options):
+    """Offsets between overlapping fields and against a reference: always measured, taken off if asked."""
+
+    reference: str = ""
+    """Reference catalog (parquet, FITS, CSV or ECSV with right ascension and declination; a magnitude if you like) that
+    fields are compared with; relative to the profile's folder. Positions must be of the survey's epoch."""
+    radius_arcsec: float = Field(default=1.0, gt=0, le=10)
+    """The largest offset that is looked for."""
+    min_pairs: int = Field(default=10, ge=3)
+    """Fewer sources in common do not make an offset."""
+    remove: bool = False
+    """Take the offsets off: the catalog's positions and the cutouts' WCS are corrected. Without it they are only used
+    to tell which detections of two fields are one object."""
+
+    def digest(self) -> str:
+        """Digest of what decides here; the reference counts by its content, not by its place."""
+        return digest_of(self.model_dump(mode="json", exclude={"reference"}))
 
 
 class Cut(Options):

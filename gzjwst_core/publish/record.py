@@ -59,6 +59,7 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         "mosaics": _mosaics(folder),
         "targets": _targets(run, merged, unplaced),
         "images": _images(folder),
+        "names": _names(merged),
     }
     missing = [*_missing(run), *unplaced, *log.troubles, *([log.error] if log.error else [])]
     parts = [(what, part, count) for what, found in sums.items() for part, count in found.items()]
@@ -128,6 +129,13 @@ def _images(folder: Folder) -> dict[str, int]:
     for receipt in all_latest(folder, IMAGES):
         ended.update(receipt.counts)
     return {"total": ended.total(), **dict(sorted(ended.items()))} if ended else {}
+
+
+def _names(merged: Receipt | None) -> dict[str, int]:
+    """Of every name of this release and the earlier one: carried over, new, or of an object that is gone."""
+    parts = {name: count for name, count in merged.counts.items() if name.startswith("names:")} if merged else {}
+    named = {name.partition(":")[2]: count for name, count in parts.items()}
+    return {"total": sum(named.values()), **named} if named else {}
 
 
 def _unplaced(run: Run) -> list[Missing]:

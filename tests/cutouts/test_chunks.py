@@ -1,9 +1,12 @@
 """Chunks: by name alone, stable under additions; and the chunk that is cut."""
 
+import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +15,7 @@ from gzjwst_core.cutouts.chunks import chunk_of, chunks, number_of_chunks
 from gzjwst_core.cutouts.fits import Provenance
 from gzjwst_core.cutouts.read import read_cutout
 from gzjwst_core.errors import ImageError
+from gzjwst_core.mosaics.shift import SkyShift, moved
 from gzjwst_core.options import CutoutOptions, MosaicOptions
 from tests.cutouts.skies import RA, Field, rows_of
 
@@ -106,3 +110,25 @@ def test_names_from_outside_are_checked(field: Field, job: CutJob, tmp_path: Pat
     rows["id_str"] = ["../../evil"]
     with pytest.raises(ValueError, match="may not name a file"):
         list(cut_chunk(rows, job))
+
+
+def test_corrected_positions_are_cut_from_their_own_pixels_with_a_corrected_wcs(field: Field, job: CutJob) -> None:
+    """Every plane is the one without the correction; its WCS lies a shift farther, and the cards say so."""
+    shift = SkyShift(140.0, -90.0)
+    rows, corrected = rows_of(field.blobs), rows_of(field.blobs)
+    corrected["ra"], corrected["dec"] = moved(np.asarray(rows["ra"]), np.asarray(rows["dec"]), shift)
+    plain = {cut.id_str: cut.data for cut in cut_chunk(rows, job)}
+    made = {cut.id_str: cut.data for cut in cut_chunk(corrected, replace(job, shift=shift))}
+    for name, data in made.items():
+        old, new = read_cutout(plain[name] or b""), read_cutout(data or b"")
+        assert np.array_equal(old.mask, new.mask)
+        assert old.seg is not None
+        assert new.seg is not None
+        assert np.array_equal(old.seg, new.seg)
+        for band, window in new.bands.items():
+            assert np.array_equal(window.data, old.bands[band].data, equal_nan=True)
+            was, now = old.placed(old.bands[band].wcs), new.placed(window.wcs)
+            assert np.hypot(was.x - now.x, was.y - now.y) < 0.001
+        for hdu in fits.open(io.BytesIO(data or b"")):
+            assert (hdu.header["ASTRDRA"], hdu.header["ASTRDDEC"]) == (140.0, -90.0)
+    assert b"ASTRDRA" not in b"".join(data or b"" for data in plain.values())

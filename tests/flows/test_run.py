@@ -11,8 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from flows import lines
 from flows.command_line import main
 from flows.run_survey import run_survey
+from gzjwst_core.archives.stages import listing_of, products_of
+from gzjwst_core.catalog.stages import merge, plan_merge
+from gzjwst_core.publish.record import RunLog, record_of
+from gzjwst_core.request import RunRequest, start
 from gzjwst_core.storage.tables import read_parquet
 from tests.flows.survey import SCRIPT, SMALL, Ended, World, stamps, tree
 
@@ -28,9 +33,9 @@ def test_the_tree_is_whole(small: Ended) -> None:
     """Every file of the house's plan is there and says something."""
     files = set(tree(small.folder))
     tables = ["products.parquet", "mosaics.parquet", "catalog/catalog.parquet", "catalog/mosaics.parquet"]
-    for table in [*tables, "zoobot/catalog.parquet"]:
+    for table in [*tables, "catalog/astrometry.parquet", "zoobot/catalog.parquet"]:
         assert len(read_parquet(small.folder / table)) > 0, table
-    assert {"profile.toml", "catalog/catalog.fits", "zooniverse/manifest-0001.csv"} <= files
+    assert {"profile.toml", "catalog/catalog.fits", "catalog/overlap.parquet", "zooniverse/manifest-0001.csv"} <= files
     folders = Counter(name.partition("/")[0] for name in files)
     assert folders["segmaps"] == 2
     assert folders["cutouts"] == folders["images"] > 10
@@ -92,6 +97,29 @@ def test_a_lost_image_brings_just_its_chunk_back(copy: Path, small_profile: Path
     assert images["cached"] == len(list((copy / "receipts" / "images").iterdir())) - 1 > 0
 
 
+def test_names_of_an_earlier_release_are_carried_over(copy: Path, small_profile: Path, tmp_path: Path) -> None:
+    """The same sky, the earlier names in a table of another kind and place; the receipt tells what became of them."""
+    before = read_parquet(copy / "catalog" / "catalog.parquet")
+    named = before["id_str", "ra", "dec"][2:]
+    named["id_str"] = [f"pilot-{number}" for number in range(len(named))]
+    named.write(tmp_path / "pilot.csv", format="ascii.csv")
+    request = RunRequest(profile=str(small_profile), out=str(tmp_path), ids_from=str(tmp_path / "pilot.csv"))
+    run = start(request)
+    listing = listing_of(run, products_of(run))
+    done = merge(run, plan_merge(run, listing))
+    assert done.fresh
+    assert not merge(run, plan_merge(run, listing)).fresh
+    assert plan_merge(start(request.model_copy(update={"ids_from": ""})), listing).key != done.key
+    after = read_parquet(copy / "catalog" / "catalog.parquet")
+    assert after["id_str"].tolist()[2:] == named["id_str"].tolist()
+    assert all(name.startswith("small_J") for name in after["id_str"].tolist()[:2])
+    counts = {name: done.counts[f"names:{name}"] for name in ("carried", "new", "gone")}
+    assert counts == {"carried": len(named), "new": 2, "gone": 0}
+    assert lines.merge(done).endswith(f"names: {len(named)} carried, 2 new, 0 gone")
+    record = record_of(run, RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=()))
+    assert record.sums["names"] == {"total": len(before), **counts}
+
+
 @pytest.mark.parametrize("after", ["segmaps", "cutouts"])
 def test_a_killed_run_ends_as_an_unbroken_one(
     after: str, small: Ended, small_profile: Path, world: World, tmp_path: Path
@@ -144,6 +172,7 @@ def test_a_mosaic_in_no_archive_makes_a_run_partly_done(world: World, tmp_path: 
         (["demo", "--bands", "F445W"], "not a NIRCam band"),
         (["demo", "--limit", "0"], "--limit"),
         (["demo", "--catalog", "nothing.csv"], "no such file"),
+        (["demo", "--ids-from", "nothing.csv"], "--ids-from nothing.csv: no such file"),
     ],
 )
 def test_usage_errors_end_with_2_and_write_nothing(
