@@ -19,7 +19,9 @@ from gzjwst_core.archives.stages import (
 )
 from gzjwst_core.catalog.assemble import with_mosaic_units
 from gzjwst_core.catalog.columns import columns_for
+from gzjwst_core.catalog.copies import write_copies
 from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
+from gzjwst_core.catalog.flag_texts import flag_notes
 from gzjwst_core.catalog.merge import merge_fields
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.target_list import read_targets
@@ -30,7 +32,7 @@ from gzjwst_core.models import Field, MosaicSource, Output, Receipt, Work, diges
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire, standing
-from gzjwst_core.storage.tables import apply_columns, read_parquet, write_fits, write_parquet
+from gzjwst_core.storage.tables import COMMENTS, apply_columns, read_parquet, write_parquet
 
 __all__ = [
     "CATALOG",
@@ -45,8 +47,8 @@ __all__ = [
     "with_targets",
 ]
 
-_FIELD, _FIELD_VERSION = "catalog", "2"
-_MERGE, _MERGE_VERSION = "merge", "2"
+_FIELD, _FIELD_VERSION = "catalog", "3"
+_MERGE, _MERGE_VERSION = "merge", "3"
 CATALOG = "catalog/catalog.parquet"
 MOSAICS = "catalog/mosaics.parquet"
 
@@ -147,7 +149,7 @@ def _measure(run: Run, sources: Sequence[MosaicSource], segmap: Any) -> FieldCat
 
 def _write_table(folder: Folder, relative: str, table: Table) -> Output:
     with folder.writing(relative) as path:
-        (write_fits if relative.endswith(".fits") else write_parquet)(table, path)
+        write_parquet(table, path)
     return folder.output(relative)
 
 
@@ -193,11 +195,12 @@ def merge(run: Run, work: Work) -> Done:
 def _make_merge(run: Run, work: Work) -> Receipt:
     folder, profile = run.folder, run.profile
     catalog = merge_fields(_tables(folder, work.inputs), profile.name, profile.merge)
+    catalog.meta[COMMENTS] = flag_notes()
     mask, flow = select(catalog, run.cuts)
     outputs = (
         _write_table(folder, CATALOG, catalog),
-        _write_table(folder, CATALOG.replace(".parquet", ".fits"), catalog),
         _write_table(folder, MOSAICS, _mosaic_table(folder, work.inputs)),
+        *write_copies(folder, catalog),
     )
     counts = {"sources": len(catalog), "primary": int(catalog["is_primary"].sum()), "selected": int(mask.sum())}
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts, notes={"cut_flow": flow})

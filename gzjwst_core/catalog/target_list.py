@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.storage.atomic import storage_error
-from gzjwst_core.storage.tables import read_fits_table, read_parquet
+from gzjwst_core.storage.fits_tables import read_fits_table
+from gzjwst_core.storage.tables import read_parquet
 
 __all__ = ["BAD_POSITION", "FOV_OF_DIAGONAL", "OUTSIDE", "read_targets", "unplaced"]
 
