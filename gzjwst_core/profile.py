@@ -19,6 +19,7 @@ from pydantic import ValidationError, model_validator
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import (
     ArchiveOptions,
+    CompareOptions,
     CutoutOptions,
     DetectOptions,
     ImageOptions,
@@ -31,6 +32,7 @@ from gzjwst_core.options import (
     QueryOptions,
     SelectOptions,
     SurveyOptions,
+    TargetOptions,
 )
 from gzjwst_core.sky.options import SkyOptions
 
@@ -60,6 +62,9 @@ class SurveyProfile(Options):
     detect: DetectOptions = DetectOptions()
     photometry: PhotometryOptions = PhotometryOptions()
     merge: MergeOptions = MergeOptions()
+    targets: TargetOptions = TargetOptions()
+    compare: tuple[CompareOptions, ...] = ()
+    """Catalogs of others that the survey's is compared with."""
     select: SelectOptions = SelectOptions()
     cutouts: CutoutOptions = CutoutOptions()
     images: ImageOptions = ImageOptions()

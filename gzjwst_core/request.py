@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from gzjwst_core.catalog.columns import SURVEY_COLUMNS, columns_for
+from gzjwst_core.catalog.outside import files_of
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.engine import cores
@@ -48,7 +49,7 @@ class RunRequest(Options):
     until: Stage = "publish"
     """Last stage to run."""
     catalog: str = ""
-    """Table of targets (parquet, FITS, CSV or ECSV) that takes the place of detection."""
+    """Table of targets (parquet, FITS, CSV, ECSV, or a pattern of several) that takes the place of detection."""
     offline: bool = False
     """Ask no archive; the run folder's lists and the mosaic cache must do."""
     workers: int = Field(default=0, ge=0, le=512)
@@ -93,7 +94,7 @@ def start(request: RunRequest) -> Run:
         The profile or an option is wrong.
     """
     profile = profile_of(request)
-    _check_targets(request.catalog)
+    _check_targets(request.catalog, profile)
     cache = request.cache or os.environ.get("GZJWST_CACHE") or str(default_cache())
     return Run(
         profile=profile,
@@ -108,12 +109,12 @@ def start(request: RunRequest) -> Run:
     )
 
 
-def _check_targets(path: str) -> None:
-    if path and not Path(path).is_file():
+def _check_targets(path: str, profile: SurveyProfile) -> None:
+    if path and not files_of(path)[0].is_file():
         raise ProfileError(f"--catalog {path}: no such file")
     try:
         if path:
-            read_targets(path)
+            read_targets(path, profile.targets)
     except CatalogError as error:
         raise ProfileError(f"--catalog {error}") from None
 

@@ -16,6 +16,7 @@ from typing import TextIO
 import platformdirs
 
 from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.catalog.outside import digest_of_files
 from gzjwst_core.errors import ProfileError, StorageError
 from gzjwst_core.models import Field, Value
 from gzjwst_core.options import Cut, ImageOptions
@@ -52,7 +53,7 @@ class Run(Value):
     limit: int | None = None
     """At most this many fields."""
     targets: str = ""
-    """A table of targets that takes the place of detection."""
+    """A table of targets that takes the place of detection; a pattern where it is several files."""
     offline: bool = False
     """Ask no archive: the run folder's lists and the cache must do."""
 
@@ -67,9 +68,9 @@ class Run(Value):
         if not self.targets:
             return ""
         try:
-            return hashlib.sha256(Path(self.targets).read_bytes()).hexdigest()
-        except OSError as error:
-            raise ProfileError(f"--catalog {self.targets}: cannot be read: {error.strerror}") from None
+            return digest_of_files(self.targets)
+        except StorageError as error:
+            raise ProfileError(f"--catalog {error}") from None
 
     @property
     def cuts(self) -> tuple[Cut, ...]:

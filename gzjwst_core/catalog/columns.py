@@ -37,7 +37,7 @@ class Flag(IntFlag):
     KRON_CIRCLE = 512  # Kron radius failed or was too small: circular aperture
     CROWDED = 1024  # neighbours' segments cover more than 30 % of the Kron ellipse
     NO_ERROR_MAP = 2048  # errors come from the background's rms alone
-    TARGET = 4096  # a target from a table without a segment of its own
+    TARGET = 4096  # a target from a table: measured where the table says, nothing was detected
 
 
 def _c(name: str, dtype: str, unit: str, ucd: str, meaning: str) -> Column:
@@ -107,6 +107,8 @@ SOURCE_COLUMNS = (
     _c("n_bands", "int16", "", "meta.number", "bands with data over at least half the Kron ellipse"),
     _c("flags", "uint32", "", "meta.code.qual", "bits of Flag"),
     _c("ext_id", "str", "", "meta.id.cross", "identifier in the table of targets, if it came from one"),
+    _c("which_catalogue", "str", "", "meta.id;meta.file", "file of the table of targets"),
+    _c("ext_fov", "float32", "arcsec", "instr.fov", "field of view of a target: stated, or 12 r50; NaN = by rule"),
 )
 
 BAND_COLUMNS = (

@@ -60,6 +60,8 @@ SOURCE_OF: Mapping[str, str] = {
     "n_bands": "this project: from valid_frac of the bands",
     "flags": "this project, after SExtractor FLAGS [BA96]",
     "ext_id": "the table of targets itself",
+    "which_catalogue": "the table of targets: the file's name, without _optap",
+    "ext_fov": "the table of targets; else this project, targets.py",
     "{band}_flux_auto": "SExtractor FLUX_AUTO [Kron80, BA96]; Kron ellipse",
     "{band}_fluxerr_auto": "SExtractor FLUXERR_AUTO [BA96], correlated noise [Cas00]",
     "{band}_flux_tot": "this project: flux_auto x total_factor",

@@ -24,7 +24,7 @@ FLAG_TEXTS: Mapping[Flag, str] = {
     Flag.KRON_CIRCLE: "circular aperture: Kron radius failed or too small",
     Flag.CROWDED: "neighbours cover more than 30 % of the Kron ellipse",
     Flag.NO_ERROR_MAP: "no error map: errors from the background's rms alone",
-    Flag.TARGET: "a target without a segment of its own",
+    Flag.TARGET: "a target of a table: nothing was detected",
 }
 
 

@@ -76,7 +76,7 @@ def plan_field(run: Run, field: Field) -> Work:
     if before is not None and ("targets" in before.inputs) != bool(run.targets):
         held = "targets of a table" if "targets" in before.inputs else "detected sources"
         raise ProfileError(f"{run.folder.url} holds {held}: give this run a folder of its own with --out")
-    sections = [profile.mosaics, profile.detect, profile.photometry]
+    sections = [profile.mosaics, profile.detect, profile.photometry, *([profile.targets] if run.targets else [])]
     return Work(
         stage=_FIELD,
         version=_FIELD_VERSION,
@@ -142,8 +142,8 @@ def _measure(run: Run, sources: Sequence[MosaicSource], segmap: Any) -> FieldCat
     profile = run.profile
     bands = profile.survey.bands
     if run.targets:
-        targets = read_targets(run.targets)
-        return catalog_of_targets(targets, sources, profile, segmap, bands=bands, cpu_map=cpu_map)
+        targets, moments = read_targets(run.targets, profile.targets), profile.targets.axes == "rms"
+        return catalog_of_targets(targets, sources, profile, segmap, bands=bands, moments=moments, cpu_map=cpu_map)
     return build_field_catalog(sources, profile, segmap, bands=bands, cpu_map=cpu_map)
 
 

@@ -15,10 +15,12 @@ from gzjwst_core.options.catalog import (
     SelectOptions,
 )
 from gzjwst_core.options.images import CutoutOptions, ImageOptions, PublishOptions
+from gzjwst_core.options.tables import CompareOptions, TableOptions, TargetOptions
 
 __all__ = [
     "ArchiveOptions",
     "Band",
+    "CompareOptions",
     "Cut",
     "CutoutOptions",
     "DetectOptions",
@@ -33,4 +35,6 @@ __all__ = [
     "QueryOptions",
     "SelectOptions",
     "SurveyOptions",
+    "TableOptions",
+    "TargetOptions",
 ]
