@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _MOST_MISSING = 20
-_OF_TARGETS = ("bad_position", "outside_fields", "same_object")
+_OF_TARGETS = ("bad_position", "outside_fields", "same_object", "not_asked", "field_failed")
 
 
 def query(listing: Listing) -> str:

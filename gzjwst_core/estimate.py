@@ -134,7 +134,7 @@ def _free(run: Run) -> int:
 
 def _targets(run: Run, products: Sequence[Product]) -> tuple[int, str]:
     if run.targets:
-        return len(read_targets(run.targets)), "the table of targets"
+        return len(read_targets(run.targets, run.profile.targets)), "the table of targets"
     merged = latest(run.folder, "merge", "survey")
     if merged is not None:
         return merged.counts["selected"], "the survey catalog that stands"

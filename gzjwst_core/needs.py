@@ -8,11 +8,11 @@ from functools import lru_cache
 import numpy as np
 from astropy.table import Table
 
-from gzjwst_core.catalog.target_list import FOV_OF_DIAGONAL, read_targets
+from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.cutouts.fov import fov_arcsec
 from gzjwst_core.cutouts.local_sky import sky_margin_px
 from gzjwst_core.mosaics.rows import Places
-from gzjwst_core.options import CutoutOptions
+from gzjwst_core.options import CutoutOptions, TargetOptions
 from gzjwst_core.run import Run
 
 __all__ = ["places_of"]
@@ -26,22 +26,20 @@ def places_of(run: Run) -> Places:
     CatalogError, StorageError
         The table of targets cannot be read.
     """
-    targets = _targets(run.targets, run.targets_digest)
+    targets = _targets(run.targets, run.targets_digest, run.profile.targets)
     fov = _widest(targets, run.profile.cutouts)
     margin = np.array([sky_margin_px(size, 1.0) for size in fov])  # in pixels of one arcsec
-    return Places(np.asarray(targets["ra"]), np.asarray(targets["dec"]), fov / 2 + margin)
+    aperture = run.profile.photometry.total_growth * np.nan_to_num(np.asarray(targets["a_arcsec"]))
+    return Places(np.asarray(targets["ra"]), np.asarray(targets["dec"]), np.maximum(fov / 2 + margin, aperture))
 
 
 @lru_cache(maxsize=4)
-def _targets(path: str, _digest: str) -> Table:
-    targets = read_targets(path)
+def _targets(path: str, _digest: str, options: TargetOptions) -> Table:
+    targets = read_targets(path, options)
     return targets[np.asarray(targets["reason"]) == ""]
 
 
 def _widest(targets: Table, options: CutoutOptions) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     """Return the largest field of view that each target may get, arcsec: the stated one, else the limit."""
     stated = np.asarray(targets["fov_arcsec"], dtype=np.float64)
-    if options.fov_rule != "bbox":
-        return np.full(len(targets), options.fov_max_arcsec)
-    wanted = fov_arcsec({"bbox_diagonal": stated / FOV_OF_DIAGONAL}, options)
-    return np.where(np.isfinite(stated), wanted, options.fov_max_arcsec)
+    return fov_arcsec({"ext_fov": np.where(np.isfinite(stated), stated, options.fov_max_arcsec)}, options)

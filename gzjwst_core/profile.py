@@ -20,6 +20,7 @@ from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import (
     ArchiveOptions,
     AstrometryOptions,
+    CompareOptions,
     CutoutOptions,
     DetectOptions,
     ImageOptions,
@@ -32,6 +33,7 @@ from gzjwst_core.options import (
     QueryOptions,
     SelectOptions,
     SurveyOptions,
+    TargetOptions,
 )
 from gzjwst_core.sky.options import SkyOptions
 
@@ -62,6 +64,9 @@ class SurveyProfile(Options):
     photometry: PhotometryOptions = PhotometryOptions()
     merge: MergeOptions = MergeOptions()
     astrometry: AstrometryOptions = AstrometryOptions()
+    targets: TargetOptions = TargetOptions()
+    compare: tuple[CompareOptions, ...] = ()
+    """Catalogs of others that the survey's is compared with."""
     select: SelectOptions = SelectOptions()
     cutouts: CutoutOptions = CutoutOptions()
     images: ImageOptions = ImageOptions()

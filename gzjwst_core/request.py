@@ -5,12 +5,14 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
 from gzjwst_core.catalog.columns import SURVEY_COLUMNS, columns_for
+from gzjwst_core.catalog.outside import files_of
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.sky_tables import read_earlier, read_reference
 from gzjwst_core.catalog.target_list import read_targets
@@ -50,7 +52,7 @@ class RunRequest(Options):
     until: Stage = "publish"
     """Last stage to run."""
     catalog: str = ""
-    """Table of targets (parquet, FITS, CSV or ECSV) that takes the place of detection."""
+    """Table of targets (parquet, FITS, CSV, ECSV, or a pattern of several) that takes the place of detection."""
     ids_from: str = ""
     """Catalog of an earlier release (id_str, ra, dec) whose names are carried over by position."""
     offline: bool = False
@@ -110,7 +112,7 @@ def start(request: RunRequest) -> Run:
         ids_from=request.ids_from and _absolute(request.ids_from),
         offline=request.offline,
     )
-    _check("--catalog", request.catalog, read_targets)
+    _check("--catalog", request.catalog, partial(read_targets, options=profile.targets))
     _check("--ids-from" if request.ids_from else "merge.ids_from", request.ids_from or run.earlier, read_earlier)
     _check("astrometry.reference", run.reference, read_reference)
     return run
@@ -118,7 +120,7 @@ def start(request: RunRequest) -> Run:
 
 def _check(what: str, path: str, read: Callable[[str], object]) -> None:
     """Refuse a table that is not there or cannot be used, before anything is done."""
-    if path and not Path(path).is_file():
+    if path and not files_of(path)[0].is_file():
         raise ProfileError(f"{what} {path}: no such file")
     try:
         if path:

@@ -16,6 +16,7 @@ from typing import TextIO
 import platformdirs
 
 from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.catalog.outside import digest_of_files
 from gzjwst_core.errors import ProfileError, StorageError
 from gzjwst_core.models import Field, Value
 from gzjwst_core.options import Cut, ImageOptions
@@ -52,7 +53,7 @@ class Run(Value):
     limit: int | None = None
     """At most this many fields."""
     targets: str = ""
-    """A table of targets that takes the place of detection."""
+    """A table of targets that takes the place of detection; a pattern where it is several files."""
     ids_from: str = ""
     """Catalog of an earlier release whose names are carried over; wins over the profile's."""
     offline: bool = False
@@ -66,7 +67,12 @@ class Run(Value):
     @cached_property
     def targets_digest(self) -> str:
         """Digest of the table of targets; empty without one."""
-        return _digest_of_file(self.targets, "--catalog") if self.targets else ""
+        if not self.targets:
+            return ""
+        try:
+            return digest_of_files(self.targets)
+        except StorageError as error:
+            raise ProfileError(f"--catalog {error}") from None
 
     @property
     def earlier(self) -> str:

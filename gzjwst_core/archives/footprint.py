@@ -49,13 +49,20 @@ class Footprint:
 
     def holds_any(self, ra_deg: Vectors, dec_deg: Vectors, *, margin_deg: float) -> bool:
         """Tell whether some position lies inside, or nearer than a margin."""
+        return bool(self.holds(ra_deg, dec_deg, margin_deg=margin_deg).any())
+
+    def holds(self, ra_deg: Vectors, dec_deg: Vectors, *, margin_deg: float) -> NDArray[np.bool_]:
+        """Tell which positions lie inside, or nearer than a margin."""
         positions = _vectors(ra_deg, dec_deg)
         if positions is None:
-            return True  # nobody can tell
-        near = positions[positions @ self.centre > np.cos(np.radians(self.radius_deg + margin_deg))]
+            return np.ones(ra_deg.shape, dtype=bool)  # nobody can tell
+        near = positions @ self.centre > np.cos(np.radians(self.radius_deg + margin_deg))
         east, north = _axes(self.centre)
-        plane = np.degrees(np.column_stack([near @ east, near @ north]) / (near @ self.centre)[:, None])
-        return bool(shapely.dwithin(self.on_plane(self.centre), shapely.points(plane), margin_deg).any())
+        close = positions[near]
+        plane = np.degrees(np.column_stack([close @ east, close @ north]) / (close @ self.centre)[:, None])
+        inside = np.zeros(near.shape, dtype=bool)
+        inside[near] = shapely.dwithin(self.on_plane(self.centre), shapely.points(plane), margin_deg)
+        return inside
 
     def on_plane(self, centre: Vectors) -> Shape:
         """Gnomonic projection (degrees), in which great circles are straight; empty if a corner is too far away."""

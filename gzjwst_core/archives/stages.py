@@ -32,6 +32,7 @@ from gzjwst_core.needs import places_of
 from gzjwst_core.run import Run
 
 __all__ = [
+    "MARGIN_DEG",
     "MOSAICS",
     "PRODUCTS",
     "Brought",
@@ -55,7 +56,7 @@ __all__ = [
 ]
 
 _UNWANTED = "band_not_wanted"
-_MARGIN_DEG = 30 / 3600
+MARGIN_DEG = 30 / 3600
 """A footprint may be a little beside its mosaic."""
 
 
@@ -195,7 +196,7 @@ def with_targets(run: Run, fields: Sequence[Field]) -> list[Field]:
             regions.setdefault(product.field, []).append(parse_footprint(product.s_region))
 
     def may_hold(region: Footprint | None) -> bool:
-        return region is None or region.holds_any(places.ra_deg, places.dec_deg, margin_deg=_MARGIN_DEG)
+        return region is None or region.holds_any(places.ra_deg, places.dec_deg, margin_deg=MARGIN_DEG)
 
     return [field for field in fields if any(may_hold(region) for region in regions.get(field.name, [None]))]
 

@@ -81,6 +81,8 @@ def _identity(plan: ForcedPlan, objects: NDArray[Any]) -> dict[str, Any]:
         "source_id": np.arange(1, count + 1),
         "segment_id": objects["id"],
         "ext_id": np.full(count, ""),
+        "which_catalogue": np.full(count, ""),
+        "ext_fov": np.full(count, np.nan),
     }
 
 

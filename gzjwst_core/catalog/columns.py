@@ -1,15 +1,26 @@
-"""The columns of our catalogs, in one place: name, unit, UCD, meaning.
+"""The columns of our catalogs, in one place: name, dtype, unit, UCD, meaning, source of the definition.
 
-Code, parquet metadata, documentation and tests read this table; a column that is not here is not written. Band columns
-are templates: `{band}_flux_tot` stands for `F277W_flux_tot`.
+Code, parquet metadata, FITS headers, docs/columns.md and tests read this table; a column that is not here is not
+written. Band columns are templates: `{band}_flux_tot` stands for `F277W_flux_tot`. A meaning is ASCII of at most 68
+characters, one card of a FITS header. The sources are spelled out in `definitions`.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from enum import IntFlag
 
+from gzjwst_core.catalog.definitions import SOURCE_OF
 from gzjwst_core.storage.tables import Column
 
-__all__ = ["BAND_COLUMNS", "SOURCE_COLUMNS", "SURVEY_COLUMNS", "Flag", "aperture_name", "columns_for"]
+__all__ = [
+    "APERTURE_COLUMNS",
+    "BAND_COLUMNS",
+    "SOURCE_COLUMNS",
+    "SURVEY_COLUMNS",
+    "Flag",
+    "aperture_name",
+    "columns_for",
+]
 
 
 class Flag(IntFlag):
@@ -26,11 +37,11 @@ class Flag(IntFlag):
     KRON_CIRCLE = 512  # Kron radius failed or was too small: circular aperture
     CROWDED = 1024  # neighbours' segments cover more than 30 % of the Kron ellipse
     NO_ERROR_MAP = 2048  # errors come from the background's rms alone
-    TARGET = 4096  # a target from a table without a segment of its own
+    TARGET = 4096  # a target from a table: measured where the table says, nothing was detected
 
 
 def _c(name: str, dtype: str, unit: str, ucd: str, meaning: str) -> Column:
-    return Column(name, dtype, unit, ucd, meaning)
+    return Column(name, dtype, unit, ucd, meaning, SOURCE_OF.get(name, ""))
 
 
 SURVEY_COLUMNS = (
@@ -96,6 +107,8 @@ SOURCE_COLUMNS = (
     _c("n_bands", "int16", "", "meta.number", "bands with data over at least half the Kron ellipse"),
     _c("flags", "uint32", "", "meta.code.qual", "bits of Flag"),
     _c("ext_id", "str", "", "meta.id.cross", "identifier in the table of targets, if it came from one"),
+    _c("which_catalogue", "str", "", "meta.id;meta.file", "file of the table of targets"),
+    _c("ext_fov", "float32", "arcsec", "instr.fov", "field of view of a target: stated, or 12 r50; NaN = by rule"),
 )
 
 BAND_COLUMNS = (
@@ -109,6 +122,18 @@ BAND_COLUMNS = (
     _c("{band}_valid_frac", "float32", "", "stat.value", "part of the Kron ellipse with data"),
     _c("{band}_wht_med", "float32", "", "stat.weight", "median weight inside the Kron ellipse"),
 )
+
+APERTURE_COLUMNS = (
+    _c("{band}_flux_aper{aper}", "float32", "uJy", "phot.flux", "circle of {diameter} arcsec diameter"),
+    _c(
+        "{band}_fluxerr_aper{aper}",
+        "float32",
+        "uJy",
+        "stat.error;phot.flux",
+        "1 sigma, circle of {diameter} arcsec diameter",
+    ),
+)
+"""Of every aperture in every band; `{aper}` is its diameter in hundredths of an arcsec."""
 
 
 def aperture_name(band: str, diameter_arcsec: float, *, error: bool = False) -> str:
@@ -128,12 +153,13 @@ def columns_for(bands: Iterable[str], apertures_arcsec: Sequence[float]) -> tupl
     """
     columns = list(SOURCE_COLUMNS)
     for band in bands:
-        columns += [
-            Column(c.name.format(band=band), c.dtype, c.unit, c.ucd, f"{c.meaning}, {band}") for c in BAND_COLUMNS
-        ]
+        columns += [_filled(column, band=band) for column in BAND_COLUMNS]
         for diameter in apertures_arcsec:
-            said = f"circle of {diameter:g} arcsec diameter, {band}"
-            columns.append(_c(aperture_name(band, diameter), "float32", "uJy", "phot.flux", said))
-            error = aperture_name(band, diameter, error=True)
-            columns.append(_c(error, "float32", "uJy", "stat.error;phot.flux", f"1 sigma, {said}"))
+            size = {"aper": f"{round(diameter * 100):03d}", "diameter": f"{diameter:g}"}
+            columns += [_filled(column, band=band, **size) for column in APERTURE_COLUMNS]
     return tuple(columns)
+
+
+def _filled(template: Column, **given: str) -> Column:
+    meaning = f"{template.meaning.format(**given)}, {given['band']}"
+    return replace(template, name=template.name.format(**given), meaning=meaning)

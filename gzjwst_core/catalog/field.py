@@ -6,7 +6,7 @@ every band, put the table together. The parts are in the modules beside this one
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from gzjwst_core.catalog.calibrate import calibrate
 from gzjwst_core.catalog.columns import Flag, columns_for
 from gzjwst_core.catalog.forced import ForcedPlan, measure_field
 from gzjwst_core.catalog.learn import Learned, learn_bands
+from gzjwst_core.catalog.noise import NoiseLaw
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detect_field
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import CatalogError, NoValidPixelsError
@@ -31,7 +32,7 @@ __all__ = ["FieldCatalog", "Sections", "build_field_catalog"]
 
 _log = logging.getLogger(__name__)
 
-Add = Callable[[DetectionPlan, Detected, Path], Detected]
+Find = Callable[[DetectionPlan, NoiseLaw, Path], Detected]
 
 
 class Sections(Protocol):
@@ -74,7 +75,7 @@ def build_field_catalog(
     *,
     bands: tuple[str, ...],
     cpu_map: CpuMap = map,
-    add: Add | None = None,
+    find: Find | None = None,
 ) -> FieldCatalog:
     """Detect and measure the sources of one field.
 
@@ -90,9 +91,9 @@ def build_field_catalog(
         Bands of the survey: the table has columns for all of them, NaN where the field has no mosaic.
     cpu_map
         Where the work runs; the result does not depend on it.
-    add
-        Called between detecting and measuring, with the plan, what was detected and the segmap's path: returns the
-        objects to measure, and may label further pixels for those it adds.
+    find
+        Called in place of detection, with the plan, the noise law of the detection image and the segmap's path: writes
+        the segmap and returns the objects, whose ellipses are apertures / `shapes.GIVEN_FACTOR`.
 
     Returns
     -------
@@ -113,9 +114,9 @@ def build_field_catalog(
     plan = DetectionPlan(_detection_bands(learned, profile.detect), profile.mosaics, profile.detect)
     reference = plan.bands[0].source.band
     plan, law = calibrate(plan, cpu_map=cpu_map)
-    detected = detect_field(plan, segmap_path, cpu_map=cpu_map)
-    detected = detected if add is None else add(plan, detected, segmap_path)
+    detected = find(plan, law, segmap_path) if find else detect_field(plan, segmap_path, cpu_map=cpu_map)
     forced = ForcedPlan(plan, tuple(learned.values()), profile.photometry, str(segmap_path), reference, law)
+    forced = replace(forced, given=find is not None)
     table = _measured(forced, detected, bands, cpu_map)
     counts |= {
         "tiles": len(detected.tiles),

@@ -21,6 +21,7 @@ from gzjwst_core.catalog.frames import band_frame
 from gzjwst_core.catalog.learn import Learned
 from gzjwst_core.catalog.measure import Kron, Scene
 from gzjwst_core.catalog.noise import WHITE, NoiseLaw
+from gzjwst_core.catalog.shapes import given_apertures
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.mosaics.geometry import Box, fit_affine
@@ -48,6 +49,8 @@ class ForcedPlan:
     reference_band: str
     law: NoiseLaw = WHITE
     """Noise of sums on the detection image."""
+    given: bool = False
+    """The objects' ellipses are given: no Kron radius is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,8 @@ def _measure_group(group: _Group) -> Columns:
 
 def _measure_detection(plan: ForcedPlan, scene: Scene, moments: Ellipses, box: Box) -> tuple[Kron, Columns]:
     scale = plan.detection.scale_arcsec
-    kron = measure.kron_ellipses(scene, moments, plan.photometry, scale)
+    given = given_apertures(moments) if plan.given else None
+    kron = given or measure.kron_ellipses(scene, moments, plan.photometry, scale)
     flux, error = measure.ellipse_fluxes(scene, kron.ellipses)
     wide, wide_error = measure.ellipse_fluxes(scene, kron.ellipses.scaled(plan.photometry.total_growth))
     radii = measure.light_radii(scene, kron, flux)

@@ -1,20 +1,19 @@
 """Tables of the sky from outside: a reference for the astrometry, the catalog of an earlier release.
 
-Files in, checked tables out; formats and the names of columns are those of `target_list`. What is made of them is
+Files in, checked tables out; formats and the names of columns are those of `outside`. What is made of them is
 `astrometry` and `carried_ids`.
 """
 
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-# one list of what columns are called, and of how files are read
-from gzjwst_core.catalog.target_list import _DEC, _RA, _column, _degrees, _floats, _name, _read
+from gzjwst_core.catalog.outside import Outside, read_outside
 from gzjwst_core.errors import CatalogError, NameRefusedError
 from gzjwst_core.names import file_stem
+from gzjwst_core.options import TableOptions
 
 __all__ = ["read_earlier", "read_reference"]
 
@@ -22,6 +21,7 @@ _MAG = (
     *("mag", "magnitude", "mag_ref", "mag_auto", "mag_tot", "phot_g_mean_mag", "gmag", "mag_f444w", "mag_f277w"),
     *("f444w_mag_tot", "f277w_mag_tot"),
 )
+_USUAL = TableOptions()
 _UNKNOWN_MAG = 60.0  # 99 and -99 stand for none
 
 
@@ -47,11 +47,8 @@ def read_reference(path: str | PathLike[str]) -> Table:
     StorageError
         The file cannot be opened.
     """
-    path = Path(path)
-    found = _read(path)
-    ra, dec, good = _positions(found, path)
-    name = _name(found, _MAG)
-    mag = np.full(len(found), np.nan) if name is None else _floats(found[name])
+    found, ra, dec, good = _positions(path)
+    mag = found.numbers("", _MAG) if found.has("", _MAG) else np.full(len(found), np.nan)
     mag = np.where(np.abs(mag) < _UNKNOWN_MAG, mag, np.nan)
     if np.isfinite(mag).any():
         good &= np.isfinite(mag)
@@ -80,32 +77,28 @@ def read_earlier(path: str | PathLike[str]) -> Table:
     StorageError
         The file cannot be opened.
     """
-    path = Path(path)
-    found = _read(path)
-    ra, dec, good = _positions(found, path)
-    names = np.asarray(_column(found, ("id_str",), path).astype(str))
+    found, ra, dec, good = _positions(path)
+    names = found.texts("id_str")
     _check(names, path)
     nowhere = np.where(good, 0.0, np.nan)
     return Table({"id_str": names, "ra": ra + nowhere, "dec": dec + nowhere, "is_primary": _primaries(found)})
 
 
-def _primaries(found: Table) -> NDArray[np.bool_]:
-    name = _name(found, ("is_primary",))
-    if name is None:
+def _primaries(found: Outside) -> NDArray[np.bool_]:
+    if not found.has("", ("is_primary",)):
         return np.ones(len(found), dtype=bool)
-    values = np.ma.filled(np.ma.asarray(found[name]), "" if found[name].dtype.kind == "U" else 0)
-    if values.dtype.kind == "U":  # CSV knows no booleans
-        return np.isin(np.char.lower(values), ["true", "t", "1"])
-    return np.asarray(values, dtype=bool)
+    return np.isin(np.char.lower(found.texts("is_primary")), ["true", "t", "1"])  # CSV knows no booleans
 
 
-def _positions(found: Table, path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    ra, dec = _degrees(_column(found, _RA, path)), _degrees(_column(found, _DEC, path))
+def _positions(
+    path: str | PathLike[str],
+) -> tuple[Outside, NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    found, ra, dec = read_outside(path, _USUAL)
     good: NDArray[np.bool_] = (np.abs(ra) <= 360) & (np.abs(dec) <= 90)  # NaN is not good
-    return np.mod(ra, 360.0, out=ra.copy(), where=good), dec, good
+    return found, np.mod(ra, 360.0, out=ra.copy(), where=good), dec, good
 
 
-def _check(names: NDArray[np.str_], path: Path) -> None:
+def _check(names: NDArray[np.str_], path: str | PathLike[str]) -> None:
     """Refuse names that could not stand for one object and one file each."""
     first: dict[str, int] = {}
     for row, name in enumerate(names.tolist(), start=1):

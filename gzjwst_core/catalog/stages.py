@@ -19,7 +19,9 @@ from gzjwst_core.archives.stages import (
 )
 from gzjwst_core.catalog.assemble import with_mosaic_units
 from gzjwst_core.catalog.columns import columns_for
+from gzjwst_core.catalog.copies import write_copies
 from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
+from gzjwst_core.catalog.flag_texts import flag_notes
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.sky_tables import read_earlier, read_reference
 from gzjwst_core.catalog.survey import Survey, build_survey
@@ -32,7 +34,7 @@ from gzjwst_core.mosaics.shift import NO_SHIFT, SkyShift
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire, standing
-from gzjwst_core.storage.tables import apply_columns, read_parquet, write_fits, write_parquet
+from gzjwst_core.storage.tables import COMMENTS, apply_columns, read_parquet, write_parquet
 
 __all__ = [
     "ASTROMETRY",
@@ -50,7 +52,7 @@ __all__ = [
     "with_targets",
 ]
 
-_FIELD, _FIELD_VERSION = "catalog", "2"
+_FIELD, _FIELD_VERSION = "catalog", "3"
 _MERGE, _MERGE_VERSION = "merge", "3"
 CATALOG = "catalog/catalog.parquet"
 MOSAICS = "catalog/mosaics.parquet"
@@ -83,7 +85,7 @@ def plan_field(run: Run, field: Field) -> Work:
     if before is not None and ("targets" in before.inputs) != bool(run.targets):
         held = "targets of a table" if "targets" in before.inputs else "detected sources"
         raise ProfileError(f"{run.folder.url} holds {held}: give this run a folder of its own with --out")
-    sections = [profile.mosaics, profile.detect, profile.photometry]
+    sections = [profile.mosaics, profile.detect, profile.photometry, *([profile.targets] if run.targets else [])]
     return Work(
         stage=_FIELD,
         version=_FIELD_VERSION,
@@ -149,14 +151,14 @@ def _measure(run: Run, sources: Sequence[MosaicSource], segmap: Any) -> FieldCat
     profile = run.profile
     bands = profile.survey.bands
     if run.targets:
-        targets = read_targets(run.targets)
-        return catalog_of_targets(targets, sources, profile, segmap, bands=bands, cpu_map=cpu_map)
+        targets, moments = read_targets(run.targets, profile.targets), profile.targets.axes == "rms"
+        return catalog_of_targets(targets, sources, profile, segmap, bands=bands, moments=moments, cpu_map=cpu_map)
     return build_field_catalog(sources, profile, segmap, bands=bands, cpu_map=cpu_map)
 
 
 def _write_table(folder: Folder, relative: str, table: Table) -> Output:
     with folder.writing(relative) as path:
-        (write_fits if relative.endswith(".fits") else write_parquet)(table, path)
+        write_parquet(table, path)
     return folder.output(relative)
 
 
@@ -209,13 +211,14 @@ def _make_merge(run: Run, work: Work) -> Receipt:
         reference=read_reference(run.reference) if run.reference else None,
         earlier=read_earlier(run.earlier) if run.earlier else None,
     )
+    made.catalog.meta[COMMENTS] = flag_notes()
     mask, flow = select(made.catalog, run.cuts)
     outputs = (
         _write_table(folder, CATALOG, made.catalog),
-        _write_table(folder, CATALOG.replace(".parquet", ".fits"), made.catalog),
         _write_table(folder, MOSAICS, _with_shifts(_mosaic_table(folder, fields), made)),
         _write_table(folder, ASTROMETRY, made.astrometry),
         _write_table(folder, OVERLAP, made.overlap),
+        *write_copies(folder, made.catalog),
     )
     counts = {"sources": len(mask), "primary": int(made.catalog["is_primary"].sum()), "selected": int(mask.sum())}
     counts |= {} if made.names is None else {f"names:{what}": n for what, n in made.names._asdict().items()}

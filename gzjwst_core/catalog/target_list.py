@@ -1,65 +1,49 @@
-"""A person's own table of targets: its columns found by their usual names, its rows checked, none dropped in silence.
+"""A person's own table of targets: its columns found by their names, its rows checked, none dropped in silence.
 
-Parquet, FITS, CSV and ECSV. How a target is measured on a field's mosaics is `targets`.
+How tables of others are read is `outside`; how a target is measured on a field's mosaics is `targets`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from astropy import units as u
-from astropy.io.ascii import InconsistentTableError
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from gzjwst_core.errors import CatalogError
-from gzjwst_core.storage.atomic import storage_error
-from gzjwst_core.storage.tables import read_fits_table, read_parquet
+from gzjwst_core.catalog.outside import Outside, read_outside
+from gzjwst_core.options import TargetOptions
 
-__all__ = ["BAD_POSITION", "FOV_OF_DIAGONAL", "OUTSIDE", "read_targets", "unplaced"]
+__all__ = ["BAD_POSITION", "FOV_OF_R50", "OUTSIDE", "read_targets", "unplaced"]
 
 BAD_POSITION, OUTSIDE = "bad_position", "outside_fields"
-FOV_OF_DIAGONAL = 1.5
-"""A stated field of view is this many diagonals of a segment's bounding box."""
+FOV_OF_R50 = 12.0
+"""Fields of view where none is stated, in half-light radii."""
 
-_RA = ("ra", "ra_deg", "radeg", "ra_icrs", "raj2000", "_raj2000", "ra_j2000", "alpha_j2000", "alphawin_j2000")
-_DEC = (
-    *("dec", "dec_deg", "decdeg", "dedeg", "de_icrs", "dec_icrs", "dej2000", "_dej2000", "decj2000", "dec_j2000"),
-    *("delta_j2000", "deltawin_j2000"),
-)
-_ID = ("ext_id", "id", "id_str", "source_id", "objid", "object_id", "objectid", "number", "name", "iauname")
 _FOV = ("fov_arcsec", "fov", "size_arcsec")
 _R50 = ("r50_arcsec", "r50", "re_arcsec")
-_FOV_OF_R50 = 12.0
-
-_READERS: Mapping[str, Callable[[Path], Table]] = {
-    ".parquet": read_parquet,
-    ".pq": read_parquet,
-    ".fits": read_fits_table,
-    ".fit": read_fits_table,
-    ".csv": lambda path: _read_text(path, "ascii.csv"),
-    ".ecsv": lambda path: _read_text(path, "ascii.ecsv"),
-}
+_USUAL = TargetOptions()
 
 
-def read_targets(path: str | PathLike[str]) -> Table:
+def read_targets(path: str | PathLike[str], options: TargetOptions = _USUAL) -> Table:
     """Read a table of targets.
 
     Parameters
     ----------
     path
-        `.parquet`, `.fits` (also `.fits.gz`), `.csv` or `.ecsv`. Found by name, in any case: right ascension and
-        declination (`ra`, `RA`, `ALPHA_J2000`, `RAdeg`, `RAJ2000` ...; degrees unless the column's unit says
-        otherwise), and where there are any an identifier (`id`, `name`, `number` ...) and a size (`fov_arcsec`, or
-        `r50` in arcsec, of which 12 make a field of view).
+        `.parquet`, `.fits` (also `.fits.gz`), `.csv` or `.ecsv`, or a pattern such as `fields/*_optap.fits`.
+    options
+        Names of columns. Where none is named the usual ones are found, in any case: `ra`, `ALPHA_J2000`, `RAdeg`,
+        `RAJ2000` ..., and where there are any an identifier (`id`, `name`, `number` ...) and a size (`fov_arcsec`, or
+        `r50`). Shapes are read by name alone.
 
     Returns
     -------
     Table
-        One row a row of the file: `ext_id` (str; its number from 1 where there is no identifier), `ra`, `dec`
-        (float64, deg), `fov_arcsec` (NaN = not stated), `reason` (`bad_position`, or empty for a good row).
+        One row a row of the files: `ext_id` (str, unique; a row's number from 1 where there is no identifier),
+        `which_catalogue` (str, the file), `ra`, `dec` (float64, deg), `fov_arcsec` (stated, or 12 r50; NaN = neither),
+        `r50_arcsec`, `a_arcsec`, `b_arcsec` (NaN = not stated), `theta_sky` (deg, east of north; NaN = round),
+        `reason` (`bad_position`, or empty for a good row).
 
     Raises
     ------
@@ -67,22 +51,20 @@ def read_targets(path: str | PathLike[str]) -> Table:
         The kind of file or its columns are not known, it cannot be parsed, or an identifier is there twice; names
         file and column.
     StorageError
-        The file cannot be opened.
+        A file cannot be opened.
     """
-    path = Path(path)
-    found = _read(path)
-    ra, dec = _degrees(_column(found, _RA, path)), _degrees(_column(found, _DEC, path))
+    found, ra, dec = read_outside(path, options)
     good = (np.abs(ra) <= 360) & (np.abs(dec) <= 90)  # NaN is not good
-    return Table(
-        {
-            "ext_id": _identifiers(found, path),
-            "ra": np.mod(ra, 360.0, out=ra.copy(), where=good),
-            "dec": dec,
-            "fov_arcsec": _fields_of_view(found),
-            "reason": np.where(good, "", BAD_POSITION),
-        },
-        meta={"targets": path.name},
-    )
+    columns = {
+        "ext_id": found.identifiers(options.id),
+        "which_catalogue": found.which_catalogue,
+        "ra": np.mod(ra, 360.0, out=ra.copy(), where=good),
+        "dec": dec,
+        **_sizes(found, options),
+        **_shapes(found, options),
+        "reason": np.where(good, "", BAD_POSITION),
+    }
+    return Table(columns, meta={"targets": Path(path).name})
 
 
 def unplaced(targets: Table, tables: Mapping[str, Table]) -> list[dict[str, str]]:
@@ -113,81 +95,25 @@ def unplaced(targets: Table, tables: Mapping[str, Table]) -> list[dict[str, str]
     ]
 
 
-def _read(path: Path) -> Table:
-    suffix = Path(path.stem).suffix if path.suffix.lower() == ".gz" else path.suffix
-    reader = _READERS.get(suffix.lower())
-    if reader is None:
-        raise CatalogError(f"{path}: a table is one of {', '.join(_READERS)}")
-    table = reader(path)
-    if len(table) == 0:
-        raise CatalogError(f"{path}: the table has no rows")
-    return table
+def _sizes(found: Outside, options: TargetOptions) -> dict[str, NDArray[np.float64]]:
+    nothing = np.full(len(found), np.nan)
+    has_fov, has_r50 = found.has(options.fov, _FOV), found.has(options.r50, _R50)
+    fov = found.lengths(options.fov, _FOV, unit=options.size_unit) if has_fov else nothing
+    r50 = found.lengths(options.r50, _R50, unit=options.size_unit) if has_r50 else nothing
+    return {"fov_arcsec": np.where(np.isfinite(fov), fov, FOV_OF_R50 * r50), "r50_arcsec": r50}
 
 
-def _read_text(path: Path, form: str) -> Table:
-    try:
-        return Table.read(path, format=form)
-    except OSError as error:
-        raise storage_error(error, path) from error
-    except (InconsistentTableError, ValueError) as error:
-        raise CatalogError(f"{path}: cannot be read as {form.partition('.')[2].upper()}: {error}") from error
-
-
-def _name(table: Table, names: tuple[str, ...]) -> str | None:
-    """Return the table's column that has one of these names, in the order of the names."""
-    known = {name.lower(): name for name in reversed(table.colnames)}
-    return next((known[name] for name in names if name in known), None)
-
-
-def _column(table: Table, names: tuple[str, ...], path: Path) -> Any:
-    name = _name(table, names)
-    if name is None:
-        raise CatalogError(f"{path}: no column of {', '.join(names)} (it has {', '.join(table.colnames)})")
-    return table[name]
-
-
-def _degrees(column: Any) -> NDArray[np.float64]:
-    """Return an angle column in degrees; NaN where there is no number."""
-    values = _floats(column)
-    unit = column.unit
-    if unit is None or unit == u.deg or not isinstance(unit, u.UnitBase) or not unit.is_equivalent(u.deg):
-        return values
-    return np.asarray((values * unit).to_value(u.deg))
-
-
-def _floats(column: Any) -> NDArray[np.float64]:
-    if column.dtype.kind in "iuf":
-        return np.asarray(np.ma.filled(np.ma.asarray(column, dtype=np.float64), np.nan))
-    return np.array([_float(value) for value in column.tolist()])
-
-
-def _float(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return float("nan")
-
-
-def _identifiers(table: Table, path: Path) -> NDArray[np.str_]:
-    name = _name(table, _ID)
-    if name is None:
-        return np.array([str(row) for row in range(1, len(table) + 1)])
-    found = [str(value) for value in np.ma.filled(np.ma.asarray(table[name].astype(str)), "").tolist()]
-    first: dict[str, int] = {}
-    for row, identifier in enumerate(found, start=1):
-        if identifier in first:
-            both = f"rows {first[identifier]} and {row}"
-            raise CatalogError(f"{path}: column {name}: {identifier!r} is in {both}; each may be there once")
-        first[identifier] = row
-    return np.array(found)
-
-
-def _fields_of_view(table: Table) -> NDArray[np.float64]:
-    fov, r50 = _name(table, _FOV), _name(table, _R50)
-    if fov is not None:
-        sizes = _floats(table[fov])
-    elif r50 is not None:
-        sizes = _FOV_OF_R50 * _floats(table[r50])
-    else:
-        return np.full(len(table), np.nan)
-    return np.where(np.isfinite(sizes) & (sizes > 0), sizes, np.nan)
+def _shapes(found: Outside, options: TargetOptions) -> dict[str, NDArray[np.float64]]:
+    """Return axes and angle; those that are not whole are round, of the same area."""
+    a, b, theta = (np.full(len(found), np.nan) for _ in range(3))
+    if options.a and found.has(options.a):
+        a = b = found.lengths(options.a, unit=options.size_unit)
+    if options.a and options.b and found.has(options.b):
+        b = found.lengths(options.b, unit=options.size_unit)
+        b = np.where(np.isfinite(b), b, a)
+    if options.theta and found.has(options.theta):
+        theta = found.angles(options.theta) - (90.0 if options.theta_from == "x" else 0.0)
+    round_ = np.sqrt(a * b)
+    turned = np.isfinite(theta) & (a != b)
+    a, b = np.where(turned, np.fmax(a, b), round_), np.where(turned, np.fmin(a, b), round_)
+    return {"a_arcsec": a, "b_arcsec": b, "theta_sky": np.where(turned, np.mod(theta, 180.0), np.nan)}

@@ -22,7 +22,8 @@ def fov_arcsec(columns: Mapping[str, Any], options: CutoutOptions) -> NDArray[np
     Parameters
     ----------
     columns
-        A catalog (astropy Table, dict of arrays) with the column the rule reads: `bbox_diagonal` or `kron_a`, arcsec.
+        A catalog (astropy Table, dict of arrays) with the column the rule reads: `bbox_diagonal` or `kron_a`, arcsec;
+        and perhaps `ext_fov`, which takes the rule's place where it is finite.
     options
         Rule, factor, limits and steps.
 
@@ -38,12 +39,23 @@ def fov_arcsec(columns: Mapping[str, Any], options: CutoutOptions) -> NDArray[np
     facts as the rule with the fewest galaxies too tight or too tiny. `kron`: 3 x the Kron ellipse's semi-major axis.
     Both are clipped to the limits and rounded up to one of `fov_steps` sizes, so that images are comparable.
     """
-    if options.fov_rule == "bbox":
-        wanted = options.fov_factor * np.asarray(columns["bbox_diagonal"], dtype=np.float64)
-    else:
-        wanted = _KRON_FACTOR * np.asarray(columns["kron_a"], dtype=np.float64)
+    wanted = _stated(columns)
+    if wanted is None or not np.isfinite(wanted).all():
+        by_rule = _by_rule(columns, options)
+        wanted = by_rule if wanted is None else np.where(np.isfinite(wanted), wanted, by_rule)
     wanted = np.where(np.isfinite(wanted), wanted, options.fov_min_arcsec)
     return quantise(np.clip(wanted, options.fov_min_arcsec, options.fov_max_arcsec), options)
+
+
+def _stated(columns: Mapping[str, Any]) -> NDArray[np.float64] | None:
+    there = "ext_fov" in getattr(columns, "colnames", columns)
+    return np.asarray(columns["ext_fov"], dtype=np.float64) if there else None
+
+
+def _by_rule(columns: Mapping[str, Any], options: CutoutOptions) -> NDArray[np.float64]:
+    if options.fov_rule == "bbox":
+        return options.fov_factor * np.asarray(columns["bbox_diagonal"], dtype=np.float64)
+    return _KRON_FACTOR * np.asarray(columns["kron_a"], dtype=np.float64)
 
 
 def fov_steps(options: CutoutOptions) -> NDArray[np.float64]:

@@ -25,10 +25,10 @@ from gzjwst_core.storage.tables import read_parquet
 
 __all__ = ["CUTOUTS", "Plan", "cut_chunk", "plan", "tidy"]
 
-CUTOUTS, _VERSION = "cutouts", "2"
+CUTOUTS, _VERSION = "cutouts", "3"
 _OF_CHUNKS = (CUTOUTS, "images")
 _BATCH = 100
-_COLUMNS = ("id_str", "field", "ra", "dec", "segment_id", "bbox_diagonal", "kron_a")
+_COLUMNS = ("id_str", "field", "ra", "dec", "segment_id", "bbox_diagonal", "kron_a", "ext_fov")
 """All that a cutout takes from the catalog."""
 
 

@@ -16,11 +16,13 @@ from gzjwst_core.options.catalog import (
     SelectOptions,
 )
 from gzjwst_core.options.images import CutoutOptions, ImageOptions, PublishOptions
+from gzjwst_core.options.tables import CompareOptions, TableOptions, TargetOptions
 
 __all__ = [
     "ArchiveOptions",
     "AstrometryOptions",
     "Band",
+    "CompareOptions",
     "Cut",
     "CutoutOptions",
     "DetectOptions",
@@ -35,4 +37,6 @@ __all__ = [
     "QueryOptions",
     "SelectOptions",
     "SurveyOptions",
+    "TableOptions",
+    "TargetOptions",
 ]

@@ -32,6 +32,8 @@ _FILES = (
         "the survey catalog: every detection, duplicates marked; pandas and polars read it",
     ),
     ("catalog/catalog.fits", "the same for TOPCAT, with units and UCDs"),
+    ("catalog/catalog.ecsv", "the same as text, where the catalog is small"),
+    ("catalog/regions/", "Kron ellipses of each field for DS9"),
     (MEASURED_MOSAICS, "noise, depth and area of every mosaic"),
     ("catalog/fields/", "detections of each field before merging"),
     ("segmaps/", "segmentation maps, on the detection grid"),

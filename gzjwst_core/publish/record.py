@@ -18,11 +18,11 @@ from pydantic import JsonValue
 from gzjwst_core import __version__
 from gzjwst_core.archives.stages import MOSAICS, PRODUCTS
 from gzjwst_core.catalog.stages import CATALOG
-from gzjwst_core.catalog.target_list import read_targets, unplaced
 from gzjwst_core.cutouts.stages import CUTOUTS
 from gzjwst_core.engine import cores
 from gzjwst_core.images.stages import IMAGES
 from gzjwst_core.models import Receipt, Value
+from gzjwst_core.publish.lost import lost_targets
 from gzjwst_core.publish.runlog import Missing, RunRecord, StageRecord
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
@@ -53,15 +53,15 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
     """Put a run's record together."""
     folder = run.folder
     merged = latest(folder, "merge", "survey")
-    unplaced = _unplaced(run)
+    lost = _lost_targets(run, log)
     sums = {
         "products": _products(folder),
         "mosaics": _mosaics(folder),
-        "targets": _targets(run, merged, unplaced),
+        "targets": _targets(run, merged, lost),
         "images": _images(folder),
         "names": _names(merged),
     }
-    missing = [*_missing(run), *unplaced, *log.troubles, *([log.error] if log.error else [])]
+    missing = [*_missing(run), *lost, *log.troubles, *([log.error] if log.error else [])]
     parts = [(what, part, count) for what, found in sums.items() for part, count in found.items()]
     failed = [f"{count} {what} ({part})" for what, part, count in parts if part.startswith("failed:")]
     outcome = _outcome(log, missing, failed)
@@ -112,14 +112,14 @@ def _mosaics(folder: Folder) -> dict[str, int]:
 
 
 def _targets(run: Run, merged: Receipt | None, lost: Sequence[Missing]) -> dict[str, int]:
-    if merged is None:
+    if merged is None and not lost:
         return {}
     ended: Counter[str] = Counter()
     for receipt in all_latest(run.folder, CUTOUTS):
         ended.update(receipt.counts)
-    left = merged.counts["selected"] - ended.total()
+    left = merged.counts["selected"] - ended.total() if merged else 0
     ended.update({"not_done": left} if left > 0 else {})  # below 0: cutouts of an earlier selection in other fields
-    ended.update(f"skipped:{one.reason}" for one in lost)
+    ended.update(f"{'skipped' if one.expected else 'failed'}:{one.reason}" for one in lost)
     return {"total": ended.total(), **dict(sorted(ended.items()))}
 
 
@@ -138,16 +138,10 @@ def _names(merged: Receipt | None) -> dict[str, int]:
     return {"total": sum(named.values()), **named} if named else {}
 
 
-def _unplaced(run: Run) -> list[Missing]:
-    """Targets of a person's table that became no cutout, each with its reason: the table is what it is."""
+def _lost_targets(run: Run, log: RunLog) -> list[Missing]:
     catalog = read_table(run.folder, CATALOG, _OF_TARGETS) if run.targets else None
-    if catalog is None:
-        return []
-    lost = unplaced(targets := read_targets(run.targets), {"survey": catalog})
-    chosen = set(catalog["ext_id"][catalog["is_primary"]].tolist()) | {one["what"] for one in lost}
-    merged = [name for name in targets["ext_id"].tolist() if name not in chosen]
-    same = [{"what": name, "reason": "same_object", "detail": "as another target"} for name in merged]
-    return [Missing.model_validate({**one, "expected": True}) for one in (*lost, *same)]
+    no_field_left = log.error is not None and any(stage.stage == "catalog" for stage in log.stages)
+    return lost_targets(run, catalog) if catalog is not None or (run.targets and no_field_left) else []
 
 
 def _missing(run: Run) -> list[Missing]:

@@ -1,8 +1,9 @@
-"""Tables to files and back: parquet (canonical) and FITS (for TOPCAT), with units, UCDs and descriptions kept.
+"""Tables to files and back: parquet (canonical), ECSV (for reading by eye); FITS is in `fits_tables`.
 
-Here: the two formats and the fitting of a table to `columns`. Not here: what the columns mean (`columns`), which rows
-there are (`merge`, `select`), and putting a file atomically at its final name (`storage`): these functions write to
-the path they are given. Same table, same library versions = same bytes: no clock is written.
+Units, UCDs, descriptions and sources of definitions are kept. Here: the formats and the fitting of a table to
+`columns`. Not here: what the columns mean (`columns`), which rows there are (`merge`, `select`), and putting a file
+atomically at its final name (`storage`): these functions write to the path they are given. Same table, same library
+versions = same bytes: no clock is written.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +14,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from astropy import units as u
-from astropy.io import fits
 from astropy.table import Column as TableColumn
 from astropy.table import Table
 from astropy.table import meta as table_meta
@@ -23,7 +22,16 @@ from numpy.typing import NDArray
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.storage.atomic import storage_error
 
-__all__ = ["Column", "apply_columns", "empty_table", "read_fits_table", "read_parquet", "write_fits", "write_parquet"]
+__all__ = [
+    "COMMENTS",
+    "Column",
+    "apply_columns",
+    "empty_table",
+    "plain_table",
+    "read_parquet",
+    "write_ecsv",
+    "write_parquet",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,12 @@ class Column:
     unit: str
     ucd: str
     meaning: str
+    source: str = ""
+    """Where the definition comes from; empty where the meaning says it all."""
 
+
+COMMENTS = "comments"
+"""Name in a table's meta of lines that explain it: COMMENT cards of a FITS header, as astropy reads them."""
 
 _YAML = b"table_meta_yaml"
 """Where astropy's own parquet reader looks for units, descriptions and column meta."""
@@ -65,7 +78,7 @@ def write_parquet(table: Table, path: AnyPath) -> None:
     -----
     pandas reads the same file; for readers that know neither, each Arrow field carries unit, description and UCD too.
     """
-    plain = _plain(table)
+    plain = plain_table(table)
     arrays = [pa.array(_native(column)) for column in plain.itercols()]
     fields = [_arrow_field(column, array.type) for column, array in zip(plain.itercols(), arrays, strict=True)]
     schema = pa.schema(fields, metadata=_file_metadata(plain))
@@ -113,14 +126,14 @@ def read_parquet(path: AnyPath, columns: Iterable[str] | None = None, *, where: 
     return table
 
 
-def write_fits(table: Table, path: AnyPath) -> None:
-    r"""Write a table as a FITS binary table `CATALOG`, with TUNIT, TUCD and TCOMM of every column.
+def write_ecsv(table: Table, path: AnyPath) -> None:
+    """Write a table as ECSV: plain text with a header that any reader of it restores units and descriptions from.
 
     Parameters
     ----------
     table
-        As for `write_parquet`. FITS knows ASCII only: other characters are written as `\xNN`. Of the table's meta,
-        text, numbers and booleans with a name of at most 8 characters become header cards.
+        As for `write_parquet`. Numbers are written so that they read back to the same bits. Empty text reads back as a
+        missing value, which is how ECSV says it.
     path
         Local path, overwritten.
 
@@ -131,46 +144,8 @@ def write_fits(table: Table, path: AnyPath) -> None:
     StorageError
         The file cannot be written.
     """
-    plain = _plain(table)
-    columns = [_fits_column(column) for column in plain.itercols()]
-    hdu = fits.BinTableHDU.from_columns(columns, nrows=len(plain), name="CATALOG")
-    for number, column in enumerate(plain.itercols(), start=1):
-        _describe(hdu.header, number, column)
-    for key, value in plain.meta.items():
-        if len(key) <= 8 and isinstance(value, str | int | float) and len(str(value)) <= 60:
-            hdu.header[key.upper()] = value
     try:
-        fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(fspath(path), overwrite=True)
-    except OSError as error:
-        raise storage_error(error, fspath(path)) from error
-
-
-def read_fits_table(path: AnyPath) -> Table:
-    """Read the first binary table of a FITS file; masked values become NaN or empty text.
-
-    Parameters
-    ----------
-    path
-        Local path.
-
-    Returns
-    -------
-    Table
-        Strings are `str`; `unit`, `description` and UCD where the file has them.
-
-    Raises
-    ------
-    CatalogError
-        There is no binary table in the file.
-    StorageError
-        The file cannot be opened.
-    """
-    try:
-        with fits.open(fspath(path), memmap=False) as hdus:
-            hdu = next((h for h in hdus if isinstance(h, fits.BinTableHDU)), None)
-            if hdu is None:
-                raise CatalogError(f"{path}: no binary table in this FITS file")
-            return Table([_from_fits(hdu, n) for n in range(1, len(hdu.columns) + 1)])
+        plain_table(table).write(fspath(path), format="ascii.ecsv", overwrite=True)
     except OSError as error:
         raise storage_error(error, fspath(path)) from error
 
@@ -219,6 +194,8 @@ def _fit(values: Any, column: Column) -> TableColumn:
         description=column.meaning,
     )
     made.meta["ucd"] = column.ucd
+    if column.source:
+        made.meta["source"] = column.source
     return made
 
 
@@ -243,8 +220,8 @@ def _refuse_loss(values: NDArray[Any], target: np.dtype[Any], name: str) -> None
             raise CatalogError(f"column {name}: values from {low} to {high} do not fit {target}")
 
 
-def _plain(table: Table) -> Table:
-    """Return the table with ordinary columns only; refuses what no format of ours can hold."""
+def plain_table(table: Table) -> Table:
+    """Return the table with ordinary columns only; refuses what no format of ours can hold (CatalogError)."""
     columns = []
     for column in table.itercols():
         values = _unmasked(column)
@@ -282,6 +259,7 @@ def _arrow_field(column: TableColumn, kind: Any) -> Any:
         "unit": "" if column.unit is None else column.unit.to_string(),
         "description": column.description or "",
         "ucd": str(column.meta.get("ucd", "")),
+        "source": str(column.meta.get("source", "")),
     }
     return pa.field(column.name, kind, nullable=False, metadata={k: v for k, v in said.items() if v})
 
@@ -322,61 +300,3 @@ def _restore(table: Table, metadata: Mapping[bytes, bytes]) -> None:
             column.unit = said.get("unit")
             column.description = said.get("description")
             column.meta.update(said.get("meta", {}))
-
-
-# ---------------------------------------------------------------- FITS
-
-
-def _fits_column(column: TableColumn) -> fits.Column:
-    values = np.asarray(column)
-    if values.dtype.kind == "U":
-        values = np.char.encode(values, "ascii", "backslashreplace")
-        values = values.astype(f"S{max(values.dtype.itemsize, 1)}")
-    form, zero = _fits_format(values.dtype)
-    return fits.Column(name=column.name, format=form, bzero=zero, array=values, unit=_fits_unit(column.unit))
-
-
-def _fits_format(dtype: np.dtype[Any]) -> tuple[str, int | None]:
-    """TFORM and, as FITS has no unsigned integers, the TZERO that stands for them."""
-    if dtype.kind == "S":
-        return f"{dtype.itemsize}A", None
-    if dtype.kind == "u" and dtype.itemsize > 1:
-        return {2: "I", 4: "J", 8: "K"}[dtype.itemsize], 2 ** (8 * dtype.itemsize - 1)
-    if dtype.kind == "i" and dtype.itemsize == 1:
-        return "I", None
-    return {"b1": "L", "u1": "B", "i2": "I", "i4": "J", "i8": "K", "f2": "E", "f4": "E", "f8": "D"}[dtype.str[1:]], None
-
-
-def _fits_unit(unit: u.UnitBase | None) -> str | None:
-    if unit is None:
-        return None
-    try:
-        return str(unit.to_string("fits"))
-    except u.UnitScaleError:
-        return str(unit.to_string())
-    except ValueError:
-        return str(unit)
-
-
-def _describe(header: fits.Header, number: int, column: TableColumn) -> None:
-    ucd = str(column.meta.get("ucd", ""))
-    if ucd:
-        header[f"TUCD{number}"] = ucd
-    if column.description:
-        # one card holds 68 characters and readers do not follow CONTINUE
-        said = str(column.description).encode("ascii", "backslashreplace").decode()
-        header[f"TCOMM{number}"] = said if len(said) <= 68 else f"{said[:65]}..."
-
-
-def _from_fits(hdu: fits.BinTableHDU, number: int) -> TableColumn:
-    name = hdu.columns[number - 1].name
-    values = np.asarray(hdu.data[name])
-    if values.dtype.kind in "SU":
-        values = np.char.rstrip(values.astype(str))
-    made = TableColumn(values.astype(values.dtype.newbyteorder("="), copy=False), name=name)
-    text = hdu.columns[number - 1].unit
-    made.unit = u.Unit(text, parse_strict="silent") if text else None
-    made.description = hdu.header.get(f"TCOMM{number}")
-    if f"TUCD{number}" in hdu.header:
-        made.meta["ucd"] = hdu.header[f"TUCD{number}"]
-    return made

@@ -54,3 +54,15 @@ def test_a_step_stays_itself() -> None:
 def test_empty_catalog(rule: str) -> None:
     options = CutoutOptions.model_validate({"fov_rule": rule})
     assert fov_arcsec({"bbox_diagonal": [], "kron_a": []}, options).shape == (0,)
+
+
+@pytest.mark.parametrize("rule", ["bbox", "kron"])
+def test_a_stated_field_of_view_is_the_field_of_view_within_the_limits(rule: str) -> None:
+    options = CutoutOptions(fov_rule=rule, fov_factor=2.0, fov_steps=0)  # type: ignore[arg-type]
+    columns = {
+        "ext_fov": [3.0, 0.5, 99.0, np.nan],
+        "bbox_diagonal": [1.0, 1.0, 1.0, 2.0],
+        "kron_a": [1.0, 1.0, 1.0, 4 / 3],
+    }
+    assert fov_arcsec(columns, options).tolist() == pytest.approx([3.0, 1.9, 12.0, 4.0])
+    assert fov_arcsec({"ext_fov": [3.0]}, options).tolist() == [3.0]

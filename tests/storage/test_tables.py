@@ -15,15 +15,8 @@ from hypothesis import strategies as st
 
 from gzjwst_core.catalog.columns import SOURCE_COLUMNS, SURVEY_COLUMNS, columns_for
 from gzjwst_core.errors import CatalogError, StorageError
-from gzjwst_core.storage.tables import (
-    Column,
-    apply_columns,
-    empty_table,
-    read_fits_table,
-    read_parquet,
-    write_fits,
-    write_parquet,
-)
+from gzjwst_core.storage.fits_tables import read_fits_table, write_fits
+from gzjwst_core.storage.tables import Column, apply_columns, empty_table, read_parquet, write_parquet
 
 COLUMNS = (*SURVEY_COLUMNS, *columns_for(["F277W"], [0.3]))
 Writer = Callable[[Table, Path], None]

@@ -1,0 +1,168 @@
+"""Tables to FITS and back: binary tables that TOPCAT shows with units, UCDs, descriptions and sources.
+
+The other formats, and what a table of ours may hold, are in `tables`. Same table, same library versions = same bytes.
+"""
+
+from os import fspath
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import Column as TableColumn
+from astropy.table import Table
+
+from gzjwst_core.errors import CatalogError
+from gzjwst_core.storage.atomic import storage_error
+from gzjwst_core.storage.tables import COMMENTS, AnyPath, plain_table
+
+__all__ = ["read_fits_table", "write_fits"]
+
+
+def write_fits(table: Table, path: AnyPath) -> None:
+    r"""Write a table as a FITS binary table `CATALOG`, with TUNIT, TUCD, TCOMM and TSRC of every column.
+
+    Parameters
+    ----------
+    table
+        As for `write_parquet`. FITS knows ASCII only: other characters are written as `\xNN`. Of the table's meta,
+        text, numbers and booleans with a name of at most 8 characters become header cards, and `comments` COMMENTs.
+    path
+        Local path, overwritten.
+
+    Raises
+    ------
+    CatalogError
+        A column cannot be stored; names it.
+    StorageError
+        The file cannot be written.
+    """
+    plain = plain_table(table)
+    columns = [_fits_column(column) for column in plain.itercols()]
+    hdu = fits.BinTableHDU.from_columns(columns, nrows=len(plain), name="CATALOG")
+    for number, column in enumerate(plain.itercols(), start=1):
+        _describe(hdu.header, number, column)
+    for key, value in plain.meta.items():
+        if len(key) <= 8 and isinstance(value, str | int | float) and len(str(value)) <= 60:
+            hdu.header[key.upper()] = value
+    for line in plain.meta.get(COMMENTS, ()):
+        hdu.header.add_comment(_ascii(line))
+    try:
+        fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(fspath(path), overwrite=True)
+    except OSError as error:
+        raise storage_error(error, fspath(path)) from error
+
+
+def read_fits_table(path: AnyPath, hdu: str = "") -> Table:
+    """Read a binary table of a FITS file; masked values become NaN or empty text.
+
+    Parameters
+    ----------
+    path
+        Local path.
+    hdu
+        Name (in any case) or number of the extension; empty = the first table.
+
+    Returns
+    -------
+    Table
+        Strings are `str`; `unit`, `description` and UCD where the file has them.
+
+    Raises
+    ------
+    CatalogError
+        There is no binary table in the file, or none of that name; says which there are.
+    StorageError
+        The file cannot be opened.
+    """
+    try:
+        with fits.open(fspath(path), memmap=False) as hdus:
+            found = _table_hdu(hdus, hdu, path)
+            flat = [n for n, column in enumerate(found.columns, start=1) if _is_flat(column)]
+            return Table([_from_fits(found, n) for n in flat])
+    except OSError as error:
+        raise storage_error(error, fspath(path)) from error
+
+
+def _fits_column(column: TableColumn) -> fits.Column:
+    values = np.asarray(column)
+    if values.dtype.kind == "U":
+        values = np.char.encode(values, "ascii", "backslashreplace")
+        values = values.astype(f"S{max(values.dtype.itemsize, 1)}")
+    form, zero = _fits_format(values.dtype)
+    return fits.Column(name=column.name, format=form, bzero=zero, array=values, unit=_fits_unit(column.unit))
+
+
+def _fits_format(dtype: np.dtype[Any]) -> tuple[str, int | None]:
+    """TFORM and, as FITS has no unsigned integers, the TZERO that stands for them."""
+    if dtype.kind == "S":
+        return f"{dtype.itemsize}A", None
+    if dtype.kind == "u" and dtype.itemsize > 1:
+        return {2: "I", 4: "J", 8: "K"}[dtype.itemsize], 2 ** (8 * dtype.itemsize - 1)
+    if dtype.kind == "i" and dtype.itemsize == 1:
+        return "I", None
+    return {"b1": "L", "u1": "B", "i2": "I", "i4": "J", "i8": "K", "f2": "E", "f4": "E", "f8": "D"}[dtype.str[1:]], None
+
+
+def _fits_unit(unit: u.UnitBase | None) -> str | None:
+    if unit is None:
+        return None
+    try:
+        return str(unit.to_string("fits"))
+    except u.UnitScaleError:
+        return str(unit.to_string())
+    except ValueError:
+        return str(unit)
+
+
+def _describe(header: fits.Header, number: int, column: TableColumn) -> None:
+    ucd = str(column.meta.get("ucd", ""))
+    if ucd:
+        header[f"TUCD{number}"] = ucd
+    if column.description:
+        header[f"TCOMM{number}"] = _one_card(str(column.description))
+    if column.meta.get("source"):
+        header[f"TSRC{number}"] = _one_card(str(column.meta["source"]))
+
+
+def _one_card(text: str) -> str:
+    """Fit text to one card, which holds 68 characters: readers do not follow CONTINUE. A quote counts twice."""
+    said = _ascii(text)
+    room = 68 - said.count("'")
+    return said if len(said) <= room else f"{said[: room - 3]}..."
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode()
+
+
+def _from_fits(hdu: fits.BinTableHDU, number: int) -> TableColumn:
+    name = hdu.columns[number - 1].name
+    values = np.asarray(hdu.data[name])
+    if values.dtype.kind in "SU":
+        values = np.char.rstrip(values.astype(str))
+    made = TableColumn(values.astype(values.dtype.newbyteorder("="), copy=False), name=name)
+    text = hdu.columns[number - 1].unit
+    made.unit = u.Unit(text, parse_strict="silent") if text else None
+    made.description = hdu.header.get(f"TCOMM{number}")
+    for key, name in (("TUCD", "ucd"), ("TSRC", "source")):
+        if f"{key}{number}" in hdu.header:
+            made.meta[name] = hdu.header[f"{key}{number}"]
+    return made
+
+
+def _table_hdu(hdus: fits.HDUList, name: str, path: AnyPath) -> fits.BinTableHDU:
+    tables = {n: h for n, h in enumerate(hdus) if isinstance(h, fits.BinTableHDU)}
+    if not tables:
+        raise CatalogError(f"{path}: no binary table in this FITS file")
+    wanted = [h for n, h in tables.items() if name.upper() in ("", str(n), h.name.upper())]
+    if not wanted:
+        have = ", ".join(f"{n} {h.name}".strip() for n, h in tables.items())
+        raise CatalogError(f"{path}: no table {name} in this FITS file (it has {have})")
+    return wanted[0]
+
+
+def _is_flat(column: fits.Column) -> bool:
+    """Whether it holds one value a row: vectors and arrays of other people's tables are left out."""
+    form = str(column.format)
+    return column.dim is None and ("A" in form or not form[0].isdigit() or form[:-1] == "1")
