@@ -27,6 +27,7 @@ from gzjwst_core.options import (
     MosaicOptions,
     Options,
     PhotometryOptions,
+    PsfOptions,
     PublishOptions,
     QueryOptions,
     SelectOptions,
@@ -59,6 +60,7 @@ class SurveyProfile(Options):
     mosaics: MosaicOptions = MosaicOptions()
     detect: DetectOptions = DetectOptions()
     photometry: PhotometryOptions = PhotometryOptions()
+    psf: PsfOptions = PsfOptions()
     merge: MergeOptions = MergeOptions()
     select: SelectOptions = SelectOptions()
     cutouts: CutoutOptions = CutoutOptions()
