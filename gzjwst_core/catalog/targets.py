@@ -17,6 +17,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from gzjwst_core.catalog.centres import STATED_PLACE
 from gzjwst_core.catalog.columns import Flag, columns_for
 from gzjwst_core.catalog.field import FieldCatalog, Sections, build_field_catalog
 from gzjwst_core.catalog.target_list import FOV_OF_DIAGONAL, read_targets, unplaced
@@ -35,6 +36,7 @@ __all__ = ["catalog_of_targets", "read_targets", "unplaced"]
 _REACH_ARCSEC = 0.5
 _CIRCLE_ARCSEC = 0.175
 _UNKNOWN_OF_CIRCLES = ("a", "b", "theta_sky", "theta_image", "ellipticity", "star_score")
+_UNKNOWN_IN_BANDS = ("_ellipticity", "_theta_sky", "_star_score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def _rows(table: Table, targets: Table, placed: Sequence[tuple[int, int]], first
     circle = np.asarray(made["segment_id"]) >= first_circle
     made["flags"][circle] |= np.uint32(Flag.TARGET)
     made["is_star"][circle] = False
-    for name in _UNKNOWN_OF_CIRCLES:
+    for name in (*_UNKNOWN_OF_CIRCLES, *(n for n in made.colnames if n.endswith(_UNKNOWN_IN_BANDS))):
         made[name][circle] = np.nan
     return made
 
@@ -187,6 +189,7 @@ def _with_objects(detected: Detected, new: Sequence[tuple[int, float, float]], r
     objects = np.zeros(len(new), dtype=OBJECT_DTYPE)
     for name, values in zip(("id", "x", "y"), zip(*new, strict=True), strict=False):
         objects[name] = values
+    objects["flag"] = STATED_PLACE
     # so small that the Kron aperture falls back to its smallest circle
     objects["a"] = objects["b"] = radius_px / 10
     for number, tile in enumerate(detected.tiles):
