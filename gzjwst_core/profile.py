@@ -29,6 +29,7 @@ from gzjwst_core.options import (
     MosaicOptions,
     Options,
     PhotometryOptions,
+    PsfOptions,
     PublishOptions,
     QueryOptions,
     SelectOptions,
@@ -62,6 +63,7 @@ class SurveyProfile(Options):
     mosaics: MosaicOptions = MosaicOptions()
     detect: DetectOptions = DetectOptions()
     photometry: PhotometryOptions = PhotometryOptions()
+    psf: PsfOptions = PsfOptions()
     merge: MergeOptions = MergeOptions()
     astrometry: AstrometryOptions = AstrometryOptions()
     targets: TargetOptions = TargetOptions()

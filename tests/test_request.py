@@ -74,7 +74,7 @@ def test_tables_from_outside_count_by_their_content_and_not_by_their_place(
     ("options", "said"),
     [
         ({"ids_from": "no.csv"}, "--ids-from no.csv: no such file"),
-        ({"ids_from": "bad.csv"}, "--ids-from bad.csv: no column of id_str"),
+        ({"ids_from": "bad.csv"}, "--ids-from bad.csv: no column id_str"),
         ({"overrides": ("merge.ids_from=no.csv",)}, "merge.ids_from .*no.csv: no such file"),
         ({"overrides": ("astrometry.reference=no.csv",)}, "astrometry.reference .*no.csv: no such file"),
     ],

@@ -18,6 +18,8 @@ from gzjwst_core.catalog import stars
 from gzjwst_core.catalog.columns import aperture_name, columns_for
 from gzjwst_core.catalog.flags import flags_of
 from gzjwst_core.catalog.forced import Columns, ForcedPlan
+from gzjwst_core.catalog.light import concentration, mean_brightness
+from gzjwst_core.catalog.shapes import position_angle
 from gzjwst_core.catalog.tiles import BLOCK_PX, Detected
 from gzjwst_core.catalog.totals import Growth, total_factors
 from gzjwst_core.mosaics.units import ab_magnitude, magnitude_error, zero_point_ab
@@ -56,6 +58,7 @@ def source_table(plan: ForcedPlan, detected: Detected, measured: Columns, wcs: W
     kept = measured["npix"] > 0
     columns = {name: values[kept] for name, values in measured.items()}
     objects = detected.objects[kept]
+    objects["x"], objects["y"] = columns["x"], columns["y"]
     names = columns_for(bands, plan.photometry.apertures_arcsec)
     scale = plan.detection.scale_arcsec
     rows: dict[str, Any] = _identity(plan, objects)
@@ -107,36 +110,13 @@ def _shape(objects: NDArray[Any], columns: Columns, wcs: WCS, scale: float) -> d
     }
 
 
-def position_angle(wcs: WCS, x: Floats, y: Floats, theta: Floats) -> Floats:
-    """Return the position angle on the sky of axes on the grid.
-
-    Parameters
-    ----------
-    wcs
-        Of the grid.
-    x, y
-        Where, 0-based pixels.
-    theta
-        Angle from +x to +y, radian.
-
-    Returns
-    -------
-    ndarray
-        Degrees east of north, in [0, 180).
-    """
-    ra, dec = wcs.all_pix2world(x, y, 0)
-    there_ra, there_dec = wcs.all_pix2world(x + np.cos(theta), y + np.sin(theta), 0)
-    east = (np.asarray(there_ra) - ra + 180) % 360 - 180
-    angle = np.degrees(np.arctan2(east * np.cos(np.radians(dec)), np.asarray(there_dec) - dec))
-    return np.asarray(angle % 180, dtype=float) % 180
-
-
 def _light(columns: Columns, scale: float) -> dict[str, Any]:
     whole = (columns["valid_frac"] == 1) & ~columns["hollow"]
     growth = Growth(columns["flux"], columns["error"], columns["wide_flux"], columns["wide_error"])
     factor = total_factors(growth, columns["crowded"], whole)
     light = {name: columns[name] * scale for name in ("r20", "r50", "r90")}
     return light | {
+        "concentration": concentration(columns["r20"], columns["r80"]),
         "mu_max": ab_magnitude(columns["peak"] / scale**2),
         "snr_det": columns["snr_det"],
         "total_factor": factor.astype(np.float32).astype(float),  # as stored, so that products of columns agree
@@ -151,11 +131,23 @@ def _bands(columns: Columns, factor: Floats, plan: ForcedPlan, bands: tuple[str,
         made |= {f"{band}_flux_auto": flux, f"{band}_fluxerr_auto": error}
         made |= {f"{band}_flux_tot": flux * factor, f"{band}_fluxerr_tot": error * factor}
         made |= {f"{band}_mag_tot": ab_magnitude(flux * factor), f"{band}_mag_tot_err": magnitude_error(flux, error)}
-        names = [f"{band}_{n}" for n in ("flux_iso", "valid_frac", "wht_med")]
+        made |= _spread(columns, band, band in here, flux, error)
+        names = [f"{band}_{n}" for n in ("flux_iso", "valid_frac", "wht_med", "ellipticity", "theta_sky")]
         for diameter in plan.photometry.apertures_arcsec:
             names += [aperture_name(band, diameter), aperture_name(band, diameter, error=True)]
         made |= {name: _column(columns, name, band in here, factor) for name in names}
     return made
+
+
+def _spread(columns: Columns, band: str, measured: bool, flux: Floats, error: Floats) -> dict[str, Floats]:
+    """Sizes in one band, and how well they fit a point source of that band."""
+    names = ("r20", "r50", "r80", "r90", "ellipticity")
+    r20, r50, r80, r90, ellipticity = (_column(columns, f"{band}_{n}", measured, flux) for n in names)
+    snr = np.divide(flux, error, out=np.zeros_like(flux), where=error > 0)
+    locus = stars.point_source_r50(r50, snr, ellipticity, stars.expected_r50([band]))
+    made = {"r20": r20, "r50": r50, "r90": r90, "mu_50": mean_brightness(flux, r50)}
+    made |= {"concentration": concentration(r20, r80), "star_score": stars.star_scores(r50, snr, locus)}
+    return {f"{band}_{name}": values for name, values in made.items()}
 
 
 def _column(columns: Columns, name: str, measured: bool, like: Floats) -> Floats:

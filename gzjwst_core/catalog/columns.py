@@ -57,8 +57,8 @@ SOURCE_COLUMNS = (
     _c("segment_id", "int32", "", "meta.id", "value of its pixels in segmaps/<field>.fits (0 = none)"),
     _c("ra", "float64", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS"),
     _c("dec", "float64", "deg", "pos.eq.dec;meta.main", "declination, ICRS"),
-    _c("x", "float64", "pix", "pos.cartesian.x;instr.det", "barycentre, 0-based, detection grid"),
-    _c("y", "float64", "pix", "pos.cartesian.y;instr.det", "barycentre, 0-based, detection grid"),
+    _c("x", "float64", "pix", "pos.cartesian.x;instr.det", "windowed centre, 0-based, detection grid"),
+    _c("y", "float64", "pix", "pos.cartesian.y;instr.det", "windowed centre, 0-based, detection grid"),
     _c("a", "float32", "arcsec", "phys.angSize.smajAxis", "rms length along the major axis"),
     _c("b", "float32", "arcsec", "phys.angSize.sminAxis", "rms length along the minor axis"),
     _c("theta_sky", "float32", "deg", "pos.posAng", "position angle of the major axis, east of north, [0, 180)"),
@@ -76,6 +76,7 @@ SOURCE_COLUMNS = (
     _c("r20", "float32", "arcsec", "phys.angSize", "radius with 20 % of flux_auto, detection image"),
     _c("r50", "float32", "arcsec", "phys.angSize", "radius with 50 % of flux_auto, detection image"),
     _c("r90", "float32", "arcsec", "phys.angSize", "radius with 90 % of flux_auto, detection image"),
+    _c("concentration", "float32", "", "phys.size;arith.ratio", "5 log10(r80 / r20) of flux_auto, detection image"),
     _c("mu_max", "float32", "mag/arcsec2", "phot.mag.sb;stat.max", "brightest pixel, reference band"),
     _c("snr_det", "float32", "", "stat.snr", "signal to noise in the segment, detection image"),
     _c("total_factor", "float32", "", "arith.factor", "flux_tot / flux_auto"),
@@ -121,6 +122,14 @@ BAND_COLUMNS = (
     _c("{band}_flux_iso", "float32", "uJy", "phot.flux", "inside the segment"),
     _c("{band}_valid_frac", "float32", "", "stat.value", "part of the Kron ellipse with data"),
     _c("{band}_wht_med", "float32", "", "stat.weight", "median weight inside the Kron ellipse"),
+    _c("{band}_r20", "float32", "arcsec", "phys.angSize", "radius with 20 % of the band's flux_auto, NaN if flux <= 0"),
+    _c("{band}_r50", "float32", "arcsec", "phys.angSize", "radius with 50 % of the band's flux_auto, NaN if flux <= 0"),
+    _c("{band}_r90", "float32", "arcsec", "phys.angSize", "radius with 90 % of the band's flux_auto, NaN if flux <= 0"),
+    _c("{band}_mu_50", "float32", "mag/arcsec2", "phot.mag.sb;stat.mean", "mean AB brightness within the band's r50"),
+    _c("{band}_concentration", "float32", "", "phys.size;arith.ratio", "5 log10(r80 / r20) of the band's flux_auto"),
+    _c("{band}_ellipticity", "float32", "", "src.ellipticity", "1 - b/a of the segment's light, NaN below 10 sigma"),
+    _c("{band}_theta_sky", "float32", "deg", "pos.posAng", "its major axis, east of north, [0, 180)"),
+    _c("{band}_star_score", "float32", "", "src.class.starGalaxy", "as star_score, by the band's own sizes"),
 )
 
 APERTURE_COLUMNS = (

@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 
 from gzjwst_core.catalog import measure
 from gzjwst_core.catalog.carry import Ellipses, aligned_shift, box_on, carry_ellipses, carry_labels
+from gzjwst_core.catalog.centres import windowed_centres
 from gzjwst_core.catalog.columns import aperture_name
 from gzjwst_core.catalog.frames import band_frame
+from gzjwst_core.catalog.given_shapes import given_apertures
 from gzjwst_core.catalog.learn import Learned
+from gzjwst_core.catalog.light import FRACTIONS, light_radii
 from gzjwst_core.catalog.measure import Kron, Scene
 from gzjwst_core.catalog.noise import WHITE, NoiseLaw
-from gzjwst_core.catalog.shapes import given_apertures
+from gzjwst_core.catalog.shapes import position_angle, segment_shapes
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.mosaics.geometry import Box, fit_affine
@@ -34,6 +37,7 @@ __all__ = ["ForcedPlan", "measure_field"]
 Columns = dict[str, NDArray[Any]]
 
 _REACH, _PAD_PX = 15.0, 8
+_REACH_OF_KRON = 1.5
 _WIDEST_WINDOW_PX = 2048
 
 
@@ -110,11 +114,13 @@ def _measure_group(group: _Group) -> Columns:
     scene = Scene(detection_frame(plan.detection, box), labels, ids, plan.law)
     moments = Ellipses(*(objects[name] for name in ("x", "y", "a", "b", "theta"))).shift(-box.y0, -box.x0)
     kron, columns = _measure_detection(plan, scene, moments, box)
-    place = _Place(wcs, box, labels, kron.ellipses.shift(box.y0, box.x0), ids)
+    columns |= _measure_light(scene, kron, columns["flux"], stated=plan.given)
+    columns |= {"x": columns["x"] + box.x0, "y": columns["y"] + box.y0}
+    place = _Place(wcs, box, labels, kron.ellipses.shift(box.y0, box.x0), (columns["x"], columns["y"]), ids)
     for learned in plan.bands:
         with open_mosaic(learned.source, plan.detection.mosaics, check=False) as reader:
-            there, ellipses = _band_scene(learned, reader, place)
-        columns |= _measure_band(plan, learned, there, ellipses)
+            there = _band_scene(learned, reader, place)
+        columns |= _measure_band(plan, learned, there)
     return columns
 
 
@@ -124,7 +130,6 @@ def _measure_detection(plan: ForcedPlan, scene: Scene, moments: Ellipses, box: B
     kron = given or measure.kron_ellipses(scene, moments, plan.photometry, scale)
     flux, error = measure.ellipse_fluxes(scene, kron.ellipses)
     wide, wide_error = measure.ellipse_fluxes(scene, kron.ellipses.scaled(plan.photometry.total_growth))
-    radii = measure.light_radii(scene, kron, flux)
     segment = measure.segment_sums(scene)
     columns: Columns = {
         "kron_factor": kron.factor,
@@ -135,14 +140,10 @@ def _measure_detection(plan: ForcedPlan, scene: Scene, moments: Ellipses, box: B
         "error": error,
         "wide_flux": wide,
         "wide_error": wide_error,
-        "r20": radii[:, 0],
-        "r50": radii[:, 1],
-        "r90": radii[:, 2],
         "snr_det": segment["flux"] / segment["error"],
         "npix": segment["npix"].astype(np.int64),
         "valid_frac": measure.valid_share(scene, kron.ellipses),
         "crowded": measure.crowded_share(scene, kron.ellipses),
-        "edge_dist": measure.edge_distance(scene, moments.x, moments.y),
         "hollow": measure.hollow(scene, scale),
         "empty_centre": measure.empty_centre(scene, moments.x, moments.y),
     }
@@ -150,6 +151,19 @@ def _measure_detection(plan: ForcedPlan, scene: Scene, moments: Ellipses, box: B
     for name, values in limits.items():
         columns[name] = np.where(values >= 0, values + (box.x0 if name.startswith("x") else box.y0), -1)
     return kron, columns
+
+
+def _measure_light(scene: Scene, kron: Kron, flux: NDArray[np.float64], *, stated: bool) -> Columns:
+    """Find the centres, where they were not stated, and measure what counts from there."""
+    e, reach = kron.ellipses, _REACH_OF_KRON * kron.ellipses.a
+    r50 = light_radii(scene, e.x, e.y, reach, flux)[:, 1]
+    x, y = (e.x, e.y) if stated else windowed_centres(scene, e.x, e.y, r50)
+    centre: Columns = {"x": x, "y": y, "edge_dist": measure.edge_distance(scene, x, y)}
+    return centre | _named("", light_radii(scene, x, y, reach, flux))
+
+
+def _named(prefix: str, radii: NDArray[np.float64], scale: float = 1.0) -> Columns:
+    return {f"{prefix}r{round(100 * part)}": radii[:, i] * scale for i, part in enumerate(FRACTIONS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,27 +175,49 @@ class _Place:
     labels: NDArray[np.int32]
     kron: Ellipses
     """On the whole grid."""
+    centre: tuple[NDArray[np.float64], NDArray[np.float64]]
+    """Windowed centres x, y on the whole grid."""
     ids: NDArray[np.int32]
 
 
-def _band_scene(learned: Learned, reader: MosaicReader, place: _Place) -> tuple[Scene, Ellipses]:
-    """Prepare a band's window, with ellipses and labels carried to its grid."""
+@dataclass(frozen=True, slots=True)
+class _There:
+    """A group on a band's own grid; places in pixels of the window."""
+
+    scene: Scene
+    kron: Ellipses
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    wcs: WCS
+    box: Box
+
+
+def _band_scene(learned: Learned, reader: MosaicReader, place: _Place) -> _There:
+    """Prepare a band's window, with ellipses, centres and labels carried to its grid."""
     affine = fit_affine(place.wcs, reader.wcs, place.box)
     shift = aligned_shift(affine)
     target = place.box.shift(*shift) if shift is not None else box_on(affine, place.box)
     frame = band_frame(reader.windows(target), learned.model, target)
     if shift is not None:
         labels, ellipses = place.labels, place.kron.shift(*shift)
+        at = place.centre[0] + shift[1], place.centre[1] + shift[0]
     else:
         labels = carry_labels(place.labels, place.box, target, fit_affine(reader.wcs, place.wcs, target))
-        sky = place.wcs.all_pix2world(place.kron.x, place.kron.y, 0)
-        x, y = (np.asarray(v) for v in reader.wcs.all_world2pix(*sky, 0))
-        ellipses = carry_ellipses(place.kron, affine, x, y)
-    return Scene(frame, labels, place.ids, learned.model.law), ellipses.shift(-target.y0, -target.x0)
+        ellipses = carry_ellipses(place.kron, affine, *_carried(place.wcs, reader.wcs, place.kron.x, place.kron.y))
+        at = _carried(place.wcs, reader.wcs, *place.centre)
+    scene, ellipses = Scene(frame, labels, place.ids, learned.model.law), ellipses.shift(-target.y0, -target.x0)
+    return _There(scene, ellipses, at[0] - target.x0, at[1] - target.y0, reader.wcs, target)
 
 
-def _measure_band(plan: ForcedPlan, learned: Learned, scene: Scene, kron: Ellipses) -> Columns:
-    band = learned.source.band
+def _carried(
+    here: WCS, there: WCS, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    x, y = there.all_world2pix(*here.all_pix2world(x, y, 0), 0)
+    return np.asarray(x), np.asarray(y)
+
+
+def _measure_band(plan: ForcedPlan, learned: Learned, there: _There) -> Columns:
+    band, scene, kron = learned.source.band, there.scene, there.kron
     flux, error = measure.ellipse_fluxes(scene, kron)
     segment = measure.segment_sums(scene)
     columns: Columns = {
@@ -193,11 +229,21 @@ def _measure_band(plan: ForcedPlan, learned: Learned, scene: Scene, kron: Ellips
         f"{band}_hollow": measure.hollow(scene, learned.grid.scale_arcsec),
         f"{band}_empty_centre": measure.empty_centre(scene, kron.x, kron.y),
     }
+    columns |= _band_light(learned, there, columns[f"{band}_flux_auto"], segment["flux"] / segment["error"])
     for diameter in plan.photometry.apertures_arcsec:
         radius = diameter / 2 / learned.grid.scale_arcsec
-        flux, error = measure.aperture_fluxes(scene, kron.x, kron.y, radius)
+        flux, error = measure.aperture_fluxes(scene, there.x, there.y, radius)
         columns[aperture_name(band, diameter)] = flux
         columns[aperture_name(band, diameter, error=True)] = error
     if band == plan.reference_band:
         columns["peak"] = segment["peak"]
     return columns
+
+
+def _band_light(learned: Learned, there: _There, flux: NDArray[np.float64], snr: NDArray[np.float64]) -> Columns:
+    band, scene = learned.source.band, there.scene
+    radii = light_radii(scene, there.x, there.y, _REACH_OF_KRON * there.kron.a, flux)
+    ellipticity, theta = segment_shapes(scene, there.x, there.y, snr)
+    angle = position_angle(there.wcs, there.x + there.box.x0, there.y + there.box.y0, theta)
+    shape: Columns = {f"{band}_ellipticity": ellipticity, f"{band}_theta_sky": angle}
+    return shape | _named(f"{band}_", radii, learned.grid.scale_arcsec)

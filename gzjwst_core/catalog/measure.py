@@ -1,4 +1,4 @@
-"""Forced photometry and sizes: Kron ellipses, circles, segments, radii of light. Arrays in, columns out.
+"""Forced photometry: Kron ellipses, circles, segments, and what lies in them. Arrays in, columns out.
 
 Follows SExtractor through SEP (Bertin & Arnouts 1996; Kron 1980) with neighbours masked by the segmap. Errors are the
 root of the sum of calibrated variances times the noise law's factor for that many pixels. Positions are 0-based
@@ -18,13 +18,12 @@ from gzjwst_core.catalog.frames import Frame
 from gzjwst_core.catalog.noise import NoiseLaw
 from gzjwst_core.options import PhotometryOptions
 
-__all__ = ["Kron", "Scene", "aperture_fluxes", "kron_ellipses", "light_radii", "segment_sums"]
+__all__ = ["Kron", "Scene", "aperture_fluxes", "kron_ellipses", "ranked_labels", "segment_sums"]
 
 Floats = NDArray[np.float64]
 
 _MOMENT_ELLIPSE = 6.0
 _LARGEST_KRON = 7.5
-_LIGHT = (0.2, 0.5, 0.9)
 _SAMPLES = 64
 _SUBPIX = 5
 _HOLLOW_ARCSEC2, _HOLLOW_RIM_SHARE = 4.0, 0.5
@@ -127,22 +126,6 @@ def _with_law(scene: Scene, flux: Floats, naive: Floats, flag: NDArray[Any], pix
     return np.where(nothing, np.nan, flux), np.where(nothing, np.nan, error)
 
 
-def light_radii(scene: Scene, kron: Kron, flux: Floats) -> Floats:
-    """Find the radii of circles with 20, 50 and 90 % of the automatic flux.
-
-    Returns
-    -------
-    ndarray
-        (n, 3) pixels, NaN where the flux is not positive.
-    """
-    e = kron.ellipses
-    good = flux > 0
-    radii, _ = sep.flux_radius(
-        scene.frame.sub, e.x, e.y, 1.5 * e.a, _LIGHT, normflux=np.where(good, flux, 1.0), subpix=_SUBPIX, **scene.masks
-    )
-    return np.where(good[:, None] & (radii > 0), radii, np.nan)
-
-
 def segment_sums(scene: Scene) -> dict[str, Floats]:
     """Add up each source's own segment.
 
@@ -172,7 +155,7 @@ def segment_sums(scene: Scene) -> dict[str, Floats]:
 
 def segment_boxes(scene: Scene) -> dict[str, NDArray[np.int64]]:
     """Find the bounding box of each source's segment: `xmin`, `xmax`, `ymin`, `ymax`, inclusive; -1 without pixels."""
-    found = ndimage.find_objects(_ranked(scene))
+    found = ndimage.find_objects(ranked_labels(scene))
     limits = np.full((4, scene.ids.size), -1, dtype=np.int64)
     for row, place in enumerate(found[: scene.ids.size]):
         if place is not None:
@@ -180,8 +163,8 @@ def segment_boxes(scene: Scene) -> dict[str, NDArray[np.int64]]:
     return dict(zip(("xmin", "xmax", "ymin", "ymax"), limits, strict=True))
 
 
-def _ranked(scene: Scene) -> NDArray[np.int32]:
-    """Labels as row in `ids` + 1; those of other sources 0."""
+def ranked_labels(scene: Scene) -> NDArray[np.int32]:
+    """Return the labels as row in `ids` + 1, (ny, nx); those of other sources 0."""
     rank = np.zeros(int(max(scene.labels.max(initial=0), scene.ids.max(initial=0))) + 1, dtype=np.int32)
     rank[scene.ids] = np.arange(1, scene.ids.size + 1)
     return rank[scene.labels]
@@ -267,7 +250,7 @@ def hollow(scene: Scene, pixel_scale_arcsec: float) -> NDArray[np.bool_]:
     at least a tenth of that rim is hollow.
     """
     found = np.zeros(scene.ids.size, dtype=bool)
-    ranked = _ranked(scene)
+    ranked = ranked_labels(scene)
     regions, count = ndimage.label(scene.frame.bad, structure=np.ones((3, 3), dtype=int))
     sizes = np.bincount(regions.ravel(), minlength=count + 1)
     for number, place in enumerate(ndimage.find_objects(regions), start=1):

@@ -1,133 +1,84 @@
-"""Shapes that are given instead of detected: segments of ellipses, and apertures from growth of light.
+"""Shapes of sources in one band, from second moments of their segment's pixels; and angles on the sky.
 
-Arrays in, arrays out. Positions are 0-based pixels of the window that is given. Whose shapes they are, and where they
-come from, is `targets`.
+The segment is the detection image's, so that bands are compared over the same sky and neighbours are left out. The PSF
+is in the moments. Arrays in, arrays out.
 """
 
 import numpy as np
+from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog import measure
-from gzjwst_core.catalog.carry import Ellipses
-from gzjwst_core.catalog.measure import Kron, Scene
+from gzjwst_core.catalog.measure import Scene, ranked_labels
 
-__all__ = ["GIVEN_FACTOR", "GROWTH_ARCSEC", "given_apertures", "growth_radii", "label_ellipses", "leaders"]
+__all__ = ["position_angle", "segment_shapes"]
 
 Floats = NDArray[np.float64]
 
-GIVEN_FACTOR = 6.0
-"""Given apertures in units of the objects' ellipses, which stand for them where windows are laid out."""
-GROWTH_ARCSEC = 6.0
-"""Light is followed out to this radius."""
-_FIRST_ARCSEC, _RADII = 0.1, 20
-_EMPTY_SIGMA, _RISE_SIGMA, _RISE, _FALLEN = 1.0, 2.0, 1.1, 0.5
+_LEAST_SNR = 10.0
+_PIXEL_VARIANCE = 1 / 12
 
 
-def given_apertures(ellipses: Ellipses) -> Kron:
-    """Return apertures that were given, as if they were Kron ellipses; round ones count as circles."""
-    whole = ellipses.scaled(GIVEN_FACTOR)
-    return Kron(whole, np.full(ellipses.a.shape, np.nan), ellipses.a == ellipses.b)
-
-
-def label_ellipses(ellipses: Ellipses, ids: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
-    """Label the pixels of ellipses; a pixel in several is the one's whose centre is nearest, in units of its axes.
-
-    Parameters
-    ----------
-    ellipses
-        On this window; may reach beyond it.
-    ids
-        (n,) above 0.
-    shape
-        Rows and columns of the window.
-
-    Returns
-    -------
-    ndarray
-        (ny, nx) int32; 0 = in none. The pixel of a centre is its own ellipse's, the first one's where centres share it.
-    """
-    labels, nearest = np.zeros(shape, dtype=np.int32), np.full(shape, np.inf)
-    for row in range(ellipses.a.size):
-        place = _window(ellipses, row, shape)
-        distance = _axes_away(ellipses, row, place)
-        closer = (distance <= 1) & (distance < nearest[place])
-        labels[place][closer] = ids[row]
-        nearest[place][closer] = distance[closer]
-    y, x = np.rint(ellipses.y).astype(int)[::-1], np.rint(ellipses.x).astype(int)[::-1]
-    inside = (y >= 0) & (y < shape[0]) & (x >= 0) & (x < shape[1])
-    labels[y[inside], x[inside]] = ids[::-1][inside]
-    return labels
-
-
-def _window(ellipses: Ellipses, row: int, shape: tuple[int, int]) -> tuple[slice, slice]:
-    reach = ellipses.a[row] + 1
-    y, x = ellipses.y[row], ellipses.x[row]
-    low_y, high_y = np.clip([np.floor(y - reach), np.ceil(y + reach) + 1], 0, shape[0]).astype(int)
-    low_x, high_x = np.clip([np.floor(x - reach), np.ceil(x + reach) + 1], 0, shape[1]).astype(int)
-    return slice(low_y, high_y), slice(low_x, high_x)
-
-
-def _axes_away(ellipses: Ellipses, row: int, place: tuple[slice, slice]) -> Floats:
-    """Squared distance of pixels from the centre, in units of the axes."""
-    dy = np.arange(place[0].start, place[0].stop)[:, None] - ellipses.y[row]
-    dx = np.arange(place[1].start, place[1].stop)[None, :] - ellipses.x[row]
-    cos, sin = np.cos(ellipses.theta[row]), np.sin(ellipses.theta[row])
-    along, across = dx * cos + dy * sin, dy * cos - dx * sin
-    squared: Floats = (along / ellipses.a[row]) ** 2 + (across / ellipses.b[row]) ** 2
-    return squared
-
-
-def growth_radii(scene: Scene, x: Floats, y: Floats, scale_arcsec: float) -> Floats:
-    """Find the circles out to which sources have light.
+def segment_shapes(scene: Scene, x: Floats, y: Floats, snr: Floats) -> tuple[Floats, Floats]:
+    """Measure ellipticity and orientation.
 
     Parameters
     ----------
     scene
-        The detection image, with neighbours' segments.
+        One band.
     x, y
-        Where.
-    scale_arcsec
-        Side of a pixel.
+        About where the sources are, pixels of the window.
+    snr
+        Of each segment's light in this band.
+
+    Returns
+    -------
+    ellipticity, theta
+        1 - b/a and the angle of the major axis from +x to +y, radian; NaN below a signal to noise of 10, where the
+        error of an ellipticity passes 0.2, and where noise leaves no positive axes.
+
+    Notes
+    -----
+    Flux-weighted second moments about their own barycentre, as SExtractor's A, B and THETA, but without a threshold,
+    which would lean on positive noise; a pixel's own variance of 1/12 is taken off, so that grids agree.
+    """
+    ranked = ranked_labels(scene).ravel()
+    at = np.flatnonzero((ranked > 0) & ~scene.frame.bad.ravel())
+    row, light = ranked[at] - 1, scene.frame.sub.ravel()[at].astype(float)
+    line, column = np.divmod(at, scene.labels.shape[1])
+    dx, dy = column - x[row], line - y[row]
+    total = np.bincount(row, weights=light, minlength=x.size)
+    good = (snr > _LEAST_SNR) & (total > 0)
+    whole = np.where(good, total, 1.0)
+    weights = (light * w for w in (dx, dy, dx * dx, dy * dy, dx * dy))
+    mx, my, xx, yy, xy = (np.bincount(row, weights=w, minlength=x.size) / whole for w in weights)
+    xx, yy, xy = xx - mx**2 - _PIXEL_VARIANCE, yy - my**2 - _PIXEL_VARIANCE, xy - mx * my
+    mean, half = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
+    good &= mean - half > 0
+    ratio = np.divide(mean - half, mean + half, out=np.ones_like(mean), where=good)
+    theta = 0.5 * np.arctan2(2 * xy, xx - yy)
+    return np.where(good, 1 - np.sqrt(ratio), np.nan), np.where(good, theta, np.nan)
+
+
+def position_angle(wcs: WCS, x: Floats, y: Floats, theta: Floats) -> Floats:
+    """Return the position angle on the sky of axes on the grid.
+
+    Parameters
+    ----------
+    wcs
+        Of the grid.
+    x, y
+        Where, 0-based pixels.
+    theta
+        Angle from +x to +y, radian; NaN stays NaN.
 
     Returns
     -------
     ndarray
-        (n,) pixels, between 0.1 and 6 arcsec: the inner radius of the first ring whose surface brightness is within 1
-        sigma of nothing, or rises again, by a tenth and 2 sigma, after it had fallen to half its height (a neighbour).
+        Degrees east of north, in [0, 180).
     """
-    radii = np.geomspace(_FIRST_ARCSEC, GROWTH_ARCSEC, _RADII) / scale_arcsec
-    sums = [measure.aperture_fluxes(scene, x, y, float(radius)) for radius in radii]
-    flux, error = (np.nan_to_num(np.array([one[n] for one in sums])) for n in (0, 1))
-    area = np.diff(np.pi * radii**2)[:, None]
-    light = np.diff(flux, axis=0) / area
-    noise = np.sqrt(np.maximum(np.diff(error**2, axis=0), 0)) / area
-    low, high = np.minimum.accumulate(light), np.maximum.accumulate(light)
-    fallen = np.zeros(light.shape, dtype=bool)
-    fallen[1:] = low[:-1] < _FALLEN * high[:-1]
-    lowest = np.vstack([light[:1], low[:-1]])
-    ended = (light <= _EMPTY_SIGMA * noise) | (fallen & (light > _RISE * lowest + _RISE_SIGMA * noise))
-    last = np.where(ended.any(axis=0), ended.argmax(axis=0), len(radii) - 1)
-    return radii[last]
-
-
-def leaders(x: Floats, y: Floats, radius_px: float) -> NDArray[np.int64]:
-    """Return for each place the first one within the radius that is no follower itself; places too close are one.
-
-    Parameters
-    ----------
-    x, y
-        (n,) in order of precedence.
-    radius_px
-        Two places this close are one object.
-    """
-    cell = np.floor(np.stack([x, y]) / max(radius_px, 1e-9)).astype(np.int64).T.tolist()
-    chosen = np.arange(x.size)
-    taken: dict[tuple[int, int], list[int]] = {}
-    for row, (column, line) in enumerate(cell):
-        beside = [one for i in (-1, 0, 1) for j in (-1, 0, 1) for one in taken.get((column + i, line + j), ())]
-        close = [one for one in beside if np.hypot(x[one] - x[row], y[one] - y[row]) <= radius_px]
-        if close:
-            chosen[row] = min(close)
-        else:
-            taken.setdefault((column, line), []).append(row)
-    return chosen
+    known = np.where(np.isfinite(theta), theta, 0.0)
+    ra, dec = wcs.all_pix2world(x, y, 0)
+    there_ra, there_dec = wcs.all_pix2world(x + np.cos(known), y + np.sin(known), 0)
+    east = (np.asarray(there_ra) - ra + 180) % 360 - 180
+    angle = np.degrees(np.arctan2(east * np.cos(np.radians(dec)), np.asarray(there_dec) - dec))
+    return np.where(np.isfinite(theta), np.asarray(angle % 180, dtype=float) % 180, np.nan)

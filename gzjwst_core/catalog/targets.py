@@ -29,6 +29,7 @@ __all__ = ["catalog_of_targets"]
 
 _UNKNOWN = ("a", "b", "kron_factor", "star_score")
 _UNKNOWN_IF_ROUND = ("theta_sky", "theta_image", "ellipticity")
+_UNKNOWN_IN_BANDS = ("_ellipticity", "_theta_sky", "_star_score")
 
 
 def catalog_of_targets(
@@ -123,7 +124,7 @@ def _with_sizes(made: Table, mine: Table) -> Table:
     made["ext_fov"][:] = np.where(np.isfinite(fov), fov, FOV_OF_R50 * np.asarray(made["r50"]))
     made["flags"] |= np.uint32(Flag.TARGET)
     made["is_star"][:] = False
-    for name in _UNKNOWN:
+    for name in (*_UNKNOWN, *(n for n in made.colnames if n.endswith(_UNKNOWN_IN_BANDS))):
         made[name][:] = np.nan
     round_ = np.asarray(made["kron_a"]) == np.asarray(made["kron_b"])
     for name in _UNKNOWN_IF_ROUND:

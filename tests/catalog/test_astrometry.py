@@ -26,6 +26,10 @@ from tests.catalog.tiny_sky import TinySky, catalog_of, edited, render_sky
 DATA = Path(os.environ.get("GZJWST_TEST_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data"))
 CEERS = DATA / "ceers_reference" / "CEERS_EGS_HST_v1.9_cat_radecmag.ecsv"
 TRUE = SkyShift(180.0, -120.0)
+ASKEW: dict[str, Any] = {
+    **{"seed": 5, "size_arcsec": 30.0, "overlap_fraction": 0.6, "bright_stars": 0},
+    "galaxies_per_arcmin2": 800.0,
+}
 NONE = np.zeros(0, dtype=np.int64)
 
 
@@ -133,7 +137,7 @@ def test_a_moved_position_on_the_moved_wcs_is_the_same_pixel(ra: float, dec: flo
 def askew(tmp_path_factory: pytest.TempPathFactory) -> tuple[TinySky, dict[str, Table]]:
     """Two fields that share most of their sky; the WCS of the second is off by a known offset."""
     folder = tmp_path_factory.mktemp("askew")
-    sky = render_sky(folder, ("F277W",), seed=5, size_arcsec=30.0, overlap_fraction=0.6, bright_stars=0)
+    sky = render_sky(folder, ("F277W",), **ASKEW)
     (source,) = sky.fields["south"]
     sky.fields["south"] = (edited(source, folder, bend),)
     return sky, {name: catalog_of(sky, name, folder / f"{name}.fits").table for name in sky.fields}

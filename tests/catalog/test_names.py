@@ -13,7 +13,8 @@ from gzjwst_core.catalog.merge import EarlierRelease, merge_rows, stack
 from gzjwst_core.catalog.naming import Earlier, group_number, unique_names
 from gzjwst_core.catalog.sky_tables import read_earlier, read_reference
 from gzjwst_core.errors import CatalogError
-from gzjwst_core.storage.tables import write_fits, write_parquet
+from gzjwst_core.storage.fits_tables import write_fits
+from gzjwst_core.storage.tables import write_parquet
 from tests.catalog.test_merge import ARCSEC, OPTIONS, catalog
 
 RA, DEC = 150.0, 0.01
@@ -165,7 +166,7 @@ def test_an_earlier_release_is_read_from_each_kind_of_file(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("id,ra,dec\na,1,2\n", "no column of id_str"),
+        ("id,ra,dec\na,1,2\n", "no column id_str"),
         ("id_str,ra,dec\na,1,2\na,1,3\n", "'a' is in rows 1 and 2"),
         ("id_str,ra,dec\na_J1+2,1,2\na_J1p2,1,3\n", "is in rows 1 and 2"),
         ("id_str,ra,dec\na,1,2\n../x,1,3\n", "row 2: .* may not name a file"),
