@@ -117,6 +117,7 @@ def extract(
     *,
     filter_noise: float = 1.0,
     rms: float | None = None,
+    filtered: bool = False,
 ) -> Extraction:
     """Detect and deblend.
 
@@ -132,6 +133,8 @@ def extract(
         Noise of the filtered image in units of the frame's noise map: the threshold counts in it.
     rms
         One noise for all pixels instead, of a pixel that is not filtered (the reference recipe).
+    filtered
+        The frame is filtered already (chi-mean).
 
     Raises
     ------
@@ -150,7 +153,7 @@ def extract(
         "err": frame.err if rms is None else None,
         "mask": frame.bad,
         "minarea": area,
-        "filter_kernel": kernel_for(options, pixel_scale_arcsec),
+        "filter_kernel": None if filtered else kernel_for(options, pixel_scale_arcsec),
         "filter_type": "conv",
         "deblend_nthresh": options.deblend_levels,
         "deblend_cont": options.deblend_contrast,
@@ -183,7 +186,12 @@ def _extract_retrying(image: NDArray[np.float32], given: dict[str, Any]) -> tupl
             return found
 
 
-def touches_edge(labels: NDArray[np.int32], count: int, sides: tuple[bool, bool, bool, bool]) -> NDArray[np.bool_]:
+def touches_edge(
+    labels: NDArray[np.int32],
+    count: int,
+    sides: tuple[bool, bool, bool, bool],
+    linked: NDArray[np.bool_] | None = None,
+) -> NDArray[np.bool_]:
     """Tell which objects hang together with something that the window's edge cuts.
 
     Parameters
@@ -194,6 +202,8 @@ def touches_edge(labels: NDArray[np.int32], count: int, sides: tuple[bool, bool,
         Number of its objects.
     sides
         Which edges count (bottom, top, left, right): those that are not the mosaic's own.
+    linked
+        Pixels through which segments hang together; the segments themselves if None.
 
     Returns
     -------
@@ -201,7 +211,7 @@ def touches_edge(labels: NDArray[np.int32], count: int, sides: tuple[bool, bool,
         One per object: its connected family of segments touches such an edge, so that it may look different in a
         larger window.
     """
-    families, number = ndimage.label(labels > 0, structure=_EIGHT)
+    families, number = ndimage.label(labels > 0 if linked is None else linked, structure=_EIGHT)
     cut = np.zeros(number + 1, dtype=bool)
     for edge, counts in zip((families[0], families[-1], families[:, 0], families[:, -1]), sides, strict=True):
         if counts:

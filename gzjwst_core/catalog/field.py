@@ -16,6 +16,7 @@ from astropy.table import Table
 from gzjwst_core.catalog.assemble import mosaic_table, source_table
 from gzjwst_core.catalog.calibrate import calibrate
 from gzjwst_core.catalog.columns import Flag, columns_for
+from gzjwst_core.catalog.filtered import calibrate_filters
 from gzjwst_core.catalog.forced import ForcedPlan, measure_field
 from gzjwst_core.catalog.learn import Learned, learn_bands
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detect_field
@@ -113,6 +114,7 @@ def build_field_catalog(
     plan = DetectionPlan(_detection_bands(learned, profile.detect), profile.mosaics, profile.detect)
     reference = plan.bands[0].source.band
     plan, law = calibrate(plan, cpu_map=cpu_map)
+    plan = calibrate_filters(plan, cpu_map=cpu_map)
     detected = detect_field(plan, segmap_path, cpu_map=cpu_map)
     detected = detected if add is None else add(plan, detected, segmap_path)
     forced = ForcedPlan(plan, tuple(learned.values()), profile.photometry, str(segmap_path), reference, law)
