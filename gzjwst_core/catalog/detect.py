@@ -16,7 +16,7 @@ from gzjwst_core.catalog.frames import Frame
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.options import DetectOptions
 
-__all__ = ["Extraction", "combine", "extract", "fill_cores", "kernel_for", "touches_edge"]
+__all__ = ["Extraction", "area_px", "combine", "extract", "fill_cores", "kernel_for", "touches_edge"]
 
 _SMALLEST_AREA_PX = 4
 _PIXSTACK, _LARGEST_PIXSTACK = 300_000, 20_000_000
@@ -110,6 +110,11 @@ def kernel_for(options: DetectOptions, pixel_scale_arcsec: float) -> NDArray[np.
     return np.ascontiguousarray(kernel / kernel.sum(), dtype=np.float32)
 
 
+def area_px(options: DetectOptions, pixel_scale_arcsec: float) -> int:
+    """Return the least area of a source on this grid, pixels."""
+    return max(round(options.min_area_arcsec2 / pixel_scale_arcsec**2), _SMALLEST_AREA_PX)
+
+
 def extract(
     frame: Frame,
     options: DetectOptions,
@@ -147,12 +152,11 @@ def extract(
     SEP leaves masked pixels in its segmap (sep issue 149): they are taken out here, and so are objects that have no
     other.
     """
-    area = max(round(options.min_area_arcsec2 / pixel_scale_arcsec**2), _SMALLEST_AREA_PX)
     given: dict[str, Any] = {
         "thresh": options.threshold * (filter_noise if rms is None else rms),
         "err": frame.err if rms is None else None,
         "mask": frame.bad,
-        "minarea": area,
+        "minarea": area_px(options, pixel_scale_arcsec),
         "filter_kernel": None if filtered else kernel_for(options, pixel_scale_arcsec),
         "filter_type": "conv",
         "deblend_nthresh": options.deblend_levels,

@@ -36,9 +36,11 @@ class _Item:
 
 @dataclass(frozen=True, slots=True)
 class _Quiet:
-    """Signal to noise on the empty sky of one tile: of each band filtered, and of the stack with the cold kernel."""
+    """Signal to noise on the empty sky of one tile: of each band filtered, the steps between neighbouring pixels of the
+    first one, and of the stack with the cold kernel."""
 
     bands: list[Values]
+    steps: Values
     cold: Values
 
 
@@ -55,7 +57,7 @@ def calibrate_filters(plan: DetectionPlan, *, cpu_map: CpuMap) -> DetectionPlan:
     Returns
     -------
     DetectionPlan
-        With `band_noise` for chi-mean and `cold_noise` for two passes; as it was for the other recipes.
+        With `band_noise` and `roughness` for chi-mean and `cold_noise` for two passes; as it was for the other recipes.
 
     Raises
     ------
@@ -67,10 +69,10 @@ def calibrate_filters(plan: DetectionPlan, *, cpu_map: CpuMap) -> DetectionPlan:
         return plan
     found = list(cpu_map(_look, [_Item(plan, box) for box in spread(plan.bands[0].grid.tiles, _TILES)]))
     bands = tuple(mad_sigma(np.concatenate(values)) for values in zip(*(f.bands for f in found), strict=True))
-    cold = mad_sigma(np.concatenate([f.cold for f in found]))
+    steps, cold = (mad_sigma(np.concatenate(values)) for values in zip(*((f.steps, f.cold) for f in found), strict=True))
     if not (np.array([*bands, cold]) > 0).all():
         raise NoValidPixelsError(f"{plan.bands[0].source.field}: a detection band has no empty sky")
-    return replace(plan, band_noise=bands, cold_noise=cold)
+    return replace(plan, band_noise=bands, roughness=(steps / bands[0]) ** 2, cold_noise=cold)
 
 
 def _look(item: _Item) -> _Quiet:
@@ -80,10 +82,13 @@ def _look(item: _Item) -> _Quiet:
     smooth_px, grow_px = source_scale(plan.scale_arcsec)
     sources = source_mask(stack.sub, ~stack.bad, stack.err, smooth_px=smooth_px, grow_px=grow_px)
     kernel = kernel_for(plan.options, plan.scale_arcsec)
-    bands = [_thinned(smoothed_snr(frame, kernel), ~frame.bad & ~sources) for frame in frames]
+    smooth = [smoothed_snr(frame, kernel) for frame in frames]
+    empty = [~frame.bad & ~sources for frame in frames]
+    bands = [_thinned(snr, quiet) for snr, quiet in zip(smooth, empty, strict=True)]
+    steps = _thinned(np.diff(smooth[0], axis=1), empty[0][:, 1:] & empty[0][:, :-1])
     cold = convolve(stack.sub, kernel_for(plan.options.cold, plan.scale_arcsec), mode="nearest")
     quiet = ~stack.bad & ~sources
-    return _Quiet(bands, _thinned(np.divide(cold, stack.err, out=np.zeros_like(cold), where=quiet), quiet))
+    return _Quiet(bands, steps, _thinned(np.divide(cold, stack.err, out=np.zeros_like(cold), where=quiet), quiet))
 
 
 def _thinned(values: Values, quiet: NDArray[np.bool_]) -> Values:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gzjwst_core.catalog.carry import aligned_shift, box_on, resample
 from gzjwst_core.catalog.chi import chi_mean, smoothed_snr
-from gzjwst_core.catalog.detect import Extraction, combine, extract, fill_cores, kernel_for, touches_edge
+from gzjwst_core.catalog.detect import Extraction, area_px, combine, extract, fill_cores, kernel_for, touches_edge
 from gzjwst_core.catalog.frames import Frame, band_frame
 from gzjwst_core.catalog.learn import Learned
 from gzjwst_core.catalog.passes import linked_pixels, merge_passes
@@ -59,6 +59,8 @@ class DetectionPlan:
     """Noise of the filtered stack in units of a pixel's."""
     band_noise: tuple[float, ...] = ()
     """Noise of each band's filtered signal to noise (chi-mean alone)."""
+    roughness: float = 0.0
+    """Variance of the difference of neighbouring pixels of such an image, in units of its own (chi-mean alone)."""
     cold_noise: float = 1.0
     """As `filter_noise`, with the kernel of the cold pass (two passes alone)."""
 
@@ -233,7 +235,8 @@ def _chi(plan: DetectionPlan, frames: list[Frame]) -> Frame:
     kernel = kernel_for(plan.options, plan.scale_arcsec)
     filled = [fill_cores(frame, plan.scale_arcsec) for frame in frames]
     snrs = [smoothed_snr(f, kernel) / np.float32(noise) for f, noise in zip(filled, plan.band_noise, strict=True)]
-    return chi_mean(snrs, [frame.bad for frame in filled], plan.options.threshold)
+    island = plan.roughness * area_px(plan.options, plan.scale_arcsec) / (2 * np.pi)
+    return chi_mean(snrs, [frame.bad for frame in filled], plan.options.threshold, island)
 
 
 def _unsure(found: Extraction, linked: NDArray[np.bool_], item: _Item, box: Box) -> bool:
