@@ -82,9 +82,7 @@ def chi_threshold(threshold: float, n: int, island: float = 0.0) -> float:
     return float((u - mean) / spread)
 
 
-def chi_mean(
-    snrs: Sequence[Image], bad: Sequence[NDArray[np.bool_]], threshold: float, island: float = 0.0
-) -> Frame:
+def chi_mean(snrs: Sequence[Image], bad: Sequence[NDArray[np.bool_]], threshold: float, island: float = 0.0) -> Frame:
     """Combine signal-to-noise images.
 
     Parameters

@@ -6,7 +6,7 @@ every band, put the table together. The parts are in the modules beside this one
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from gzjwst_core.catalog.calibrate import calibrate
 from gzjwst_core.catalog.columns import Flag, columns_for
 from gzjwst_core.catalog.filtered import calibrate_filters
 from gzjwst_core.catalog.forced import ForcedPlan, measure_field
+from gzjwst_core.catalog.halos import v3_angle
 from gzjwst_core.catalog.learn import Learned, learn_bands
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detect_field
 from gzjwst_core.engine import CpuMap
@@ -113,6 +114,8 @@ def build_field_catalog(
     learned = learn_bands(usable, profile.mosaics, profile.detect.mesh_arcsec, cpu_map=cpu_map)
     plan = DetectionPlan(_detection_bands(learned, profile.detect), profile.mosaics, profile.detect)
     reference = plan.bands[0].source.band
+    with open_mosaic(plan.bands[0].source, profile.mosaics, check=False) as reader:
+        plan = replace(plan, v3_deg=v3_angle(reader.header, reader.primary))
     plan, law = calibrate(plan, cpu_map=cpu_map)
     plan = calibrate_filters(plan, cpu_map=cpu_map)
     detected = detect_field(plan, segmap_path, cpu_map=cpu_map)

@@ -36,12 +36,14 @@ class _Item:
 
 @dataclass(frozen=True, slots=True)
 class _Quiet:
-    """Signal to noise on the empty sky of one tile: of each band filtered, the steps between neighbouring pixels of the
-    first one, and of the stack with the cold kernel."""
+    """Signal to noise on the empty sky of one tile."""
 
     bands: list[Values]
+    """Of each band, filtered."""
     steps: Values
+    """Between neighbouring pixels of the first band."""
     cold: Values
+    """Of the stack, filtered with the cold kernel."""
 
 
 def calibrate_filters(plan: DetectionPlan, *, cpu_map: CpuMap) -> DetectionPlan:
@@ -69,7 +71,9 @@ def calibrate_filters(plan: DetectionPlan, *, cpu_map: CpuMap) -> DetectionPlan:
         return plan
     found = list(cpu_map(_look, [_Item(plan, box) for box in spread(plan.bands[0].grid.tiles, _TILES)]))
     bands = tuple(mad_sigma(np.concatenate(values)) for values in zip(*(f.bands for f in found), strict=True))
-    steps, cold = (mad_sigma(np.concatenate(values)) for values in zip(*((f.steps, f.cold) for f in found), strict=True))
+    steps, cold = (
+        mad_sigma(np.concatenate(values)) for values in zip(*((f.steps, f.cold) for f in found), strict=True)
+    )
     if not (np.array([*bands, cold]) > 0).all():
         raise NoValidPixelsError(f"{plan.bands[0].source.field}: a detection band has no empty sky")
     return replace(plan, band_noise=bands, roughness=(steps / bands[0]) ** 2, cold_noise=cold)

@@ -18,6 +18,7 @@ from gzjwst_core.catalog import measure
 from gzjwst_core.catalog.carry import Ellipses, aligned_shift, box_on, carry_ellipses, carry_labels
 from gzjwst_core.catalog.columns import aperture_name
 from gzjwst_core.catalog.frames import band_frame
+from gzjwst_core.catalog.halos import sixfold_moments
 from gzjwst_core.catalog.learn import Learned
 from gzjwst_core.catalog.measure import Kron, Scene
 from gzjwst_core.catalog.noise import WHITE, NoiseLaw
@@ -142,6 +143,7 @@ def _measure_detection(plan: ForcedPlan, scene: Scene, moments: Ellipses, box: B
         "hollow": measure.hollow(scene, scale),
         "empty_centre": measure.empty_centre(scene, moments.x, moments.y),
     }
+    columns["sixfold_re"], columns["sixfold_im"] = sixfold_moments(scene, moments.x, moments.y)
     limits = measure.segment_boxes(scene)
     for name, values in limits.items():
         columns[name] = np.where(values >= 0, values + (box.x0 if name.startswith("x") else box.y0), -1)

@@ -103,7 +103,7 @@ def group_rows(rows: Table, radius_arcsec: float) -> Groups:
 def quality_order(rows: Table) -> NDArray[np.int64]:
     """Return row numbers, the best measured first (see the notes of `merge_fields`)."""
     flags = np.asarray(rows["flags"], dtype=np.uint32)
-    clean = (flags & np.uint32(Flag.EDGE | Flag.TRUNCATED)) == 0
+    clean = (flags & np.uint32(Flag.EDGE | Flag.GAP | Flag.TRUNCATED)) == 0
     whole = clean & (np.asarray(rows["valid_frac"]) >= _COVERED)
     edge = np.nan_to_num(np.asarray(rows["edge_dist"], dtype=np.float64), nan=-1.0)
     return np.lexsort((np.asarray(rows["source_id"]), np.asarray(rows["field"]), -edge, -_weights(rows), ~whole))

@@ -24,13 +24,13 @@ def linked_pixels(passes: Sequence[Extraction], margin_px: float) -> NDArray[np.
     return linked
 
 
-def merge_passes(cold: Extraction, hot: Extraction, margin_px: float) -> Extraction:
-    """Put two passes together.
+def merge_passes(passes: Sequence[Extraction], margin_px: float) -> Extraction:
+    """Put the passes over one window together.
 
     Parameters
     ----------
-    cold, hot
-        Of one window.
+    passes
+        One, which is returned, or cold and hot.
     margin_px
         How far beyond a cold segment hot peaks still belong to it, pixels.
 
@@ -40,7 +40,8 @@ def merge_passes(cold: Extraction, hot: Extraction, margin_px: float) -> Extract
         Cold objects, then the hot ones that stay. A cold object has its own pixels and, of dropped hot objects, those
         that are nearer to it than to other cold objects; a hot object those of its pixels that no cold one has.
     """
-    if len(cold.objects) == 0:
+    cold, hot = passes[0], passes[-1]
+    if len(passes) == 1 or len(cold.objects) == 0:
         return hot
     distance, nearest = distance_transform_edt(cold.labels == 0, return_indices=True)
     peaks = hot.objects["ycpeak"], hot.objects["xcpeak"]

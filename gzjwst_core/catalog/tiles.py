@@ -63,6 +63,8 @@ class DetectionPlan:
     """Variance of the difference of neighbouring pixels of such an image, in units of its own (chi-mean alone)."""
     cold_noise: float = 1.0
     """As `filter_noise`, with the kernel of the cold pass (two passes alone)."""
+    v3_deg: float | None = None
+    """Position angle of the telescope's V3 axis, where the first band's header states it."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -212,7 +214,7 @@ def _detect_tile(item: _Item) -> _Found:
         linked = linked_pixels(passes, margin)
         if not any(_unsure(found, linked, item, box) for found in passes):
             break
-    found = passes[0] if len(passes) == 1 else merge_passes(*passes, margin)
+    found = merge_passes(passes, margin)
     return _collect(found.objects, np.where(frame.bad, 0, found.labels), _owned(found, tile, box), box, empty)
 
 

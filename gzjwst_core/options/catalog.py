@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from gzjwst_core.options.base import Band, Options, Positive, Share
+from gzjwst_core.options.base import Band, Options, Positive, Regex, Share
 
 __all__ = ["Cut", "DetectOptions", "MergeOptions", "MosaicOptions", "PhotometryOptions", "SelectOptions"]
 
@@ -19,6 +19,8 @@ class MosaicOptions(Options):
     """Unit of the pixels where BUNIT does not say; a unit that is neither stated nor known is refused."""
     min_valid_fraction: Share = 0.01
     """A mosaic with a smaller share of valid pixels is skipped."""
+    persistence: tuple[Regex, ...] = ()
+    """Mosaics known for persistence, whose sources get a flag: regular expressions that fit the whole obs_id."""
 
 
 _RECIPES: Mapping[str, Mapping[str, Any]] = {

@@ -11,7 +11,7 @@ from astropy.table import Table
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.columns import Flag
+from gzjwst_core.catalog.columns import FLAG_MEANINGS, Flag
 from gzjwst_core.publish.plots import ASPECT, Axis, Frame, band_colour, legend, nice_ticks, points, steps
 
 __all__ = ["FLAG_TEXTS", "FlagCount", "flag_counts", "number_counts", "size_magnitude", "sky_map"]
@@ -19,20 +19,7 @@ __all__ = ["FLAG_TEXTS", "FlagCount", "flag_counts", "number_counts", "size_magn
 _BIN_MAG = 0.5
 _MOST_POINTS = 4000
 
-FLAG_TEXTS = {
-    Flag.EDGE: "an edge or gap within the Kron ellipse",
-    Flag.BLENDED: "deblended from a neighbour, or overlaps one",
-    Flag.TRUNCATED: "touches the edge of the mosaic",
-    Flag.SATURATED: "saturated or empty core",
-    Flag.BRIGHT_STAR: "in the halo or spikes of a bright star",
-    Flag.FEW_BANDS: "fewer than two bands cover it",
-    Flag.LOW_WEIGHT: "weight below 0.3 of the field's median",
-    Flag.DUPLICATE: "another field holds the primary row",
-    Flag.KRON_CIRCLE: "circular aperture: Kron radius failed or too small",
-    Flag.CROWDED: "neighbours cover more than 30 % of the Kron ellipse",
-    Flag.NO_ERROR_MAP: "no error map: errors from the background's rms alone",
-    Flag.TARGET: "a target without a segment of its own",
-}
+FLAG_TEXTS = FLAG_MEANINGS
 
 
 class FlagCount(NamedTuple):

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -165,7 +164,7 @@ def radius_of(field: Tested, row: int, points: NDArray[np.float64]) -> NDArray[n
     along = -dx * np.sin(angle) + dy * np.cos(angle)
     across = dx * np.cos(angle) + dy * np.sin(angle)
     r50 = float(field.scene["r50_arcsec"][row])
-    return np.hypot(along, across / max(float(field.scene["axis_ratio"][row]), 0.3)) / r50
+    return np.asarray(np.hypot(along, across / max(float(field.scene["axis_ratio"][row]), 0.3)) / r50)
 
 
 def splits(field: Tested, found: NDArray[np.float64]) -> NDArray[np.float64]:
