@@ -3,9 +3,15 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from gzjwst_core.catalog.columns import APERTURE_COLUMNS, BAND_COLUMNS, SOURCE_COLUMNS, SURVEY_COLUMNS, Flag
+from gzjwst_core.catalog.columns import (
+    APERTURE_COLUMNS,
+    BAND_COLUMNS,
+    FLAG_MEANINGS,
+    SOURCE_COLUMNS,
+    SURVEY_COLUMNS,
+    Flag,
+)
 from gzjwst_core.catalog.definitions import REFERENCES
-from gzjwst_core.catalog.flag_texts import FLAG_TEXTS
 from gzjwst_core.storage.tables import Column
 
 _INTRO = """# Columns of the catalog
@@ -36,7 +42,7 @@ def page() -> str:
         *_section("Of every source", SOURCE_COLUMNS),
         *_section("Of every band", (*BAND_COLUMNS, *APERTURE_COLUMNS)),
         "## Bits of `flags`\n\n| bit | name | meaning |\n|---:|---|---|",
-        *(f"| {int(flag)} | {flag.name} | {FLAG_TEXTS[flag]} |" for flag in Flag),
+        *(f"| {int(flag)} | {flag.name} | {FLAG_MEANINGS[flag]} |" for flag in Flag),
         "\n## References\n",
         *(f"- [{key}] {text}" for key, text in REFERENCES.items()),
     ]

@@ -5,6 +5,7 @@ out; measuring pixels is in `measure`.
 """
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
-from gzjwst_core.catalog import stars
+from gzjwst_core.catalog import halos, stars
 from gzjwst_core.catalog.columns import aperture_name, columns_for
 from gzjwst_core.catalog.flags import flags_of
 from gzjwst_core.catalog.forced import Columns, ForcedPlan
+from gzjwst_core.catalog.learn import Learned
 from gzjwst_core.catalog.light import concentration, mean_brightness
+from gzjwst_core.catalog.outline import missing_kind
 from gzjwst_core.catalog.shapes import position_angle
 from gzjwst_core.catalog.tiles import BLOCK_PX, Detected
 from gzjwst_core.catalog.totals import Growth, total_factors
@@ -73,7 +76,13 @@ def source_table(plan: ForcedPlan, detected: Detected, measured: Columns, wcs: W
     rows["valid_frac_min"] = _least_share(columns, plan)
     hollow, star = _star_columns(rows, columns, plan)
     rows |= star
-    rows["flags"] = _flags(rows, columns, objects, plan, hollow)
+    rows["flags"] = flags_of(
+        _flag_columns(rows, columns, objects, plan, hollow)
+        | _missing(rows, objects, detected, scale)
+        | {"in_zone": _in_star_zone(rows, columns, hollow, wcs, plan)},
+        weight_ratio=_weight_ratio(columns, plan),
+        no_error_map=not _reference(plan).model.has_err,
+    )
     return apply_columns(Table({c.name: rows[c.name] for c in names}), names)
 
 
@@ -203,26 +212,52 @@ def _star_columns(rows: dict[str, Any], columns: Columns, plan: ForcedPlan) -> t
     return hollow, {"star_score": np.where(saturated, 1.0, score), "is_star": is_star}
 
 
-def _flags(
+def _flag_columns(
     rows: dict[str, Any], columns: Columns, objects: NDArray[Any], plan: ForcedPlan, hollow: NDArray[np.bool_]
-) -> Any:
-    reference = next(b for b in plan.bands if b.source.band == plan.reference_band)
-    bright = np.flatnonzero(rows["is_star"] & ((rows["mag_ref"] < _BRIGHT_STAR_MAG) | hollow))
-    zones = stars.zone_radii(rows["mag_ref"][bright], rows["bbox_diagonal"][bright])
-    x, y = objects["x"], objects["y"]
-    known = {
+) -> dict[str, NDArray[Any]]:
+    return {
         "sep_flag": objects["flag"],
-        "valid_frac": columns["valid_frac"],
-        "edge_dist": rows["edge_dist"],
-        "kron_b": rows["kron_b"],
         "hollow": hollow,
-        "in_zone": stars.in_star_zone(x, y, rows["mag_ref"], bright, zones / plan.detection.scale_arcsec),
         "n_bands": rows["n_bands"],
         "kron_circle": columns["kron_circle"],
         "crowded": columns["crowded"],
+        "persistence": _persistent(columns, plan),
     }
-    weight = columns[f"{plan.reference_band}_wht_med"] / reference.model.wht_median
-    return flags_of(known, weight_ratio=weight, no_error_map=not reference.model.has_err)
+
+
+def _missing(rows: dict[str, Any], objects: NDArray[Any], detected: Detected, scale: float) -> dict[str, Any]:
+    """Tell whose Kron ellipse lacks data because of the mosaic's edge, and whose because of a gap."""
+    lacks = (rows["valid_frac"] < 1) | (rows["edge_dist"] < rows["kron_b"])
+    block = BLOCK_PX * scale
+    place = objects["y"] / BLOCK_PX, objects["x"] / BLOCK_PX
+    kind = missing_kind(detected.empty_blocks, block, place, rows["kron_b"] / block, lacks)
+    return {"at_edge": kind.edge, "at_gap": kind.gap}
+
+
+def _in_star_zone(
+    rows: dict[str, Any], columns: Columns, hollow: NDArray[np.bool_], wcs: WCS, plan: ForcedPlan
+) -> NDArray[np.bool_]:
+    known = rows | {name: columns[name] for name in ("sixfold_re", "sixfold_im")}
+    bright = np.flatnonzero(rows["is_star"] & ((rows["mag_ref"] < _BRIGHT_STAR_MAG) | hollow))
+    zones = halos.zones_of(known, bright, wcs, plan.detection.v3_deg, plan.detection.scale_arcsec)
+    return halos.in_zones(zones, rows["x"], rows["y"], rows["mag_ref"])
+
+
+def _persistent(columns: Columns, plan: ForcedPlan) -> NDArray[np.bool_]:
+    """Tell which sources have data in a mosaic that is known for persistence."""
+    found = np.zeros(columns["npix"].size, dtype=bool)
+    for learned in plan.bands:
+        if any(re.fullmatch(known, learned.source.obs_id) for known in plan.detection.mosaics.persistence):
+            found |= columns[f"{learned.source.band}_valid_frac"] > 0
+    return found
+
+
+def _weight_ratio(columns: Columns, plan: ForcedPlan) -> Floats:
+    return np.asarray(columns[f"{plan.reference_band}_wht_med"] / _reference(plan).model.wht_median, dtype=float)
+
+
+def _reference(plan: ForcedPlan) -> Learned:
+    return next(learned for learned in plan.bands if learned.source.band == plan.reference_band)
 
 
 def mosaic_table(plan: ForcedPlan) -> Table:

@@ -41,7 +41,7 @@ Floats = NDArray[np.float64]
 REFERENCE = "reference"
 """What a field is compared with where that is no field."""
 _LEAST_SNR, _MOST_R50, _MOST_ERROR_ARCSEC = 10.0, 0.5, 0.02
-_UNSURE = np.uint32(Flag.EDGE | Flag.TRUNCATED | Flag.SATURATED)
+_UNSURE = np.uint32(Flag.EDGE | Flag.GAP | Flag.TRUNCATED | Flag.SATURATED)
 _KEPT_DIGITS = 2
 
 ASTROMETRY_COLUMNS = (

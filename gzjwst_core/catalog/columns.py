@@ -5,7 +5,7 @@ written. Band columns are templates: `{band}_flux_tot` stands for `F277W_flux_to
 characters, one card of a FITS header. The sources are spelled out in `definitions`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import IntFlag
 
@@ -15,6 +15,7 @@ from gzjwst_core.storage.tables import Column
 __all__ = [
     "APERTURE_COLUMNS",
     "BAND_COLUMNS",
+    "FLAG_MEANINGS",
     "SOURCE_COLUMNS",
     "SURVEY_COLUMNS",
     "Flag",
@@ -24,20 +25,41 @@ __all__ = [
 
 
 class Flag(IntFlag):
-    """Bits of `flags` (uint32): what a reader should know before trusting a row."""
+    """Bits of `flags` (uint32): what a reader should know before trusting a row; `FLAG_MEANINGS` explains them."""
 
-    EDGE = 1  # an edge or gap within the Kron ellipse
-    BLENDED = 2  # SEP's deblending split it off a neighbour, or its members were merged (sep's OBJ_MERGED)
-    TRUNCATED = 4  # the object touches the edge of the mosaic (sep's OBJ_TRUNC)
-    SATURATED = 8  # NaN or zero weight inside the segment's own pixels' hull: a saturated or empty core
-    BRIGHT_STAR = 16  # within the halo or spikes of a bright star
-    FEW_BANDS = 32  # fewer than two bands cover it
-    LOW_WEIGHT = 64  # weight below 0.3 of the field's median
-    DUPLICATE = 256  # a secondary of its group: another field holds the primary
-    KRON_CIRCLE = 512  # Kron radius failed or was too small: circular aperture
-    CROWDED = 1024  # neighbours' segments cover more than 30 % of the Kron ellipse
-    NO_ERROR_MAP = 2048  # errors come from the background's rms alone
-    TARGET = 4096  # a target from a table: measured where the table says, nothing was detected
+    EDGE = 1
+    BLENDED = 2
+    TRUNCATED = 4
+    SATURATED = 8
+    BRIGHT_STAR = 16
+    FEW_BANDS = 32
+    LOW_WEIGHT = 64
+    PERSISTENCE = 128
+    DUPLICATE = 256
+    KRON_CIRCLE = 512
+    CROWDED = 1024
+    NO_ERROR_MAP = 2048
+    TARGET = 4096
+    GAP = 8192
+
+
+FLAG_MEANINGS: Mapping[Flag, str] = {
+    Flag.EDGE: "the outer edge of the mosaic within the Kron ellipse (detection image)",
+    Flag.BLENDED: "deblended from a neighbour, or overlaps one (sep's OBJ_MERGED)",
+    Flag.TRUNCATED: "touches the edge of the mosaic (sep's OBJ_TRUNC)",
+    Flag.SATURATED: "no data inside the segment: a saturated or empty core",
+    Flag.BRIGHT_STAR: "in the halo or a diffraction spike of a bright star",
+    Flag.FEW_BANDS: "fewer than two bands cover it",
+    Flag.LOW_WEIGHT: "weight below 0.3 of the field's median",
+    Flag.PERSISTENCE: "measured in a mosaic that the profile names for persistence",
+    Flag.DUPLICATE: "a secondary of its group: another field holds the primary row",
+    Flag.KRON_CIRCLE: "circular aperture: the Kron radius failed or was too small",
+    Flag.CROWDED: "neighbours' segments cover more than 30 % of the Kron ellipse",
+    Flag.NO_ERROR_MAP: "no error map: errors come from the background's rms alone",
+    Flag.TARGET: "a target from a table: measured where the table says, not detected",
+    Flag.GAP: "data missing within the Kron ellipse, inside the mosaic: chip gap, masked region, empty core",
+}
+"""What each flag means, for the documentation and the report."""
 
 
 def _c(name: str, dtype: str, unit: str, ucd: str, meaning: str) -> Column:

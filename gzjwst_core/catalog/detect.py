@@ -16,7 +16,7 @@ from gzjwst_core.catalog.frames import Frame
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.options import DetectOptions
 
-__all__ = ["Extraction", "combine", "extract", "fill_cores", "kernel_for", "touches_edge"]
+__all__ = ["Extraction", "area_px", "combine", "extract", "fill_cores", "kernel_for", "touches_edge"]
 
 _SMALLEST_AREA_PX = 4
 _PIXSTACK, _LARGEST_PIXSTACK = 300_000, 20_000_000
@@ -110,6 +110,11 @@ def kernel_for(options: DetectOptions, pixel_scale_arcsec: float) -> NDArray[np.
     return np.ascontiguousarray(kernel / kernel.sum(), dtype=np.float32)
 
 
+def area_px(options: DetectOptions, pixel_scale_arcsec: float) -> int:
+    """Return the least area of a source on this grid, pixels."""
+    return max(round(options.min_area_arcsec2 / pixel_scale_arcsec**2), _SMALLEST_AREA_PX)
+
+
 def extract(
     frame: Frame,
     options: DetectOptions,
@@ -117,6 +122,7 @@ def extract(
     *,
     filter_noise: float = 1.0,
     rms: float | None = None,
+    filtered: bool = False,
 ) -> Extraction:
     """Detect and deblend.
 
@@ -132,6 +138,8 @@ def extract(
         Noise of the filtered image in units of the frame's noise map: the threshold counts in it.
     rms
         One noise for all pixels instead, of a pixel that is not filtered (the reference recipe).
+    filtered
+        The frame is filtered already (chi-mean).
 
     Raises
     ------
@@ -144,13 +152,12 @@ def extract(
     SEP leaves masked pixels in its segmap (sep issue 149): they are taken out here, and so are objects that have no
     other.
     """
-    area = max(round(options.min_area_arcsec2 / pixel_scale_arcsec**2), _SMALLEST_AREA_PX)
     given: dict[str, Any] = {
         "thresh": options.threshold * (filter_noise if rms is None else rms),
         "err": frame.err if rms is None else None,
         "mask": frame.bad,
-        "minarea": area,
-        "filter_kernel": kernel_for(options, pixel_scale_arcsec),
+        "minarea": area_px(options, pixel_scale_arcsec),
+        "filter_kernel": None if filtered else kernel_for(options, pixel_scale_arcsec),
         "filter_type": "conv",
         "deblend_nthresh": options.deblend_levels,
         "deblend_cont": options.deblend_contrast,
@@ -183,7 +190,12 @@ def _extract_retrying(image: NDArray[np.float32], given: dict[str, Any]) -> tupl
             return found
 
 
-def touches_edge(labels: NDArray[np.int32], count: int, sides: tuple[bool, bool, bool, bool]) -> NDArray[np.bool_]:
+def touches_edge(
+    labels: NDArray[np.int32],
+    count: int,
+    sides: tuple[bool, bool, bool, bool],
+    linked: NDArray[np.bool_] | None = None,
+) -> NDArray[np.bool_]:
     """Tell which objects hang together with something that the window's edge cuts.
 
     Parameters
@@ -194,6 +206,8 @@ def touches_edge(labels: NDArray[np.int32], count: int, sides: tuple[bool, bool,
         Number of its objects.
     sides
         Which edges count (bottom, top, left, right): those that are not the mosaic's own.
+    linked
+        Pixels through which segments hang together; the segments themselves if None.
 
     Returns
     -------
@@ -201,7 +215,7 @@ def touches_edge(labels: NDArray[np.int32], count: int, sides: tuple[bool, bool,
         One per object: its connected family of segments touches such an edge, so that it may look different in a
         larger window.
     """
-    families, number = ndimage.label(labels > 0, structure=_EIGHT)
+    families, number = ndimage.label(labels > 0 if linked is None else linked, structure=_EIGHT)
     cut = np.zeros(number + 1, dtype=bool)
     for edge, counts in zip((families[0], families[-1], families[:, 0], families[:, -1]), sides, strict=True):
         if counts:

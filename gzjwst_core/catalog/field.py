@@ -16,7 +16,9 @@ from astropy.table import Table
 from gzjwst_core.catalog.assemble import mosaic_table, source_table
 from gzjwst_core.catalog.calibrate import calibrate
 from gzjwst_core.catalog.columns import Flag, columns_for
+from gzjwst_core.catalog.filtered import calibrate_filters
 from gzjwst_core.catalog.forced import ForcedPlan, measure_field
+from gzjwst_core.catalog.halos import v3_angle
 from gzjwst_core.catalog.learn import Learned, learn_bands
 from gzjwst_core.catalog.noise import NoiseLaw
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detect_field
@@ -113,7 +115,10 @@ def build_field_catalog(
     learned = learn_bands(usable, profile.mosaics, profile.detect.mesh_arcsec, cpu_map=cpu_map)
     plan = DetectionPlan(_detection_bands(learned, profile.detect), profile.mosaics, profile.detect)
     reference = plan.bands[0].source.band
+    with open_mosaic(plan.bands[0].source, profile.mosaics, check=False) as reader:
+        plan = replace(plan, v3_deg=v3_angle(reader.header, reader.primary))
     plan, law = calibrate(plan, cpu_map=cpu_map)
+    plan = calibrate_filters(plan, cpu_map=cpu_map)
     detected = find(plan, law, segmap_path) if find else detect_field(plan, segmap_path, cpu_map=cpu_map)
     forced = ForcedPlan(plan, tuple(learned.values()), profile.photometry, str(segmap_path), reference, law)
     forced = replace(forced, given=find is not None)

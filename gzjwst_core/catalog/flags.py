@@ -20,8 +20,7 @@ def flags_of(columns: Mapping[str, NDArray[Any]], *, weight_ratio: NDArray[np.fl
     Parameters
     ----------
     columns
-        `sep_flag`, `valid_frac`, `edge_dist` and `kron_b` (same unit), `hollow`, `in_zone`, `n_bands`, `kron_circle`,
-        `crowded`.
+        `sep_flag`, `at_edge`, `at_gap`, `hollow`, `in_zone`, `n_bands`, `persistence`, `kron_circle`, `crowded`.
     weight_ratio
         Weight in the reference band over the field's median; NaN = not known.
     no_error_map
@@ -33,13 +32,15 @@ def flags_of(columns: Mapping[str, NDArray[Any]], *, weight_ratio: NDArray[np.fl
     """
     sep_flag = columns["sep_flag"]
     conditions = {
-        Flag.EDGE: (columns["valid_frac"] < 1) | (columns["edge_dist"] < columns["kron_b"]),
+        Flag.EDGE: columns["at_edge"],
+        Flag.GAP: columns["at_gap"],
         Flag.BLENDED: (sep_flag & sep.OBJ_MERGED) != 0,
         Flag.TRUNCATED: (sep_flag & sep.OBJ_TRUNC) != 0,
         Flag.SATURATED: columns["hollow"],
         Flag.BRIGHT_STAR: columns["in_zone"],
         Flag.FEW_BANDS: columns["n_bands"] < _FEW_BANDS,
         Flag.LOW_WEIGHT: weight_ratio < _LOW_WEIGHT,
+        Flag.PERSISTENCE: columns["persistence"],
         Flag.KRON_CIRCLE: columns["kron_circle"],
         Flag.CROWDED: columns["crowded"] > _CROWDED,
         Flag.NO_ERROR_MAP: np.full(sep_flag.shape, no_error_map),

@@ -20,6 +20,7 @@ from gzjwst_core.catalog.centres import windowed_centres
 from gzjwst_core.catalog.columns import aperture_name
 from gzjwst_core.catalog.frames import band_frame
 from gzjwst_core.catalog.given_shapes import given_apertures
+from gzjwst_core.catalog.halos import sixfold_moments
 from gzjwst_core.catalog.learn import Learned
 from gzjwst_core.catalog.light import FRACTIONS, light_radii
 from gzjwst_core.catalog.measure import Kron, Scene
@@ -147,6 +148,7 @@ def _measure_detection(plan: ForcedPlan, scene: Scene, moments: Ellipses, box: B
         "hollow": measure.hollow(scene, scale),
         "empty_centre": measure.empty_centre(scene, moments.x, moments.y),
     }
+    columns["sixfold_re"], columns["sixfold_im"] = sixfold_moments(scene, moments.x, moments.y)
     limits = measure.segment_boxes(scene)
     for name, values in limits.items():
         columns[name] = np.where(values >= 0, values + (box.x0 if name.startswith("x") else box.y0), -1)

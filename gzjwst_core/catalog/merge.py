@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 
 _NEEDED = ("field", "source_id", "ra", "dec", "valid_frac", "edge_dist", "flags")
 _NOISE = re.compile(r"(?P<band>.+)_fluxerr_aper(?P<size>\d+)")
-_UNCLEAN = np.uint32(Flag.EDGE | Flag.TRUNCATED | Flag.SATURATED)
+_UNCLEAN = np.uint32(Flag.EDGE | Flag.GAP | Flag.TRUNCATED | Flag.SATURATED)
 _COVERED = 0.999
 
 

@@ -27,7 +27,7 @@ _MARGIN_ARCSEC = 1.5  # edge_dist is good to 1 arcsec
 _NEIGHBOURS = 24
 _APART = 2.0
 _AWAY_ARCSEC = 3.0
-_CUT = np.uint32(Flag.EDGE | Flag.TRUNCATED)
+_CUT = np.uint32(Flag.EDGE | Flag.GAP | Flag.TRUNCATED)
 
 OVERLAP_COLUMNS = (
     Column("field", "str", "", "meta.id;obs.field", "field that detected the sources"),

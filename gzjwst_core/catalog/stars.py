@@ -1,18 +1,16 @@
-"""Stars: the point-source locus of a field, who lies on it, and the zones around bright ones. Arrays in, arrays out.
+"""Stars: the point-source locus of a field, and who lies on it. Arrays in, arrays out.
 
 A classification by size alone, on the detection image. It is meant for leaving stars out of a sample of galaxies, not
-for a sample of stars.
+for a sample of stars. What surrounds bright ones is in `halos`.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from scipy.special import erfc
 
-__all__ = ["expected_r50", "in_star_zone", "point_source_r50", "star_scores", "zone_radii"]
+__all__ = ["expected_r50", "point_source_r50", "star_scores"]
 
 Floats = NDArray[np.float64]
 
@@ -20,8 +18,6 @@ _BRIGHT_SNR, _ROUND = 30.0, 0.25
 _WINDOW, _FEWEST = 0.07, 3
 _RANGE = (0.7, 1.5)
 _BOUNDARY, _LOCUS_WIDTH, _SIZE_NOISE = 0.16, 0.03, 1.0
-_ZONE_MAG, _ZONE_ARCSEC, _ZONE_SLOPE, _ZONE_LIMITS = 20.0, 1.5, 0.16, (1.0, 20.0)
-_ZONE_OF_DIAGONAL = 0.6
 
 
 def expected_r50(bands: Sequence[str]) -> float:
@@ -81,41 +77,3 @@ def star_scores(r50: Floats, snr: Floats, locus: float) -> Floats:
     excess = np.log(np.where(r50 > 0, r50, np.nan) / locus) - _BOUNDARY
     score: Floats = 0.5 * erfc(excess / width / np.sqrt(2))
     return score
-
-
-def zone_radii(mag: Floats, bbox_diagonal: Floats) -> Floats:
-    """Return how far the halo and spikes of a star reach, arcsec.
-
-    Notes
-    -----
-    The larger of `1.5 x 10^(0.16 (20 - mag))`, wings that fall as r^-2.5, and 0.6 of the diagonal of the segment's
-    bounding box, kept in 1-20 arcsec.
-    """
-    wings = _ZONE_ARCSEC * 10 ** (_ZONE_SLOPE * (_ZONE_MAG - mag))
-    radius = np.fmax(wings, _ZONE_OF_DIAGONAL * bbox_diagonal)
-    return np.clip(radius, *_ZONE_LIMITS)
-
-
-def in_star_zone(x: Floats, y: Floats, mag: Floats, stars: NDArray[Any], radii: Floats) -> NDArray[np.bool_]:
-    """Tell which sources lie within a bright star's zone and are fainter than it.
-
-    Parameters
-    ----------
-    x, y
-        Pixels.
-    mag
-        NaN counts as faint.
-    stars
-        Rows of the bright stars.
-    radii
-        Their zones, pixels.
-    """
-    inside = np.zeros(x.size, dtype=bool)
-    if stars.size == 0:
-        return inside
-    tree = cKDTree(np.column_stack([x, y]))
-    for star, radius in zip(stars, radii, strict=True):
-        near = np.array(tree.query_ball_point((x[star], y[star]), radius), dtype=int)
-        brighter = mag[near] < mag[star]
-        inside[near[~brighter & (near != star)]] = True
-    return inside

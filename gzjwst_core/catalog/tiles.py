@@ -15,16 +15,27 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from gzjwst_core.catalog.carry import aligned_shift, box_on, resample
-from gzjwst_core.catalog.detect import combine, extract, fill_cores, touches_edge
+from gzjwst_core.catalog.chi import chi_mean, smoothed_snr
+from gzjwst_core.catalog.detect import Extraction, area_px, combine, extract, fill_cores, kernel_for, touches_edge
 from gzjwst_core.catalog.frames import Frame, band_frame
 from gzjwst_core.catalog.learn import Learned
+from gzjwst_core.catalog.passes import linked_pixels, merge_passes
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.mosaics.geometry import Box, fit_affine, tiles
 from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
 from gzjwst_core.mosaics.segmap import SegmapWriter
 from gzjwst_core.options import DetectOptions, MosaicOptions
 
-__all__ = ["BLOCK_PX", "OBJECT_DTYPE", "Detected", "DetectionPlan", "detect_field", "detection_frame"]
+__all__ = [
+    "BLOCK_PX",
+    "OBJECT_DTYPE",
+    "Detected",
+    "DetectionPlan",
+    "band_frames",
+    "detect_field",
+    "detection_frame",
+    "stacked",
+]
 
 _WIDEST_HALO_PX = 1024
 BLOCK_PX = 16
@@ -46,6 +57,14 @@ class DetectionPlan:
     """Median noise of a pixel of the stack, uJy."""
     filter_noise: float = 1.0
     """Noise of the filtered stack in units of a pixel's."""
+    band_noise: tuple[float, ...] = ()
+    """Noise of each band's filtered signal to noise (chi-mean alone)."""
+    roughness: float = 0.0
+    """Variance of the difference of neighbouring pixels of such an image, in units of its own (chi-mean alone)."""
+    cold_noise: float = 1.0
+    """As `filter_noise`, with the kernel of the cold pass (two passes alone)."""
+    v3_deg: float | None = None
+    """Position angle of the telescope's V3 axis, where the first band's header states it."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -96,7 +115,7 @@ class Detected:
 
 
 def detection_frame(plan: DetectionPlan, box: Box) -> Frame:
-    """Make a window of the detection image.
+    """Make a window of the inverse-variance stack, which is what sources are measured on.
 
     Parameters
     ----------
@@ -110,6 +129,11 @@ def detection_frame(plan: DetectionPlan, box: Box) -> Frame:
     Frame
         uJy per pixel of the detection grid.
     """
+    return stacked(plan, band_frames(plan, box))
+
+
+def band_frames(plan: DetectionPlan, box: Box) -> list[Frame]:
+    """Make a window of every detection band, on the detection grid."""
     first = plan.bands[0]
     with open_mosaic(first.source, plan.mosaics, check=False) as reader:
         wcs = reader.wcs
@@ -117,6 +141,11 @@ def detection_frame(plan: DetectionPlan, box: Box) -> Frame:
     for learned in plan.bands[1:]:
         with open_mosaic(learned.source, plan.mosaics, check=False) as reader:
             frames.append(_on_grid(reader, learned, wcs, box))
+    return frames
+
+
+def stacked(plan: DetectionPlan, frames: list[Frame]) -> Frame:
+    """Stack a window of the detection bands, its noise calibrated."""
     stack = combine(frames)
     return Frame(stack.sub, stack.err * np.float32(plan.err_factor), stack.bad)
 
@@ -173,20 +202,55 @@ def _painted(found: _Found, last: int) -> NDArray[np.int32]:
 
 def _detect_tile(item: _Item) -> _Found:
     plan, tile = item.plan, item.tile
+    margin = plan.options.cold_margin_arcsec / plan.scale_arcsec
     for halo in _halos(plan.options.halo_px):
         box = tile.grow(halo).clip(plan.shape)
-        frame = detection_frame(plan, box)
+        frames = band_frames(plan, box)
+        frame = stacked(plan, frames)
         empty = _empty_blocks(frame.bad, box, tile)
         if frame.bad.all():
             return _nothing(box, empty)
-        whole = fill_cores(frame, plan.scale_arcsec)
-        rms = plan.sigma if plan.options.noise == "scalar" else None
-        found = extract(whole, plan.options, plan.scale_arcsec, filter_noise=plan.filter_noise, rms=rms)
-        owned = tile.holds(found.objects["ycpeak"] + box.y0, found.objects["xcpeak"] + box.x0)
-        sides = (box.y0 > 0, box.y1 < plan.shape[0], box.x0 > 0, box.x1 < plan.shape[1])
-        if not (owned & touches_edge(found.labels, len(found.objects), sides)).any():
+        passes = _passes(plan, frames, frame)
+        linked = linked_pixels(passes, margin)
+        if not any(_unsure(found, linked, item, box) for found in passes):
             break
-    return _collect(found.objects, np.where(frame.bad, 0, found.labels), owned, box, empty)
+    found = merge_passes(passes, margin)
+    return _collect(found.objects, np.where(frame.bad, 0, found.labels), _owned(found, tile, box), box, empty)
+
+
+def _passes(plan: DetectionPlan, frames: list[Frame], frame: Frame) -> list[Extraction]:
+    """Extract once, or cold and hot; the cold pass looks at the stack, whatever the hot one looks at."""
+    options, scale = plan.options, plan.scale_arcsec
+    whole = fill_cores(frame, scale)
+    rms = plan.sigma if options.noise == "scalar" else None
+    passes = []
+    if options.passes == "hot+cold":
+        passes.append(extract(whole, options.cold, scale, filter_noise=plan.cold_noise, rms=rms))
+    if options.combine == "chi-mean":
+        passes.append(extract(_chi(plan, frames), options, scale, filtered=True))
+    else:
+        passes.append(extract(whole, options, scale, filter_noise=plan.filter_noise, rms=rms))
+    return passes
+
+
+def _chi(plan: DetectionPlan, frames: list[Frame]) -> Frame:
+    kernel = kernel_for(plan.options, plan.scale_arcsec)
+    filled = [fill_cores(frame, plan.scale_arcsec) for frame in frames]
+    snrs = [smoothed_snr(f, kernel) / np.float32(noise) for f, noise in zip(filled, plan.band_noise, strict=True)]
+    island = plan.roughness * area_px(plan.options, plan.scale_arcsec) / (2 * np.pi)
+    return chi_mean(snrs, [frame.bad for frame in filled], plan.options.threshold, island)
+
+
+def _unsure(found: Extraction, linked: NDArray[np.bool_], item: _Item, box: Box) -> bool:
+    """Tell whether something the tile owns may look different in a wider window."""
+    ny, nx = item.plan.shape
+    sides = (box.y0 > 0, box.y1 < ny, box.x0 > 0, box.x1 < nx)
+    touched = touches_edge(found.labels, len(found.objects), sides, linked)
+    return bool((_owned(found, item.tile, box) & touched).any())
+
+
+def _owned(found: Extraction, tile: Box, box: Box) -> NDArray[np.bool_]:
+    return tile.holds(found.objects["ycpeak"] + box.y0, found.objects["xcpeak"] + box.x0)
 
 
 def _empty_blocks(bad: NDArray[np.bool_], box: Box, tile: Box) -> NDArray[np.int32]:

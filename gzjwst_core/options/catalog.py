@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from gzjwst_core.models import digest_of
-from gzjwst_core.options.base import Band, Options, Positive, Share
+from gzjwst_core.options.base import Band, Options, Positive, Regex, Share
 
 __all__ = [
     "AstrometryOptions",
@@ -29,6 +29,8 @@ class MosaicOptions(Options):
     """Unit of the pixels where BUNIT does not say; a unit that is neither stated nor known is refused."""
     min_valid_fraction: Share = 0.01
     """A mosaic with a smaller share of valid pixels is skipped."""
+    persistence: tuple[Regex, ...] = ()
+    """Mosaics known for persistence, whose sources get a flag: regular expressions that fit the whole obs_id."""
 
 
 _RECIPES: Mapping[str, Mapping[str, Any]] = {
@@ -53,12 +55,14 @@ class DetectOptions(Options):
     """Named set of defaults for the keys below; a key that is given wins over its recipe."""
     bands: tuple[Band, ...] = ("F277W", "F356W", "F444W")
     """Detection bands; those the field has are used. None there: the field's reddest band is."""
-    combine: Literal["ivw", "single"] = "ivw"
-    """Inverse-variance stack of the detection bands, or the first of them alone."""
+    combine: Literal["ivw", "chi-mean", "single"] = "ivw"
+    """Inverse-variance stack of the detection bands, their chi-mean image (segments and positions alone come from it;
+    the stack is measured), or the first of them alone."""
     noise: Literal["map", "scalar"] = "map"
     """Threshold against the calibrated error map, or against one rms for the whole mosaic (the reference)."""
     threshold: Positive = 3.8
-    """Times the filtered detection image's noise on empty sky (`noise = "map"`), or a pixel's rms (`scalar`)."""
+    """Times the filtered detection image's noise on empty sky (`noise = "map"`), or a pixel's rms (`scalar`). With
+    `chi-mean` the level at which noise makes as many islands per area as above this on one filtered image."""
     kernel: Literal["gaussian", "tophat"] = "gaussian"
     """Shape of the detection filter."""
     kernel_arcsec: Positive = 0.05
@@ -73,6 +77,18 @@ class DetectOptions(Options):
     """Least share of the light that makes a part a source of its own."""
     clean: float = Field(default=1.0, ge=0)
     """SEP's clean parameter; 0 = no cleaning."""
+    passes: Literal["single", "hot+cold"] = "single"
+    """One extraction, or a cold one for bright extended galaxies before it: a hot object on a cold one is dropped."""
+    cold_threshold: Positive = 10.0
+    """Cold pass: times the noise of the stack filtered with its kernel."""
+    cold_kernel_arcsec: Positive = 0.15
+    """Cold pass: sigma of the Gaussian, or radius of the tophat."""
+    cold_min_area_arcsec2: Positive = 0.5
+    """Cold pass: least area of a source, square arcsec."""
+    cold_deblend_contrast: Share = 0.02
+    """Cold pass: least share of the light that makes a part a source of its own."""
+    cold_margin_arcsec: float = Field(default=0.2, ge=0, le=2)
+    """A hot object whose peak is on a cold one's pixels, or within this of them, is a piece of it."""
     tile_px: int = Field(default=1024, ge=128, le=8192)
     """Side of a tile's own area, detection pixels."""
     halo_px: int = Field(default=128, ge=16, le=1024)
@@ -87,6 +103,18 @@ class DetectOptions(Options):
         recipe = _RECIPES.get(name, {}) if isinstance(name, str) else {}
         # behind this validator pydantic no longer knows that the data were JSON, whose arrays are tuples to us
         return {**recipe, **{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}}
+
+    @model_validator(mode="after")
+    def _chi_needs_the_map(self) -> "DetectOptions":
+        if self.combine == "chi-mean" and self.noise == "scalar":
+            raise ValueError('combine = "chi-mean" adds signal to noise: it needs noise = "map"')
+        return self
+
+    @property
+    def cold(self) -> "DetectOptions":
+        """These options with the cold pass's threshold, kernel, area and contrast as the only ones."""
+        names = ("threshold", "kernel_arcsec", "min_area_arcsec2", "deblend_contrast")
+        return self.model_copy(update={name: getattr(self, f"cold_{name}") for name in names})
 
 
 class PhotometryOptions(Options):

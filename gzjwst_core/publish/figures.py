@@ -11,11 +11,10 @@ from astropy.table import Table
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.columns import Flag
-from gzjwst_core.catalog.flag_texts import FLAG_TEXTS
+from gzjwst_core.catalog.columns import FLAG_MEANINGS, Flag
 from gzjwst_core.publish.plots import ASPECT, Axis, Frame, band_colour, field_colours, legend, nice_ticks, points, steps
 
-__all__ = ["FLAG_TEXTS", "FlagCount", "flag_counts", "number_counts", "size_magnitude", "sky_map"]
+__all__ = ["FlagCount", "flag_counts", "number_counts", "size_magnitude", "sky_map"]
 
 _BIN_MAG = 0.5
 _MOST_POINTS = 4000
@@ -36,7 +35,7 @@ def flag_counts(catalog: Table) -> list[FlagCount]:
     flags = np.asarray(catalog["flags"], dtype=np.int64)
     counts = [(flag, int(np.count_nonzero(flags & int(flag)))) for flag in Flag]
     return [
-        FlagCount(str(flag.name), int(flag), FLAG_TEXTS[flag], count, count / max(len(flags), 1))
+        FlagCount(str(flag.name), int(flag), FLAG_MEANINGS[flag], count, count / max(len(flags), 1))
         for flag, count in counts
     ]
 

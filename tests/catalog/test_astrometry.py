@@ -27,7 +27,10 @@ DATA = Path(os.environ.get("GZJWST_TEST_DATA", Path(__file__).resolve().parents[
 CEERS = DATA / "ceers_reference" / "CEERS_EGS_HST_v1.9_cat_radecmag.ecsv"
 TRUE = SkyShift(180.0, -120.0)
 ASKEW: dict[str, Any] = {
-    **{"seed": 5, "size_arcsec": 30.0, "overlap_fraction": 0.6, "bright_stars": 0},
+    "seed": 5,
+    "size_arcsec": 30.0,
+    "overlap_fraction": 0.6,
+    "bright_stars": 0,
     "galaxies_per_arcmin2": 800.0,
 }
 NONE = np.zeros(0, dtype=np.int64)

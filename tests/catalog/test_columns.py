@@ -10,10 +10,10 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
-from gzjwst_core.catalog.columns import APERTURE_COLUMNS, BAND_COLUMNS, SURVEY_COLUMNS, Flag, columns_for
+from gzjwst_core.catalog.columns import APERTURE_COLUMNS, BAND_COLUMNS, FLAG_MEANINGS, SURVEY_COLUMNS, Flag, columns_for
 from gzjwst_core.catalog.copies import write_copies
 from gzjwst_core.catalog.definitions import REFERENCES, SOURCE_OF
-from gzjwst_core.catalog.flag_texts import FLAG_TEXTS, flag_notes
+from gzjwst_core.catalog.flag_texts import flag_notes
 from gzjwst_core.storage.fits_tables import read_fits_table
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import COMMENTS, Column, apply_columns, read_parquet, write_parquet
@@ -62,7 +62,7 @@ def test_the_definitions_are_those_of_the_columns() -> None:
 
 
 def test_every_flag_has_a_text() -> None:
-    assert set(FLAG_TEXTS) == set(Flag)
+    assert set(FLAG_MEANINGS) == set(Flag)
     assert all(len(note) <= 72 and note.isascii() and str(note) == note.rstrip() for note in flag_notes())
 
 

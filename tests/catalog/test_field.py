@@ -107,7 +107,7 @@ def test_total_magnitudes_and_centres_are_right(deep: TinySky, counted: list[dic
             table = field["made"].table
             chosen = np.flatnonzero(field["hit"] & galaxy & (truth < 25))
             rows = field["row"][chosen]
-            clean = (np.asarray(table["flags"])[rows] & int(Flag.EDGE | Flag.CROWDED)) == 0
+            clean = (np.asarray(table["flags"])[rows] & int(Flag.EDGE | Flag.GAP | Flag.CROWDED)) == 0
             measured = np.asarray(table[f"{band}_mag_tot"])[rows][clean]
             difference.append(measured - np.asarray(deep.truth[f"mag_{band}"])[chosen][clean])
             offset.append(field["distance"][chosen][clean])
@@ -141,7 +141,7 @@ def test_faint_isolated_stars_are_told_from_galaxies(deep: TinySky, counted: lis
     for field in counted:
         for i in np.flatnonzero(field["hit"] & (mag > 19) & (mag < 25.5)):
             row = field["made"].table[field["row"][i]]
-            if not row["flags"] & int(Flag.EDGE | Flag.CROWDED | Flag.BLENDED):
+            if not row["flags"] & int(Flag.EDGE | Flag.GAP | Flag.CROWDED | Flag.BLENDED):
                 verdicts[kind[i]].append(bool(row["is_star"]))
     assert np.mean(verdicts["star"]) > 0.8
     assert np.mean(verdicts["galaxy"]) < 0.05

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from gzjwst_core.catalog.columns import Flag
-from gzjwst_core.publish.figures import FLAG_TEXTS, flag_counts, number_counts, size_magnitude, sky_map
+from gzjwst_core.catalog.columns import FLAG_MEANINGS, Flag
+from gzjwst_core.publish.figures import flag_counts, number_counts, size_magnitude, sky_map
 from gzjwst_core.publish.plots import Axis, Frame, band_colour, nice_ticks, points, spark, steps
 
 BANDS = ("F115W", "F444W")
@@ -56,7 +56,7 @@ def test_every_flag_is_counted_and_explained() -> None:
     assert set(counts) == {flag.name for flag in Flag}
     assert (counts["BLENDED"].rows, counts["BLENDED"].share) == (300, 1.0)
     assert counts["EDGE"].rows == 0
-    assert set(FLAG_TEXTS) == set(Flag)
+    assert set(FLAG_MEANINGS) == set(Flag)
     assert flag_counts(catalog(0))[0].share == 0
 
 
