@@ -16,6 +16,8 @@ from astropy.table import Table
 from gzjwst_core.catalog.assemble import mosaic_table, source_table
 from gzjwst_core.catalog.calibrate import calibrate
 from gzjwst_core.catalog.columns import Flag, columns_for
+from gzjwst_core.catalog.depth import DepthMap
+from gzjwst_core.catalog.empty import measure_noise
 from gzjwst_core.catalog.forced import ForcedPlan, measure_field
 from gzjwst_core.catalog.learn import Learned, learn_bands
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detect_field
@@ -65,6 +67,8 @@ class FieldCatalog:
     """First detection band: its grid is the detection grid, `mag_ref` is measured in it."""
     counts: Mapping[str, int]
     """`stars`, `hollow` sources, `tiles`, and `skipped:<reason>` mosaics."""
+    depth: tuple[DepthMap, ...] = ()
+    """Of every band, then of the detection image."""
 
 
 def build_field_catalog(
@@ -112,10 +116,11 @@ def build_field_catalog(
     learned = learn_bands(usable, profile.mosaics, profile.detect.mesh_arcsec, cpu_map=cpu_map)
     plan = DetectionPlan(_detection_bands(learned, profile.detect), profile.mosaics, profile.detect)
     reference = plan.bands[0].source.band
-    plan, law = calibrate(plan, cpu_map=cpu_map)
+    plan = calibrate(plan, cpu_map=cpu_map)
     detected = detect_field(plan, segmap_path, cpu_map=cpu_map)
     detected = detected if add is None else add(plan, detected, segmap_path)
-    forced = ForcedPlan(plan, tuple(learned.values()), profile.photometry, str(segmap_path), reference, law)
+    noise = measure_noise(plan, learned, segmap_path, cpu_map=cpu_map)
+    forced = ForcedPlan(plan, noise.bands, profile.photometry, str(segmap_path), reference, noise.detection)
     table = _measured(forced, detected, bands, cpu_map)
     counts |= {
         "tiles": len(detected.tiles),
@@ -123,7 +128,7 @@ def build_field_catalog(
         "hollow": int(np.sum((table["flags"] & int(Flag.SATURATED)) > 0)),
     }
     _log.info("%s: %s sources in %s", usable[0].field, len(table), ", ".join(learned))
-    return FieldCatalog(table, mosaic_table(forced), reference, counts)
+    return FieldCatalog(table, mosaic_table(forced), reference, counts, noise.maps)
 
 
 def _measured(plan: ForcedPlan, detected: Detected, bands: tuple[str, ...], cpu_map: CpuMap) -> Table:
@@ -167,4 +172,4 @@ def _detection_bands(learned: Mapping[str, Learned], options: DetectOptions) -> 
     if not chosen:
         reddest = max(learned, key=lambda band: int("".join(c for c in band[1:4] if c.isdigit())))
         chosen = [learned[reddest]]
-    return tuple(chosen[:1] if options.combine == "single" else chosen)
+    return tuple(one.slim() for one in (chosen[:1] if options.combine == "single" else chosen))

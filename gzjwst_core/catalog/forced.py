@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from gzjwst_core.catalog import measure
 from gzjwst_core.catalog.carry import Ellipses, aligned_shift, box_on, carry_ellipses, carry_labels
-from gzjwst_core.catalog.columns import aperture_name
+from gzjwst_core.catalog.columns import aperture_name, naive_name
+from gzjwst_core.catalog.depth import SkyNoise
 from gzjwst_core.catalog.frames import band_frame
 from gzjwst_core.catalog.learn import Learned
 from gzjwst_core.catalog.measure import Kron, Scene
-from gzjwst_core.catalog.noise import WHITE, NoiseLaw
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.mosaics.geometry import Box, fit_affine
@@ -46,8 +46,8 @@ class ForcedPlan:
     segmap: str
     """Path of the segmap."""
     reference_band: str
-    law: NoiseLaw = WHITE
-    """Noise of sums on the detection image."""
+    noise: SkyNoise
+    """Of the detection image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,8 @@ def _measure_group(group: _Group) -> Columns:
     with open_segmap(Path(plan.segmap)) as segmap:
         labels, wcs = segmap.window(box), segmap.wcs
     ids = np.ascontiguousarray(objects["id"])
-    scene = Scene(detection_frame(plan.detection, box), labels, ids, plan.law)
+    law = plan.noise.law_at(objects["y"], objects["x"])
+    scene = Scene(detection_frame(plan.detection, box), labels, ids, law)
     moments = Ellipses(*(objects[name] for name in ("x", "y", "a", "b", "theta"))).shift(-box.y0, -box.x0)
     kron, columns = _measure_detection(plan, scene, moments, box)
     place = _Place(wcs, box, labels, kron.ellipses.shift(box.y0, box.x0), ids)
@@ -173,16 +174,19 @@ def _band_scene(learned: Learned, reader: MosaicReader, place: _Place) -> tuple[
         sky = place.wcs.all_pix2world(place.kron.x, place.kron.y, 0)
         x, y = (np.asarray(v) for v in reader.wcs.all_world2pix(*sky, 0))
         ellipses = carry_ellipses(place.kron, affine, x, y)
-    return Scene(frame, labels, place.ids, learned.model.law), ellipses.shift(-target.y0, -target.x0)
+    ellipses = ellipses.shift(-target.y0, -target.x0)
+    law = learned.model.noise.law_at(ellipses.y + target.y0, ellipses.x + target.x0)
+    return Scene(frame, labels, place.ids, law), ellipses
 
 
 def _measure_band(plan: ForcedPlan, learned: Learned, scene: Scene, kron: Ellipses) -> Columns:
     band = learned.source.band
-    flux, error = measure.ellipse_fluxes(scene, kron)
+    auto = measure.ellipse_sums(scene, kron)
     segment = measure.segment_sums(scene)
     columns: Columns = {
-        f"{band}_flux_auto": flux,
-        f"{band}_fluxerr_auto": error,
+        f"{band}_flux_auto": auto.flux,
+        f"{band}_fluxerr_auto": auto.error,
+        naive_name(f"{band}_fluxerr_auto"): auto.naive,
         f"{band}_flux_iso": segment["flux"],
         f"{band}_valid_frac": measure.valid_share(scene, kron),
         f"{band}_wht_med": measure.median_weight(scene, kron),
@@ -191,9 +195,9 @@ def _measure_band(plan: ForcedPlan, learned: Learned, scene: Scene, kron: Ellips
     }
     for diameter in plan.photometry.apertures_arcsec:
         radius = diameter / 2 / learned.grid.scale_arcsec
-        flux, error = measure.aperture_fluxes(scene, kron.x, kron.y, radius)
-        columns[aperture_name(band, diameter)] = flux
-        columns[aperture_name(band, diameter, error=True)] = error
+        circle = measure.aperture_sums(scene, kron.x, kron.y, radius)
+        error = aperture_name(band, diameter, error=True)
+        columns |= {aperture_name(band, diameter): circle.flux, error: circle.error, naive_name(error): circle.naive}
     if band == plan.reference_band:
         columns["peak"] = segment["peak"]
     return columns

@@ -19,6 +19,7 @@ from gzjwst_core.archives.stages import (
 )
 from gzjwst_core.catalog.assemble import with_mosaic_units
 from gzjwst_core.catalog.columns import columns_for
+from gzjwst_core.catalog.depth import depth_rows, depth_table
 from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
 from gzjwst_core.catalog.merge import merge_fields
 from gzjwst_core.catalog.select import select
@@ -27,6 +28,7 @@ from gzjwst_core.catalog.targets import catalog_of_targets
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.errors import CatalogError, ProfileError
 from gzjwst_core.models import Field, MosaicSource, Output, Receipt, Work, digest_of
+from gzjwst_core.mosaics.depth_file import write_depth
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire, standing
@@ -34,8 +36,10 @@ from gzjwst_core.storage.tables import apply_columns, read_parquet, write_fits, 
 
 __all__ = [
     "CATALOG",
+    "DEPTH",
     "MOSAICS",
     "catalog_field",
+    "depth_path",
     "field_table",
     "merge",
     "plan_field",
@@ -45,10 +49,11 @@ __all__ = [
     "with_targets",
 ]
 
-_FIELD, _FIELD_VERSION = "catalog", "2"
-_MERGE, _MERGE_VERSION = "merge", "2"
+_FIELD, _FIELD_VERSION = "catalog", "3"
+_MERGE, _MERGE_VERSION = "merge", "3"
 CATALOG = "catalog/catalog.parquet"
 MOSAICS = "catalog/mosaics.parquet"
+DEPTH = "catalog/depth.parquet"
 
 
 def field_table(field: str) -> str:
@@ -59,6 +64,11 @@ def field_table(field: str) -> str:
 def segmap_path(field: str) -> str:
     """Path of a field's segmap in the run folder."""
     return f"segmaps/{field}.fits"
+
+
+def depth_path(field: str) -> str:
+    """Path of a field's depth maps in the run folder."""
+    return f"depth/{field}.fits"
 
 
 def plan_field(run: Run, field: Field) -> Work:
@@ -100,7 +110,7 @@ def plan_transfers(run: Run, fields: Sequence[Field]) -> Transfers:
 
 
 def catalog_field(run: Run, work: Work, field: Field, _fetched: Sequence[Brought]) -> Done:
-    """Write one field's catalog and segmap.
+    """Write one field's catalog, segmap and depth maps.
 
     Parameters
     ----------
@@ -126,13 +136,23 @@ def _make_field(run: Run, work: Work, field: Field) -> Receipt:
     with reading(run, field) as sources, folder.writing(segmap_path(field.name)) as segmap:
         made = _measure(run, sources, segmap)
     table = apply_columns(made.table, columns_for(profile.survey.bands, profile.photometry.apertures_arcsec))
-    outputs = (folder.output(segmap_path(field.name)), _write_table(folder, field_table(field.name), table))
+    with folder.writing(depth_path(field.name)) as path:
+        write_depth(path, field.name, [(m.name, m.depth, m.wcs, m.lattice.side) for m in made.depth])
+    outputs = (
+        folder.output(segmap_path(field.name)),
+        _write_table(folder, field_table(field.name), table),
+        folder.output(depth_path(field.name)),
+    )
     return Receipt(
         **work.model_dump(),
         key=work.key,
         outputs=outputs,
         counts={"sources": len(table), **made.counts},
-        notes={"mosaics": _plain_rows(made.mosaics), "reference_band": made.reference_band},
+        notes={
+            "mosaics": _plain_rows(made.mosaics),
+            "depth": [row for one in made.depth for row in depth_rows(field.name, one)],
+            "reference_band": made.reference_band,
+        },
     )
 
 
@@ -184,7 +204,7 @@ def plan_merge(run: Run, listing: Listing) -> Work:
 
 
 def merge(run: Run, work: Work) -> Done:
-    """Write the survey catalog (parquet and FITS) and the table of mosaics; forgets fields that left the survey."""
+    """Write the survey catalog (parquet and FITS), the tables of mosaics and depths; forgets fields that left."""
     fields = survey_fields(run)
     retire(run.folder, _FIELD, lambda unit: unit not in fields)
     return complete(run.folder, work, partial(_make_merge, run, work))
@@ -198,6 +218,7 @@ def _make_merge(run: Run, work: Work) -> Receipt:
         _write_table(folder, CATALOG, catalog),
         _write_table(folder, CATALOG.replace(".parquet", ".fits"), catalog),
         _write_table(folder, MOSAICS, _mosaic_table(folder, work.inputs)),
+        _write_table(folder, DEPTH, depth_table(_noted(folder, "depth", work.inputs))),
     )
     counts = {"sources": len(catalog), "primary": int(catalog["is_primary"].sum()), "selected": int(mask.sum())}
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts, notes={"cut_flow": flow})
@@ -212,13 +233,18 @@ def _tables(folder: Folder, fields: Iterable[str]) -> dict[str, Table]:
 
 
 def _mosaic_table(folder: Folder, fields: Iterable[str]) -> Table:
-    receipts = [latest(folder, _FIELD, field) for field in sorted(fields)]
-    notes: list[Any] = [receipt.notes["mosaics"] for receipt in receipts if receipt]
-    rows = [row for note in notes for row in note]
+    rows = _noted(folder, "mosaics", fields)
     if not rows:
         raise CatalogError("none of the targets lies on a mosaic of the survey", reason="no_targets")
     names = list(rows[0])
     return with_mosaic_units(Table({name: [_missing_as_nan(row[name]) for row in rows] for name in names}))
+
+
+def _noted(folder: Folder, name: str, fields: Iterable[str]) -> list[dict[str, Any]]:
+    """Rows that the fields' receipts carry under a name."""
+    receipts = [latest(folder, _FIELD, field) for field in sorted(fields)]
+    notes: list[Any] = [receipt.notes[name] for receipt in receipts if receipt]
+    return [row for note in notes for row in note]
 
 
 def _missing_as_nan(value: Any) -> Any:

@@ -94,7 +94,7 @@ def catalog_of_targets(
     table = _rows(found.table, targets, placed, circles.first)
     own = int(np.count_nonzero(np.asarray(table["flags"]) & np.uint32(Flag.TARGET)))
     counts = {**found.counts, "targets": len(table), "circles": own}
-    return FieldCatalog(table, found.mosaics, found.reference_band, counts)
+    return FieldCatalog(table, found.mosaics, found.reference_band, counts, found.depth)
 
 
 def _any_here(targets: Table, sources: Sequence[MosaicSource], options: MosaicOptions) -> bool:

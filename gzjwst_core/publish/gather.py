@@ -32,6 +32,8 @@ _FILES = (
     ),
     ("catalog/catalog.fits", "the same for TOPCAT, with units and UCDs"),
     (MEASURED_MOSAICS, "noise, depth and area of every mosaic"),
+    ("catalog/depth.parquet", "area and noise law of each depth, band by band"),
+    ("depth/", "depth maps: 5 sigma in 0.3 arcsec, AB, every band and the detection image"),
     ("catalog/fields/", "detections of each field before merging"),
     ("segmaps/", "segmentation maps, on the detection grid"),
     ("cutouts/", "FITS cutouts: every band, segment and mask"),
