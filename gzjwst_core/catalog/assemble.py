@@ -16,7 +16,7 @@ from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 from gzjwst_core.catalog import halos, stars
-from gzjwst_core.catalog.columns import aperture_name, columns_for
+from gzjwst_core.catalog.columns import aperture_name, columns_for, naive_name
 from gzjwst_core.catalog.flags import flags_of
 from gzjwst_core.catalog.forced import Columns, ForcedPlan
 from gzjwst_core.catalog.learn import Learned
@@ -67,7 +67,7 @@ def source_table(plan: ForcedPlan, detected: Detected, measured: Columns, wcs: W
     rows: dict[str, Any] = _identity(plan, objects)
     rows |= _shape(objects, columns, wcs, scale)
     rows |= _light(columns, scale)
-    rows |= _bands(columns, rows["total_factor"], plan, bands)
+    rows |= _bands(columns, (rows["total_factor"], rows["total_factor_err"]), plan, bands)
     rows["mag_ref"] = rows[f"{plan.reference_band}_mag_tot"]
     rows["n_bands"] = _band_count(columns, plan)
     rows["edge_dist"] = _edge_distance(columns, objects, detected, plan)
@@ -122,28 +122,33 @@ def _shape(objects: NDArray[Any], columns: Columns, wcs: WCS, scale: float) -> d
 def _light(columns: Columns, scale: float) -> dict[str, Any]:
     whole = (columns["valid_frac"] == 1) & ~columns["hollow"]
     growth = Growth(columns["flux"], columns["error"], columns["wide_flux"], columns["wide_error"])
-    factor = total_factors(growth, columns["crowded"], whole)
+    factor, factor_error = total_factors(growth, columns["crowded"], whole)
     light = {name: columns[name] * scale for name in ("r20", "r50", "r90")}
     return light | {
         "concentration": concentration(columns["r20"], columns["r80"]),
         "mu_max": ab_magnitude(columns["peak"] / scale**2),
         "snr_det": columns["snr_det"],
         "total_factor": factor.astype(np.float32).astype(float),  # as stored, so that products of columns agree
+        "total_factor_err": factor_error,
     }
 
 
-def _bands(columns: Columns, factor: Floats, plan: ForcedPlan, bands: tuple[str, ...]) -> dict[str, Any]:
+def _bands(columns: Columns, total: tuple[Floats, Floats], plan: ForcedPlan, bands: tuple[str, ...]) -> dict[str, Any]:
+    factor, factor_error = total
     here = {learned.source.band for learned in plan.bands}
     made: dict[str, Any] = {}
     for band in bands:
         flux, error = (_column(columns, f"{band}_{n}", band in here, factor) for n in ("flux_auto", "fluxerr_auto"))
         made |= {f"{band}_flux_auto": flux, f"{band}_fluxerr_auto": error}
-        made |= {f"{band}_flux_tot": flux * factor, f"{band}_fluxerr_tot": error * factor}
-        made |= {f"{band}_mag_tot": ab_magnitude(flux * factor), f"{band}_mag_tot_err": magnitude_error(flux, error)}
         made |= _spread(columns, band, band in here, flux, error)
-        names = [f"{band}_{n}" for n in ("flux_iso", "valid_frac", "wht_med", "ellipticity", "theta_sky")]
+        flux, error = flux * factor, np.hypot(error * factor, flux * factor_error)
+        made |= {f"{band}_flux_tot": flux, f"{band}_fluxerr_tot": error}
+        made |= {f"{band}_mag_tot": ab_magnitude(flux), f"{band}_mag_tot_err": magnitude_error(flux, error)}
+        plain = ("fluxerr_auto_naive", "flux_iso", "valid_frac", "wht_med", "ellipticity", "theta_sky")
+        names = [f"{band}_{name}" for name in plain]
         for diameter in plan.photometry.apertures_arcsec:
-            names += [aperture_name(band, diameter), aperture_name(band, diameter, error=True)]
+            of_circle = aperture_name(band, diameter, error=True)
+            names += [aperture_name(band, diameter), of_circle, naive_name(of_circle)]
         made |= {name: _column(columns, name, band in here, factor) for name in names}
     return made
 
@@ -272,7 +277,7 @@ def mosaic_table(plan: ForcedPlan) -> Table:
     detection = {learned.source.band for learned in plan.detection.bands}
     rows = []
     for learned in plan.bands:
-        model, scale = learned.model, learned.grid.scale_arcsec
+        model, scale, law = learned.model, learned.grid.scale_arcsec, learned.model.noise.laws.whole
         rows.append(
             {
                 "field": learned.source.field,
@@ -286,9 +291,9 @@ def mosaic_table(plan: ForcedPlan) -> Table:
                 "sigma": model.sigma / scale**2,
                 "sigma_pixel": model.sigma,
                 "err_factor": model.err_factor if model.has_err else math.nan,
-                "noise_alpha": model.law.alpha,
-                "noise_beta": model.law.beta,
-                "depth": model.law.depth_ab(model.sigma, scale),
+                "noise_alpha": law.alpha,
+                "noise_beta": law.beta,
+                "depth": law.depth_ab(model.sigma, scale),
                 "background": float(np.median(model.mesh.back)) / scale**2,
                 "area": learned.valid_px * scale**2 / 3600.0,
                 "is_detection": learned.source.band in detection,

@@ -50,8 +50,8 @@ class Mesh:
 
 
 def mesh_of(pixel_scale_arcsec: float, mesh_arcsec: float) -> int:
-    """Return the side of a mesh in pixels, at least 8."""
-    return max(round(mesh_arcsec / pixel_scale_arcsec), _SMALLEST_MESH_PX)
+    """Return the side of a mesh in pixels: a multiple of 4, so that blocks of a quarter fit in, and at least 8."""
+    return max(4 * round(mesh_arcsec / pixel_scale_arcsec / 4), _SMALLEST_MESH_PX)
 
 
 def cells(shape: tuple[int, int], side: int) -> tuple[int, int]:
@@ -120,7 +120,13 @@ def _known_median(neighbours: NDArray[np.float64]) -> float:
 
 
 def source_mask(
-    image: NDArray[np.float32], good: NDArray[np.bool_], rms: NDArray[np.float32], *, smooth_px: float, grow_px: int
+    image: NDArray[np.float32],
+    good: NDArray[np.bool_],
+    rms: NDArray[np.float32],
+    *,
+    smooth_px: float,
+    grow_px: int,
+    threshold: float = _SOURCE_SIGMA,
 ) -> NDArray[np.bool_]:
     """Tell which pixels belong to sources, generously.
 
@@ -136,11 +142,13 @@ def source_mask(
         Sigma of the Gaussian the significance is smoothed with.
     grow_px
         How far the mask reaches beyond what is significant.
+    threshold
+        What is significant.
 
     Returns
     -------
     ndarray of bool
-        True on sources: above 2.5 times the noise of the smoothed image, as its median absolute deviation tells.
+        True on sources: above so many times the noise of the smoothed image, as its median absolute deviation tells.
     """
     snr = np.zeros_like(image)
     np.divide(image, rms, out=snr, where=good & (rms > 0))
@@ -150,7 +158,7 @@ def source_mask(
         return np.zeros(image.shape, dtype=bool)
     sample = sample[:: max(sample.size // 100_000, 1)]
     middle = np.median(sample)
-    level = middle + _SOURCE_SIGMA * _MAD_TO_SIGMA * np.median(np.abs(sample - middle))
+    level = middle + threshold * _MAD_TO_SIGMA * np.median(np.abs(sample - middle))
     mask = ((smooth > level) & good).astype(np.uint8)
     for axis in (0, 1):
         mask = maximum_filter1d(mask, 2 * grow_px + 1, axis=axis, mode="constant")

@@ -1,4 +1,4 @@
-"""Calibrate the detection image: its noise map, the noise after filtering, the noise of sums.
+"""Calibrate the detection image: its noise map, and the noise after filtering.
 
 A stack of calibrated bands is nearly calibrated; resampling one of them, and noise the bands share, leave a factor.
 The work items open mosaics through `tiles.detection_frame`; the arithmetic is in `noise`.
@@ -12,8 +12,8 @@ from scipy.ndimage import convolve
 
 from gzjwst_core.catalog.background import source_mask
 from gzjwst_core.catalog.detect import kernel_for
-from gzjwst_core.catalog.learn import law_of, noise_radii_px, source_scale, spread
-from gzjwst_core.catalog.noise import NoiseLaw, empty_apertures, mad_sigma
+from gzjwst_core.catalog.learn import source_scale, spread
+from gzjwst_core.catalog.noise import mad_sigma
 from gzjwst_core.catalog.tiles import DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import NoValidPixelsError
@@ -38,10 +38,9 @@ class _Quiet:
     snr: NDArray[np.float32]
     filtered: NDArray[np.float32]
     err: NDArray[np.float32]
-    apertures: list[NDArray[np.float64]]
 
 
-def calibrate(plan: DetectionPlan, *, cpu_map: CpuMap) -> tuple[DetectionPlan, NoiseLaw]:
+def calibrate(plan: DetectionPlan, *, cpu_map: CpuMap) -> DetectionPlan:
     """Measure the noise of the detection image on empty sky.
 
     Parameters
@@ -53,8 +52,8 @@ def calibrate(plan: DetectionPlan, *, cpu_map: CpuMap) -> tuple[DetectionPlan, N
 
     Returns
     -------
-    plan, law
-        The plan with its `err_factor`, `sigma` and `filter_noise`, and the noise law of the stack.
+    plan
+        With its `err_factor`, `sigma` and `filter_noise`.
 
     Raises
     ------
@@ -68,9 +67,7 @@ def calibrate(plan: DetectionPlan, *, cpu_map: CpuMap) -> tuple[DetectionPlan, N
     if not (factor > 0 and filtered > 0):
         raise NoValidPixelsError(f"{plan.bands[0].source.field}: the detection image has no empty sky")
     sigma = factor * float(np.median(np.concatenate([f.err for f in found])))
-    law = law_of([f.apertures for f in found], plan.scale_arcsec)
-    law = replace(law, alpha=law.alpha / factor)  # the apertures were measured with the noise map as it was
-    return replace(plan, err_factor=factor, sigma=sigma, filter_noise=filtered / factor), law
+    return replace(plan, err_factor=factor, sigma=sigma, filter_noise=filtered / factor)
 
 
 def _look(item: _Item) -> _Quiet:
@@ -78,15 +75,9 @@ def _look(item: _Item) -> _Quiet:
     frame = detection_frame(plan, item.box)
     smooth_px, grow_px = source_scale(plan.scale_arcsec)
     sources = source_mask(frame.sub, ~frame.bad, frame.err, smooth_px=smooth_px, grow_px=grow_px)
-    blocked = frame.bad | sources
-    quiet = ~blocked
+    quiet = ~(frame.bad | sources)
     kernel = kernel_for(plan.options, plan.scale_arcsec)
     smooth = convolve(frame.sub, kernel, mode="nearest")
     step = max(int(quiet.sum()) // _SAMPLES, 1)
     err = frame.err[quiet][::step]
-    return _Quiet(
-        frame.sub[quiet][::step] / err,
-        smooth[quiet][::step] / err,
-        err,
-        empty_apertures(frame.sub, frame.err, blocked, noise_radii_px(plan.scale_arcsec)),
-    )
+    return _Quiet(frame.sub[quiet][::step] / err, smooth[quiet][::step] / err, err)

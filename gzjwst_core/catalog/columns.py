@@ -21,6 +21,7 @@ __all__ = [
     "Flag",
     "aperture_name",
     "columns_for",
+    "naive_name",
 ]
 
 
@@ -102,6 +103,7 @@ SOURCE_COLUMNS = (
     _c("mu_max", "float32", "mag/arcsec2", "phot.mag.sb;stat.max", "brightest pixel, reference band"),
     _c("snr_det", "float32", "", "stat.snr", "signal to noise in the segment, detection image"),
     _c("total_factor", "float32", "", "arith.factor", "flux_tot / flux_auto"),
+    _c("total_factor_err", "float32", "", "stat.error;arith.factor", "1 sigma; the same factor serves every band"),
     _c("mag_ref", "float32", "mag", "phot.mag", "total AB magnitude in the reference band, NaN if flux <= 0"),
     _c(
         "star_score",
@@ -137,10 +139,11 @@ SOURCE_COLUMNS = (
 BAND_COLUMNS = (
     _c("{band}_flux_auto", "float32", "uJy", "phot.flux", "inside the Kron ellipse"),
     _c("{band}_fluxerr_auto", "float32", "uJy", "stat.error;phot.flux", "1 sigma, correlated noise included"),
+    _c("{band}_fluxerr_auto_naive", "float32", "uJy", "stat.error;phot.flux", "root of the summed variances"),
     _c("{band}_flux_tot", "float32", "uJy", "phot.flux", "flux_auto x total_factor"),
-    _c("{band}_fluxerr_tot", "float32", "uJy", "stat.error;phot.flux", "1 sigma"),
+    _c("{band}_fluxerr_tot", "float32", "uJy", "stat.error;phot.flux", "1 sigma, total_factor's own included"),
     _c("{band}_mag_tot", "float32", "mag", "phot.mag", "AB, NaN if flux <= 0"),
-    _c("{band}_mag_tot_err", "float32", "mag", "stat.error;phot.mag", "1 sigma"),
+    _c("{band}_mag_tot_err", "float32", "mag", "stat.error;phot.mag", "1 sigma, total_factor's own included"),
     _c("{band}_flux_iso", "float32", "uJy", "phot.flux", "inside the segment"),
     _c("{band}_valid_frac", "float32", "", "stat.value", "part of the Kron ellipse with data"),
     _c("{band}_wht_med", "float32", "", "stat.weight", "median weight inside the Kron ellipse"),
@@ -163,6 +166,13 @@ APERTURE_COLUMNS = (
         "stat.error;phot.flux",
         "1 sigma, circle of {diameter} arcsec diameter",
     ),
+    _c(
+        "{band}_fluxerr_aper{aper}_naive",
+        "float32",
+        "uJy",
+        "stat.error;phot.flux",
+        "root of summed variances, {diameter} arcsec circle",
+    ),
 )
 """Of every aperture in every band; `{aper}` is its diameter in hundredths of an arcsec."""
 
@@ -170,6 +180,11 @@ APERTURE_COLUMNS = (
 def aperture_name(band: str, diameter_arcsec: float, *, error: bool = False) -> str:
     """Name of an aperture flux column, such as `F277W_flux_aper030` for a diameter of 0.30 arcsec."""
     return f"{band}_flux{'err' if error else ''}_aper{round(diameter_arcsec * 100):03d}"
+
+
+def naive_name(error: str) -> str:
+    """Name of the column that keeps an error as uncorrelated noise would have it."""
+    return f"{error}_naive"
 
 
 def columns_for(bands: Iterable[str], apertures_arcsec: Sequence[float]) -> tuple[Column, ...]:

@@ -53,6 +53,7 @@ SOURCE_OF: Mapping[str, str] = {
     "mu_max": "SExtractor MU_MAX [BA96]",
     "snr_det": "SExtractor FLUX_ISO / FLUXERR_ISO [BA96], correlated noise [Cas00]",
     "total_factor": "this project: growth of light beyond the ellipse, totals.py",
+    "total_factor_err": "this project: posterior of total_factor, totals.py",
     "mag_ref": "SExtractor MAG_AUTO [BA96], corrected to total; AB [OG83]",
     "star_score": "this project: r50 against the point sources', stars.py",
     "is_star": "this project: star_score and ellipticity, stars.py",
@@ -67,8 +68,9 @@ SOURCE_OF: Mapping[str, str] = {
     "ext_fov": "the table of targets; else this project, targets.py",
     "{band}_flux_auto": "SExtractor FLUX_AUTO [Kron80, BA96]; Kron ellipse",
     "{band}_fluxerr_auto": "SExtractor FLUXERR_AUTO [BA96], correlated noise [Cas00]",
+    "{band}_fluxerr_auto_naive": "SExtractor FLUXERR_AUTO [BA96], uncorrelated",
     "{band}_flux_tot": "this project: flux_auto x total_factor",
-    "{band}_fluxerr_tot": "this project: fluxerr_auto x total_factor",
+    "{band}_fluxerr_tot": "this project: errors of flux_auto and total_factor",
     "{band}_mag_tot": "AB magnitude [OG83] of flux_tot",
     "{band}_mag_tot_err": "2.5 / ln 10 x fluxerr_tot / flux_tot",
     "{band}_flux_iso": "SExtractor FLUX_ISO [BA96]",
@@ -84,5 +86,6 @@ SOURCE_OF: Mapping[str, str] = {
     "{band}_star_score": "this project: as star_score",
     "{band}_flux_aper{aper}": "SExtractor FLUX_APER [BA96]",
     "{band}_fluxerr_aper{aper}": "SExtractor FLUXERR_APER [BA96], correlated noise [Cas00]",
+    "{band}_fluxerr_aper{aper}_naive": "SExtractor FLUXERR_APER [BA96], uncorrelated",
 }
 """By name of the column, or of its template."""

@@ -16,6 +16,8 @@ from astropy.table import Table
 from gzjwst_core.catalog.assemble import mosaic_table, source_table
 from gzjwst_core.catalog.calibrate import calibrate
 from gzjwst_core.catalog.columns import Flag, columns_for
+from gzjwst_core.catalog.depth import DepthMap
+from gzjwst_core.catalog.empty import FieldNoise, measure_noise
 from gzjwst_core.catalog.filtered import calibrate_filters
 from gzjwst_core.catalog.forced import ForcedPlan, measure_field
 from gzjwst_core.catalog.halos import v3_angle
@@ -68,6 +70,8 @@ class FieldCatalog:
     """First detection band: its grid is the detection grid, `mag_ref` is measured in it."""
     counts: Mapping[str, int]
     """`stars`, `hollow` sources, `tiles`, and `skipped:<reason>` mosaics."""
+    depth: tuple[DepthMap, ...] = ()
+    """Of every band, then of the detection image."""
 
 
 def build_field_catalog(
@@ -117,10 +121,9 @@ def build_field_catalog(
     reference = plan.bands[0].source.band
     with open_mosaic(plan.bands[0].source, profile.mosaics, check=False) as reader:
         plan = replace(plan, v3_deg=v3_angle(reader.header, reader.primary))
-    plan, law = calibrate(plan, cpu_map=cpu_map)
-    plan = calibrate_filters(plan, cpu_map=cpu_map)
-    detected = find(plan, law, segmap_path) if find else detect_field(plan, segmap_path, cpu_map=cpu_map)
-    forced = ForcedPlan(plan, tuple(learned.values()), profile.photometry, str(segmap_path), reference, law)
+    plan = calibrate_filters(calibrate(plan, cpu_map=cpu_map), cpu_map=cpu_map)
+    detected, noise = _found(plan, learned, segmap_path, find, cpu_map)
+    forced = ForcedPlan(plan, noise.bands, profile.photometry, str(segmap_path), reference, noise.detection)
     forced = replace(forced, given=find is not None)
     table = _measured(forced, detected, bands, cpu_map)
     counts |= {
@@ -129,7 +132,18 @@ def build_field_catalog(
         "hollow": int(np.sum((table["flags"] & int(Flag.SATURATED)) > 0)),
     }
     _log.info("%s: %s sources in %s", usable[0].field, len(table), ", ".join(learned))
-    return FieldCatalog(table, mosaic_table(forced), reference, counts)
+    return FieldCatalog(table, mosaic_table(forced), reference, counts, noise.maps)
+
+
+def _found(
+    plan: DetectionPlan, learned: Mapping[str, Learned], segmap: Path, find: Find | None, cpu_map: CpuMap
+) -> tuple[Detected, FieldNoise]:
+    """Detect and measure the noise off what was found, or the noise first where places are stated."""
+    if find is None:
+        detected = detect_field(plan, segmap, cpu_map=cpu_map)
+        return detected, measure_noise(plan, learned, segmap, cpu_map=cpu_map)
+    noise = measure_noise(plan, learned, None, cpu_map=cpu_map)
+    return find(plan, noise.detection.laws.whole, segmap), noise
 
 
 def _measured(plan: ForcedPlan, detected: Detected, bands: tuple[str, ...], cpu_map: CpuMap) -> Table:
@@ -173,4 +187,4 @@ def _detection_bands(learned: Mapping[str, Learned], options: DetectOptions) -> 
     if not chosen:
         reddest = max(learned, key=lambda band: int("".join(c for c in band[1:4] if c.isdigit())))
         chosen = [learned[reddest]]
-    return tuple(chosen[:1] if options.combine == "single" else chosen)
+    return tuple(one.slim() for one in (chosen[:1] if options.combine == "single" else chosen))

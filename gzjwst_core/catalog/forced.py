@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from gzjwst_core.catalog import measure
 from gzjwst_core.catalog.carry import Ellipses, aligned_shift, box_on, carry_ellipses, carry_labels
 from gzjwst_core.catalog.centres import windowed_centres
-from gzjwst_core.catalog.columns import aperture_name
+from gzjwst_core.catalog.columns import aperture_name, naive_name
+from gzjwst_core.catalog.depth import SkyNoise
 from gzjwst_core.catalog.frames import band_frame
 from gzjwst_core.catalog.given_shapes import given_apertures
 from gzjwst_core.catalog.halos import sixfold_moments
 from gzjwst_core.catalog.learn import Learned
 from gzjwst_core.catalog.light import FRACTIONS, light_radii
 from gzjwst_core.catalog.measure import Kron, Scene
-from gzjwst_core.catalog.noise import WHITE, NoiseLaw
 from gzjwst_core.catalog.shapes import position_angle, segment_shapes
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
@@ -52,8 +52,8 @@ class ForcedPlan:
     segmap: str
     """Path of the segmap."""
     reference_band: str
-    law: NoiseLaw = WHITE
-    """Noise of sums on the detection image."""
+    noise: SkyNoise
+    """Of the detection image."""
     given: bool = False
     """The objects' ellipses are given: no Kron radius is measured."""
 
@@ -112,7 +112,8 @@ def _measure_group(group: _Group) -> Columns:
     with open_segmap(Path(plan.segmap)) as segmap:
         labels, wcs = segmap.window(box), segmap.wcs
     ids = np.ascontiguousarray(objects["id"])
-    scene = Scene(detection_frame(plan.detection, box), labels, ids, plan.law)
+    law = plan.noise.law_at(objects["y"], objects["x"])
+    scene = Scene(detection_frame(plan.detection, box), labels, ids, law)
     moments = Ellipses(*(objects[name] for name in ("x", "y", "a", "b", "theta"))).shift(-box.y0, -box.x0)
     kron, columns = _measure_detection(plan, scene, moments, box)
     columns |= _measure_light(scene, kron, columns["flux"], stated=plan.given)
@@ -207,7 +208,8 @@ def _band_scene(learned: Learned, reader: MosaicReader, place: _Place) -> _There
         labels = carry_labels(place.labels, place.box, target, fit_affine(reader.wcs, place.wcs, target))
         ellipses = carry_ellipses(place.kron, affine, *_carried(place.wcs, reader.wcs, place.kron.x, place.kron.y))
         at = _carried(place.wcs, reader.wcs, *place.centre)
-    scene, ellipses = Scene(frame, labels, place.ids, learned.model.law), ellipses.shift(-target.y0, -target.x0)
+    law = learned.model.noise.law_at(ellipses.y, ellipses.x)
+    scene, ellipses = Scene(frame, labels, place.ids, law), ellipses.shift(-target.y0, -target.x0)
     return _There(scene, ellipses, at[0] - target.x0, at[1] - target.y0, reader.wcs, target)
 
 
@@ -220,11 +222,12 @@ def _carried(
 
 def _measure_band(plan: ForcedPlan, learned: Learned, there: _There) -> Columns:
     band, scene, kron = learned.source.band, there.scene, there.kron
-    flux, error = measure.ellipse_fluxes(scene, kron)
+    auto = measure.ellipse_sums(scene, kron)
     segment = measure.segment_sums(scene)
     columns: Columns = {
-        f"{band}_flux_auto": flux,
-        f"{band}_fluxerr_auto": error,
+        f"{band}_flux_auto": auto.flux,
+        f"{band}_fluxerr_auto": auto.error,
+        naive_name(f"{band}_fluxerr_auto"): auto.naive,
         f"{band}_flux_iso": segment["flux"],
         f"{band}_valid_frac": measure.valid_share(scene, kron),
         f"{band}_wht_med": measure.median_weight(scene, kron),
@@ -234,9 +237,9 @@ def _measure_band(plan: ForcedPlan, learned: Learned, there: _There) -> Columns:
     columns |= _band_light(learned, there, columns[f"{band}_flux_auto"], segment["flux"] / segment["error"])
     for diameter in plan.photometry.apertures_arcsec:
         radius = diameter / 2 / learned.grid.scale_arcsec
-        flux, error = measure.aperture_fluxes(scene, there.x, there.y, radius)
-        columns[aperture_name(band, diameter)] = flux
-        columns[aperture_name(band, diameter, error=True)] = error
+        circle = measure.aperture_sums(scene, there.x, there.y, radius)
+        error = aperture_name(band, diameter, error=True)
+        columns |= {aperture_name(band, diameter): circle.flux, error: circle.error, naive_name(error): circle.naive}
     if band == plan.reference_band:
         columns["peak"] = segment["peak"]
     return columns

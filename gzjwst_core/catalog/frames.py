@@ -4,13 +4,13 @@
 a window. Arrays in, arrays out: opening and reading is `mosaics.reader`'s.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gzjwst_core.catalog.background import Mesh
-from gzjwst_core.catalog.noise import WHITE, NoiseLaw
+from gzjwst_core.catalog.depth import SkyNoise
 from gzjwst_core.mosaics.geometry import Box
 from gzjwst_core.mosaics.reader import Window
 
@@ -43,8 +43,8 @@ class BandModel:
         Calibrated noise / error map.
     sigma
         Median calibrated noise of a pixel, uJy.
-    law
-        Noise of sums of pixels.
+    noise
+        Noise of the sky in cells of the mosaic, and the laws of sums of pixels.
     wht_median
         Median weight; NaN without weights.
     has_err
@@ -54,7 +54,7 @@ class BandModel:
     mesh: Mesh
     err_factor: float = 1.0
     sigma: float = float("nan")
-    law: NoiseLaw = WHITE
+    noise: SkyNoise = field(default_factory=lambda: SkyNoise(1, np.full((1, 1), np.nan)))
     wht_median: float = float("nan")
     has_err: bool = True
 

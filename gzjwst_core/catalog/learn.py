@@ -1,11 +1,12 @@
-"""Learn what a mosaic's background and noise are, in three passes over its tiles.
+"""Learn what a mosaic's background and noise are, in two passes over its tiles.
 
-First the background of everything, then of what is left when sources are masked, then the noise of apertures on empty
-sky. Each pass is a list of small work items for `cpu_map`; a worker opens the mosaic itself. The tiles are whole
-meshes, so that what is learned does not depend on the tiles of detection. The arithmetic is in `background`, `noise`.
+First the background of everything, then of what is left when sources are masked. Each pass is a list of small work
+items for `cpu_map`; a worker opens the mosaic itself. The tiles are whole meshes, so that what is learned does not
+depend on the tiles of detection. The arithmetic is in `background` and `noise`; the noise of sums of pixels is measured
+once sources are known, in `empty`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gzjwst_core.catalog.background import Mesh, cells, fill_cells, mesh_of, mesh_statistics, source_mask
-from gzjwst_core.catalog.frames import BandModel, band_frame, raw_error
-from gzjwst_core.catalog.noise import NoiseLaw, empty_apertures, fit_noise_law, snr_scatter
+from gzjwst_core.catalog.depth import BLOCKS_A_MESH, NOTHING, Lattice
+from gzjwst_core.catalog.frames import BandModel, raw_error
+from gzjwst_core.catalog.noise import snr_scatter
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import NoValidPixelsError
 from gzjwst_core.models import MosaicSource
@@ -22,12 +24,10 @@ from gzjwst_core.mosaics.geometry import Box, pixel_scale_arcsec, tiles
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.options import MosaicOptions
 
-__all__ = ["Grid", "Learned", "law_of", "learn_bands", "noise_radii_px", "source_scale", "spread"]
+__all__ = ["Grid", "Learned", "learn_bands", "source_scale", "spread"]
 
 _TILE_PX = 1024
 _MARGIN_PX = 32
-_NOISE_RADII_ARCSEC = (0.1, 0.15, 0.25, 0.4, 0.6)
-_NOISE_TILES = 12
 _SMOOTH_ARCSEC = 0.06
 _GROW_ARCSEC = 0.24
 
@@ -49,13 +49,19 @@ class Grid:
 
 @dataclass(frozen=True)
 class Learned:
-    """One mosaic, its grid and its model; small enough to send to a worker."""
+    """One mosaic, its grid and its model; without its lattice small enough to send to a worker."""
 
     source: MosaicSource
     grid: Grid
     model: BandModel
     ujy_per_unit: float
     valid_px: int
+    lattice: Lattice = NOTHING
+    """Noise of the sky in blocks of a quarter of a mesh."""
+
+    def slim(self) -> "Learned":
+        """Return it without its lattice, for workers."""
+        return replace(self, lattice=NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +73,16 @@ class _Item:
     model: BandModel | None
     """None before anything is known."""
 
-    @property
-    def known(self) -> BandModel:
-        """The model of the third pass, which always has one."""
-        nothing = np.zeros((1, 1))
-        return self.model or BandModel(Mesh(self.grid.side, nothing, nothing))
-
 
 @dataclass(frozen=True, slots=True)
 class _TileStatistics:
-    """Cells of one tile: background, its rms, scatter of the noise map, median noise and weight; valid pixels."""
+    """What one tile says.
+
+    Cells of a mesh: background, its rms, scatter of the noise map, median weight. Blocks: median noise, part with data.
+    """
 
     cells: Mapping[str, NDArray[np.float64]]
+    blocks: Mapping[str, NDArray[np.float64]]
     valid_px: int
     has_err: bool
 
@@ -86,7 +90,7 @@ class _TileStatistics:
 def learn_bands(
     sources: Sequence[MosaicSource], options: MosaicOptions, mesh_arcsec: float, *, cpu_map: CpuMap
 ) -> dict[str, Learned]:
-    """Learn the background, noise map and noise law of several mosaics of one field.
+    """Learn the background and noise map of several mosaics of one field.
 
     Parameters
     ----------
@@ -117,7 +121,7 @@ def learn_bands(
         items = [_Item(f.source, options, f.grid, box, models[b]) for b, f in found.items() for box in f.grid.tiles]
         results = iter(list(cpu_map(_tile_statistics, items)))
         found = {band: _with_statistics(f, [next(results) for _ in f.grid.tiles]) for band, f in found.items()}
-    return _with_laws(found, options, cpu_map)
+    return found
 
 
 def _first_look(source: MosaicSource, options: MosaicOptions, mesh_arcsec: float) -> Learned:
@@ -140,10 +144,17 @@ def _tile_statistics(item: _Item) -> _TileStatistics:
     side = item.grid.side
     back, rms = mesh_statistics(sci, quiet, side)
     found = {"back": back, "rms": rms, "scatter": snr_scatter(sci, err, quiet, side)}
-    found["err"] = _cell_medians(err, quiet, side)
     if window.wht is not None:
-        found["wht"] = _cell_medians(window.wht[inner], good, side)
-    return _TileStatistics(found, int(good.sum()), window.err is not None)
+        found["wht"] = _block_medians(window.wht[inner], good, side)
+    part = side // BLOCKS_A_MESH
+    blocks = {"err": _block_medians(err, quiet, part), "share": _share(good, part)}
+    return _TileStatistics(found, blocks, int(good.sum()), window.err is not None)
+
+
+def _share(good: NDArray[np.bool_], side: int) -> NDArray[np.float64]:
+    """Part of each block that has data; what lies beyond the mosaic has none."""
+    share: NDArray[np.float64] = np.nan_to_num(_blocks(good.astype(np.float32), side)).mean(axis=2, dtype=np.float64)
+    return share
 
 
 def _sources(sci: NDArray[np.float32], good: NDArray[np.bool_], mesh: Mesh, box: Box, grid: Grid) -> NDArray[np.bool_]:
@@ -152,37 +163,54 @@ def _sources(sci: NDArray[np.float32], good: NDArray[np.bool_], mesh: Mesh, box:
     return source_mask(sub, good, mesh.rms_in(box), smooth_px=smooth_px, grow_px=grow_px)
 
 
-def _cell_medians(values: NDArray[np.float32], good: NDArray[np.bool_], side: int) -> NDArray[np.float64]:
-    shape = cells((values.shape[0], values.shape[1]), side)
-    medians = np.full(shape, np.nan)
-    for row, column in np.ndindex(shape):
-        cell = np.s_[row * side : (row + 1) * side : 2, column * side : (column + 1) * side : 2]
-        here = values[cell][good[cell]]
-        if here.size:
-            medians[row, column] = np.median(here)
+def _block_medians(values: NDArray[np.float32], good: NDArray[np.bool_], side: int) -> NDArray[np.float64]:
+    """Median of the good ones among every other pixel of each block; NaN without any."""
+    groups = np.sort(_blocks(np.where(good, values, np.float32(np.nan)), side, step=2), axis=2)
+    middle = np.maximum(np.isfinite(groups).sum(axis=2) - 1, 0) // 2
+    medians: NDArray[np.float64] = np.take_along_axis(groups, middle[..., None], axis=2)[..., 0].astype(np.float64)
     return medians
+
+
+def _blocks(values: NDArray[np.float32], side: int, step: int = 1) -> NDArray[np.float32]:
+    """Rearrange a window into (rows, columns, pixels) of blocks; NaN beyond its edges."""
+    rows, columns = cells((values.shape[0], values.shape[1]), side)
+    padded = np.full((rows * side, columns * side), np.nan, dtype=np.float32)
+    padded[: values.shape[0], : values.shape[1]] = values
+    blocks = padded.reshape(rows, side, columns, side)[:, ::step, :, ::step]
+    return blocks.swapaxes(1, 2).reshape(rows, columns, -1)
 
 
 def _with_statistics(learned: Learned, parts: Sequence[_TileStatistics]) -> Learned:
     grid = learned.grid
     boxes = grid.tiles
-    lattice = {name: _assemble([p.cells[name] for p in parts], boxes, grid) for name in parts[0].cells}
+    lattice = {name: _assemble([p.cells[name] for p in parts], boxes, grid.shape, grid.side) for name in parts[0].cells}
     scatter = _known_median(lattice["scatter"])
     if not scatter > 0:
         raise NoValidPixelsError(f"{learned.source.uri} has no noise that can be measured: it is constant or empty")
     mesh = Mesh(grid.side, fill_cells(lattice["back"]), fill_cells(lattice["rms"]))
     has_map = parts[0].has_err or "wht" in lattice
     factor = scatter if has_map else 1.0
-    sigma = factor * _known_median(lattice["err"]) if has_map else _known_median(lattice["rms"])
+    part = grid.side // BLOCKS_A_MESH
+    blocks = {name: _assemble([p.blocks[name] for p in parts], boxes, grid.shape, part) for name in parts[0].blocks}
+    sigmas = factor * blocks["err"] if has_map else _spread_out(mesh.rms, blocks["share"].shape)
+    noise = Lattice.of(part, sigmas, blocks["share"])
     weight = _known_median(lattice["wht"]) if "wht" in lattice else float("nan")
-    model = BandModel(mesh, factor, sigma, wht_median=weight, has_err=parts[0].has_err)
-    return replace(learned, model=model, valid_px=sum(p.valid_px for p in parts))
+    model = BandModel(mesh, factor, noise.median, noise.coarse(), weight, parts[0].has_err)
+    return replace(learned, model=model, valid_px=sum(p.valid_px for p in parts), lattice=noise)
 
 
-def _assemble(parts: Sequence[NDArray[np.float64]], boxes: Sequence[Box], grid: Grid) -> NDArray[np.float64]:
-    whole = np.full(cells(grid.shape, grid.side), np.nan)
+def _spread_out(values: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Give each block the value of its cell."""
+    wide: NDArray[np.float64] = np.repeat(np.repeat(values, BLOCKS_A_MESH, axis=0), BLOCKS_A_MESH, axis=1)
+    return wide[: shape[0], : shape[1]]
+
+
+def _assemble(
+    parts: Sequence[NDArray[np.float64]], boxes: Sequence[Box], shape: tuple[int, int], side: int
+) -> NDArray[np.float64]:
+    whole = np.full(cells(shape, side), np.nan)
     for part, box in zip(parts, boxes, strict=True):
-        row, column = box.y0 // grid.side, box.x0 // grid.side
+        row, column = box.y0 // side, box.x0 // side
         whole[row : row + part.shape[0], column : column + part.shape[1]] = part
     return whole
 
@@ -192,43 +220,12 @@ def _known_median(values: NDArray[Any]) -> float:
     return float(np.median(known)) if known.size else float("nan")
 
 
-def _with_laws(found: Mapping[str, Learned], options: MosaicOptions, cpu_map: CpuMap) -> dict[str, Learned]:
-    chosen = {band: spread(f.grid.tiles, _NOISE_TILES) for band, f in found.items()}
-    items = [_Item(f.source, options, f.grid, box, f.model) for band, f in found.items() for box in chosen[band]]
-    results = iter(list(cpu_map(_tile_apertures, items)))
-    laws = {}
-    for band, f in found.items():
-        laws[band] = law_of([next(results) for _ in chosen[band]], f.grid.scale_arcsec)
-    return {band: replace(f, model=replace(f.model, law=laws[band])) for band, f in found.items()}
-
-
 def spread(boxes: Sequence[Box], most: int) -> list[Box]:
     """Pick at most so many tiles, evenly over the mosaic."""
     count = min(len(boxes), most)
     return [boxes[i * len(boxes) // count] for i in range(count)]
 
 
-def law_of(samples: Iterable[Sequence[NDArray[np.float64]]], scale_arcsec: float) -> NoiseLaw:
-    """Fit the noise law to the empty apertures of several tiles."""
-    radii = noise_radii_px(scale_arcsec)
-    together = [np.concatenate(of_radius) for of_radius in zip(*samples, strict=True)]
-    return fit_noise_law(together, radii)
-
-
 def source_scale(scale_arcsec: float) -> tuple[float, int]:
     """Return how far sources are smoothed (sigma) and grown when they are masked, pixels."""
     return max(_SMOOTH_ARCSEC / scale_arcsec, 1.0), max(round(_GROW_ARCSEC / scale_arcsec), 1)
-
-
-def noise_radii_px(scale_arcsec: float) -> list[float]:
-    """Return the radii of the empty apertures in pixels: 0.1 to 0.6 arcsec."""
-    return [radius / scale_arcsec for radius in _NOISE_RADII_ARCSEC]
-
-
-def _tile_apertures(item: _Item) -> list[NDArray[np.float64]]:
-    with open_mosaic(item.source, item.options, check=False) as reader:
-        window = reader.windows(item.box)
-    frame = band_frame(window, item.known, item.box)
-    smooth_px, grow_px = source_scale(item.grid.scale_arcsec)
-    sources = source_mask(frame.sub, ~frame.bad, frame.err, smooth_px=smooth_px, grow_px=grow_px)
-    return empty_apertures(frame.sub, frame.err, frame.bad | sources, noise_radii_px(item.grid.scale_arcsec))

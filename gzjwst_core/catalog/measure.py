@@ -6,7 +6,7 @@ pixels of the window that is given.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import sep
@@ -18,7 +18,18 @@ from gzjwst_core.catalog.frames import Frame
 from gzjwst_core.catalog.noise import NoiseLaw
 from gzjwst_core.options import PhotometryOptions
 
-__all__ = ["Kron", "Scene", "aperture_fluxes", "kron_ellipses", "ranked_labels", "segment_sums"]
+__all__ = [
+    "Kron",
+    "Scene",
+    "Sums",
+    "aperture_fluxes",
+    "aperture_sums",
+    "ellipse_fluxes",
+    "ellipse_sums",
+    "kron_ellipses",
+    "ranked_labels",
+    "segment_sums",
+]
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +53,7 @@ class Scene:
     ids
         (n,) segment ids of the sources.
     law
-        Noise of sums.
+        Noise of sums: one law, or one for each source.
     """
 
     frame: Frame
@@ -97,14 +108,25 @@ def kron_ellipses(scene: Scene, moments: Ellipses, options: PhotometryOptions, p
     return Kron(Ellipses(e.x, e.y, a, b, np.where(circle, 0.0, e.theta)), factor, circle)
 
 
-def ellipse_fluxes(scene: Scene, ellipses: Ellipses) -> tuple[Floats, Floats]:
-    """Sum the light of ellipses.
+class Sums(NamedTuple):
+    """Light of apertures, uJy, one value a source; NaN without any pixel."""
 
-    Returns
-    -------
-    flux, error
-        uJy, NaN without any pixel. Pixels that are masked count as the mean of those that are not.
-    """
+    flux: Floats
+    """Pixels that are masked count as the mean of those that are not."""
+    error: Floats
+    """1 sigma, correlated noise included."""
+    naive: Floats
+    """Root of the sum of the pixels' calibrated variances."""
+
+
+def ellipse_fluxes(scene: Scene, ellipses: Ellipses) -> tuple[Floats, Floats]:
+    """Return flux and error of `ellipse_sums`."""
+    sums = ellipse_sums(scene, ellipses)
+    return sums.flux, sums.error
+
+
+def ellipse_sums(scene: Scene, ellipses: Ellipses) -> Sums:
+    """Sum the light of ellipses."""
     e = ellipses
     flux, naive, flag = sep.sum_ellipse(
         scene.frame.sub, e.x, e.y, e.a, e.b, e.theta, 1.0, err=scene.frame.err, subpix=_SUBPIX, **scene.masks
@@ -113,17 +135,22 @@ def ellipse_fluxes(scene: Scene, ellipses: Ellipses) -> tuple[Floats, Floats]:
 
 
 def aperture_fluxes(scene: Scene, x: Floats, y: Floats, radius_px: float) -> tuple[Floats, Floats]:
-    """Sum the light of circles; as `ellipse_fluxes`."""
+    """Return flux and error of `aperture_sums`."""
+    sums = aperture_sums(scene, x, y, radius_px)
+    return sums.flux, sums.error
+
+
+def aperture_sums(scene: Scene, x: Floats, y: Floats, radius_px: float) -> Sums:
+    """Sum the light of circles."""
     flux, naive, flag = sep.sum_circle(
         scene.frame.sub, x, y, radius_px, err=scene.frame.err, subpix=_SUBPIX, **scene.masks
     )
     return _with_law(scene, flux, naive, flag, np.pi * radius_px**2)
 
 
-def _with_law(scene: Scene, flux: Floats, naive: Floats, flag: NDArray[Any], pixels: Any) -> tuple[Floats, Floats]:
+def _with_law(scene: Scene, flux: Floats, naive: Floats, flag: NDArray[Any], pixels: Any) -> Sums:
     nothing = (flag & sep.APER_ALLMASKED) != 0
-    error = naive * scene.law.factor(pixels)
-    return np.where(nothing, np.nan, flux), np.where(nothing, np.nan, error)
+    return Sums(*(np.where(nothing, np.nan, v) for v in (flux, naive * scene.law.factor(pixels), naive)))
 
 
 def segment_sums(scene: Scene) -> dict[str, Floats]:

@@ -20,6 +20,7 @@ from gzjwst_core.archives.stages import (
 from gzjwst_core.catalog.assemble import with_mosaic_units
 from gzjwst_core.catalog.columns import columns_for
 from gzjwst_core.catalog.copies import write_copies
+from gzjwst_core.catalog.depth import depth_rows, depth_table
 from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
 from gzjwst_core.catalog.flag_texts import flag_notes
 from gzjwst_core.catalog.select import select
@@ -30,6 +31,7 @@ from gzjwst_core.catalog.targets import catalog_of_targets
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.errors import CatalogError, ProfileError
 from gzjwst_core.models import Field, MosaicSource, Output, Receipt, Work, digest_of
+from gzjwst_core.mosaics.depth_file import write_depth
 from gzjwst_core.mosaics.shift import NO_SHIFT, SkyShift
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
@@ -39,9 +41,11 @@ from gzjwst_core.storage.tables import COMMENTS, apply_columns, read_parquet, wr
 __all__ = [
     "ASTROMETRY",
     "CATALOG",
+    "DEPTH",
     "MOSAICS",
     "OVERLAP",
     "catalog_field",
+    "depth_path",
     "field_table",
     "merge",
     "plan_field",
@@ -60,6 +64,7 @@ ASTROMETRY = "catalog/astrometry.parquet"
 OVERLAP = "catalog/overlap.parquet"
 _OUTSIDE = "outside:"
 """Before the name of an input that is no field; no field's name holds a colon."""
+DEPTH = "catalog/depth.parquet"
 
 
 def field_table(field: str) -> str:
@@ -70,6 +75,11 @@ def field_table(field: str) -> str:
 def segmap_path(field: str) -> str:
     """Path of a field's segmap in the run folder."""
     return f"segmaps/{field}.fits"
+
+
+def depth_path(field: str) -> str:
+    """Path of a field's depth maps in the run folder."""
+    return f"depth/{field}.fits"
 
 
 def plan_field(run: Run, field: Field) -> Work:
@@ -111,7 +121,7 @@ def plan_transfers(run: Run, fields: Sequence[Field]) -> Transfers:
 
 
 def catalog_field(run: Run, work: Work, field: Field, _fetched: Sequence[Brought]) -> Done:
-    """Write one field's catalog and segmap.
+    """Write one field's catalog, segmap and depth maps.
 
     Parameters
     ----------
@@ -137,13 +147,23 @@ def _make_field(run: Run, work: Work, field: Field) -> Receipt:
     with reading(run, field) as sources, folder.writing(segmap_path(field.name)) as segmap:
         made = _measure(run, sources, segmap)
     table = apply_columns(made.table, columns_for(profile.survey.bands, profile.photometry.apertures_arcsec))
-    outputs = (folder.output(segmap_path(field.name)), _write_table(folder, field_table(field.name), table))
+    with folder.writing(depth_path(field.name)) as path:
+        write_depth(path, field.name, [(m.name, m.depth, m.wcs, m.lattice.side) for m in made.depth])
+    outputs = (
+        folder.output(segmap_path(field.name)),
+        _write_table(folder, field_table(field.name), table),
+        folder.output(depth_path(field.name)),
+    )
     return Receipt(
         **work.model_dump(),
         key=work.key,
         outputs=outputs,
         counts={"sources": len(table), **made.counts},
-        notes={"mosaics": _plain_rows(made.mosaics), "reference_band": made.reference_band},
+        notes={
+            "mosaics": _plain_rows(made.mosaics),
+            "depth": [row for one in made.depth for row in depth_rows(field.name, one)],
+            "reference_band": made.reference_band,
+        },
     )
 
 
@@ -196,7 +216,7 @@ def plan_merge(run: Run, listing: Listing) -> Work:
 
 
 def merge(run: Run, work: Work) -> Done:
-    """Write the survey catalog (parquet and FITS) and the table of mosaics; forgets fields that left the survey."""
+    """Write the survey catalog (parquet and FITS), the tables of mosaics and depths; forgets fields that left."""
     fields = survey_fields(run)
     retire(run.folder, _FIELD, lambda unit: unit not in fields)
     return complete(run.folder, work, partial(_make_merge, run, work))
@@ -216,6 +236,7 @@ def _make_merge(run: Run, work: Work) -> Receipt:
     outputs = (
         _write_table(folder, CATALOG, made.catalog),
         _write_table(folder, MOSAICS, _with_shifts(_mosaic_table(folder, fields), made)),
+        _write_table(folder, DEPTH, depth_table(_noted(folder, "depth", fields))),
         _write_table(folder, ASTROMETRY, made.astrometry),
         _write_table(folder, OVERLAP, made.overlap),
         *write_copies(folder, made.catalog),
@@ -251,13 +272,18 @@ def _tables(folder: Folder, fields: Iterable[str]) -> dict[str, Table]:
 
 
 def _mosaic_table(folder: Folder, fields: Iterable[str]) -> Table:
-    receipts = [latest(folder, _FIELD, field) for field in fields]
-    notes: list[Any] = [receipt.notes["mosaics"] for receipt in receipts if receipt]
-    rows = [row for note in notes for row in note]
+    rows = _noted(folder, "mosaics", fields)
     if not rows:
         raise CatalogError("none of the targets lies on a mosaic of the survey", reason="no_targets")
     names = list(rows[0])
     return with_mosaic_units(Table({name: [_missing_as_nan(row[name]) for row in rows] for name in names}))
+
+
+def _noted(folder: Folder, name: str, fields: Iterable[str]) -> list[dict[str, Any]]:
+    """Rows that the fields' receipts carry under a name."""
+    receipts = [latest(folder, _FIELD, field) for field in sorted(fields)]
+    notes: list[Any] = [receipt.notes[name] for receipt in receipts if receipt]
+    return [row for note in notes for row in note]
 
 
 def _missing_as_nan(value: Any) -> Any:

@@ -80,7 +80,7 @@ def catalog_of_targets(
     unshaped = np.isnan(targets["a_arcsec"]) & np.isnan(targets["r50_arcsec"])
     grown = np.isin(table["ext_id"], targets["ext_id"][unshaped])
     counts = {**found.counts, "stars": 0, "targets": len(table), "measured_shapes": int(grown.sum())}
-    return FieldCatalog(table, found.mosaics, found.reference_band, counts)
+    return FieldCatalog(table, found.mosaics, found.reference_band, counts, found.depth)
 
 
 def _any_here(targets: Table, sources: Sequence[MosaicSource], options: MosaicOptions) -> bool:

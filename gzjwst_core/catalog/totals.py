@@ -26,8 +26,8 @@ class Growth:
     wide_error: Floats
 
 
-def total_factors(growth: Growth, crowded: Floats, whole: NDArray[np.bool_]) -> Floats:
-    """Return total / automatic flux of each source.
+def total_factors(growth: Growth, crowded: Floats, whole: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Return total / automatic flux of each source, and its error.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ def total_factors(growth: Growth, crowded: Floats, whole: NDArray[np.bool_]) -> 
 
     Returns
     -------
-    ndarray
-        1-1.5.
+    factor, error
+        1-1.5; 1 sigma.
 
     Notes
     -----
@@ -49,7 +49,8 @@ def total_factors(growth: Growth, crowded: Floats, whole: NDArray[np.bool_]) -> 
     `w g + (1 - w) g0` with `w = s0^2 / (s0^2 + e^2)`, `e = sqrt(wide_error^2 - auto_error^2) / auto`. Median `g0` and
     scatter `s0` are those of the field's clean sources (e < 0.05, uncrowded, whole); with fewer than five of them
     g0 = 1.06, between what a Kron aperture of factor 2.5 misses of an exponential disc (4 %) and of a de Vaucouleurs
-    bulge (10 %; Graham & Driver 2005). Crowded sources (> 0.1) and broken ones take g0 itself.
+    bulge (10 %; Graham & Driver 2005). Crowded sources (> 0.1) and broken ones take g0 itself. The error is
+    the posterior's, `s0 sqrt(1 - w)`.
     """
     auto = growth.auto
     positive = (auto > 0) & np.isfinite(growth.wide)
@@ -61,7 +62,7 @@ def total_factors(growth: Growth, crowded: Floats, whole: NDArray[np.bool_]) -> 
     usual, scatter = _population(gain[clean], error[clean])
     trust = np.where(lonely, scatter**2 / (scatter**2 + error**2), 0.0)
     factor: Floats = np.clip(trust * gain + (1 - trust) * usual, *_LIMITS)
-    return factor
+    return factor, scatter * np.sqrt(1 - trust)
 
 
 def _population(gain: Floats, error: Floats) -> tuple[float, float]:

@@ -35,6 +35,8 @@ _FILES = (
     ("catalog/catalog.ecsv", "the same as text, where the catalog is small"),
     ("catalog/regions/", "Kron ellipses of each field for DS9"),
     (MEASURED_MOSAICS, "noise, depth and area of every mosaic"),
+    ("catalog/depth.parquet", "area and noise law of each depth, band by band"),
+    ("depth/", "depth maps: 5 sigma in 0.3 arcsec, AB, every band and the detection image"),
     ("catalog/fields/", "detections of each field before merging"),
     ("segmaps/", "segmentation maps, on the detection grid"),
     ("cutouts/", "FITS cutouts: every band, segment and mask"),

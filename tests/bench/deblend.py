@@ -124,8 +124,7 @@ def detections(learned: Mapping[str, Learned], options: DetectOptions, folder: P
     """Detect; positions (n, 2) on the detection grid."""
     bands = [learned[band] for band in BANDS]
     plan = DetectionPlan(tuple(bands[:1] if options.combine == "single" else bands), MosaicOptions(), options)
-    plan, _ = calibrate(plan, cpu_map=map)
-    plan = calibrate_filters(plan, cpu_map=map)
+    plan = calibrate_filters(calibrate(plan, cpu_map=map), cpu_map=map)
     objects = detect_field(plan, folder / "seg.fits", cpu_map=map).objects
     return np.column_stack([objects["x"], objects["y"]])
 

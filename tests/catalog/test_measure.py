@@ -207,11 +207,13 @@ def test_total_factors_trust_growth_as_far_as_it_is_known() -> None:
     wide_error[1] = 60.0
     crowd, whole = np.zeros(n), np.ones(n, bool)
     crowd[2], wide[2] = 0.5, 300.0
-    factor = total_factors(Growth(auto, auto_error, wide, wide_error), crowd, whole)
+    factor, error = total_factors(Growth(auto, auto_error, wide, wide_error), crowd, whole)
+    assert error[0] < 0.01  # its own growth is known to a permille
+    assert error[1] == pytest.approx(error[2], rel=0.01) == pytest.approx(0.03)  # the population's scatter
     assert factor[0] > 1.25  # well measured: its own
     assert factor[1] == pytest.approx(1.05, abs=0.01)  # noise: the field's
     assert factor[2] == pytest.approx(1.05, abs=0.005)  # crowded: the field's
-    few = total_factors(Growth(floats(1, -1), floats(1, 1), floats(2, 2), floats(9, 9)), floats(0, 0), whole[:2])
+    few, _ = total_factors(Growth(floats(1, -1), floats(1, 1), floats(2, 2), floats(9, 9)), floats(0, 0), whole[:2])
     assert few[1] == pytest.approx(1.06)
     assert ((few >= 1) & (few <= 1.5)).all()
 
