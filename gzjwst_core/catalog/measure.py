@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from gzjwst_core.catalog.carry import Ellipses
+from gzjwst_core.catalog.circles import SMALL_PX, excess_noise, small_circles
 from gzjwst_core.catalog.frames import Frame
 from gzjwst_core.catalog.noise import NoiseLaw
 from gzjwst_core.options import PhotometryOptions
@@ -117,7 +118,10 @@ def aperture_fluxes(scene: Scene, x: Floats, y: Floats, radius_px: float) -> tup
     flux, naive, flag = sep.sum_circle(
         scene.frame.sub, x, y, radius_px, err=scene.frame.err, subpix=_SUBPIX, **scene.masks
     )
-    return _with_law(scene, flux, naive, flag, np.pi * radius_px**2)
+    if radius_px <= SMALL_PX:
+        flux = small_circles(scene.frame, scene.labels, scene.ids, np.column_stack([x, y]), radius_px)
+    flux, error = _with_law(scene, flux, naive, flag, np.pi * radius_px**2)
+    return flux, error * excess_noise(radius_px)
 
 
 def _with_law(scene: Scene, flux: Floats, naive: Floats, flag: NDArray[Any], pixels: Any) -> tuple[Floats, Floats]:
