@@ -87,8 +87,10 @@ def _settle(scene: Scene, rows: NDArray[np.intp], start: Floats, sigma: Floats, 
 
 def _step(scene: Scene, ids: NDArray[np.int32], at: Floats, sigma: Floats, half: int) -> Floats:
     """One round: how far each centre moves, (n, 2) pixels in x and y; NaN where there is no light to go by."""
-    stamps = gather(scene.frame, scene.labels, ids, at, half)
-    good, dx, dy = stamps.usable & stamps.usable[:, ::-1, ::-1], stamps.dx, stamps.dy
+    stamps = gather(scene.frame, at, half)
+    owner, dx, dy = scene.labels.ravel()[stamps.pixel], stamps.dx, stamps.dy
+    good = stamps.usable & ((owner == 0) | (owner == ids[:, None, None]))
+    good &= good[:, ::-1, ::-1]
     along_x, along_y = (np.exp(-(d**2) / (2 * sigma[:, None] ** 2)) for d in (dx, dy))
     weight = np.where(good, along_y[:, :, None] * along_x[:, None, :], 0.0)
     share = weight.sum(axis=(1, 2)) / (along_x.sum(axis=1) * along_y.sum(axis=1))

@@ -19,34 +19,33 @@ Floats = NDArray[np.float64]
 class Stamps:
     """(n, side, side) pixels around n places; axis order (source, y, x)."""
 
+    pixel: NDArray[np.int64]
+    """Flat index in the window; of the nearest pixel where a stamp reaches beyond it."""
     values: NDArray[np.float32]
     usable: NDArray[np.bool_]
-    """In the window, with data, and of no other source's segment."""
+    """In the window, with data."""
     dx: Floats
     dy: Floats
     """(n, side): offsets of columns and rows from the place, pixels."""
 
 
-def gather(frame: Frame, labels: NDArray[np.int32], ids: NDArray[np.int32], at: Floats, half: int) -> Stamps:
+def gather(frame: Frame, at: Floats, half: int) -> Stamps:
     """Cut a stamp around each place.
 
     Parameters
     ----------
-    frame, labels
-        The window, and whose its pixels are.
-    ids
-        (n,) segments of the sources.
+    frame
+        The window.
     at
         (n, 2) places x, y, 0-based pixels; a stamp's middle pixel is the nearest one.
     half
         A stamp reaches so many pixels to each side.
     """
-    ny, nx = labels.shape
+    ny, nx = frame.sub.shape
     middle = np.rint(at).astype(np.int64)
     steps = np.arange(-half, half + 1)
     column, line = middle[:, :1] + steps, middle[:, 1:] + steps
     inside = ((line >= 0) & (line < ny))[:, :, None] & ((column >= 0) & (column < nx))[:, None, :]
     pixel = np.clip(line, 0, ny - 1)[:, :, None] * nx + np.clip(column, 0, nx - 1)[:, None, :]
-    owner = labels.ravel()[pixel]
-    usable = inside & ~frame.bad.ravel()[pixel] & ((owner == 0) | (owner == ids[:, None, None]))
-    return Stamps(frame.sub.ravel()[pixel], usable, column - at[:, :1], line - at[:, 1:])
+    usable = inside & ~frame.bad.ravel()[pixel]
+    return Stamps(pixel, frame.sub.ravel()[pixel], usable, column - at[:, :1], line - at[:, 1:])
