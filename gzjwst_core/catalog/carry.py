@@ -14,7 +14,7 @@ from scipy.ndimage import affine_transform, uniform_filter
 from gzjwst_core.catalog.frames import Frame
 from gzjwst_core.mosaics.geometry import Affine, Box
 
-__all__ = ["Ellipses", "aligned_shift", "box_on", "carry_ellipses", "carry_labels", "resample"]
+__all__ = ["Ellipses", "Owners", "aligned_shift", "box_on", "carry_ellipses", "carry_labels", "resample"]
 
 _ALIGNED_PX = 0.02
 _MARGIN_PX = 16
@@ -103,6 +103,35 @@ def half_turn(theta: Floats) -> Floats:
     """Bring angles of axes into (-pi/2, pi/2], as SEP wants them."""
     turned: Floats = np.pi / 2 - np.mod(np.pi / 2 - theta, np.pi)
     return np.clip(turned, -np.pi / 2, np.pi / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Whose the sky is, at places finer than a band's own pixels: the labels where they were drawn."""
+
+    labels: NDArray[np.int32]
+    """(ny, nx) window of the detection grid."""
+    back: Affine
+    """From pixels of the band's window to pixels of that window."""
+
+    def at(self, x: Floats, y: Floats) -> NDArray[np.int32]:
+        """Return the label at places of the band's window (arrays that broadcast); 0 beyond the labels."""
+        column, line = (np.rint(v).astype(np.int64) for v in self.back(*np.broadcast_arrays(x, y)))
+        ny, nx = self.labels.shape
+        inside = (column >= 0) & (column < nx) & (line >= 0) & (line < ny)
+        found = self.labels[np.where(inside, line, 0), np.where(inside, column, 0)]
+        return np.where(inside, found, np.int32(0))
+
+    @classmethod
+    def same_grid(cls, labels: NDArray[np.int32]) -> "Owners":
+        """Return the labels of a window that were drawn on its own pixels."""
+        return cls(labels, Affine(np.eye(2), np.zeros(2), 0.0))
+
+    @classmethod
+    def carried(cls, labels: NDArray[np.int32], box: Box, target: Box, back: Affine) -> "Owners":
+        """Return the labels of a box, seen from another grid's window; arguments as for `carry_labels`."""
+        start = back.matrix @ np.array([target.x0, target.y0]) + back.offset - np.array([box.x0, box.y0])
+        return cls(labels, Affine(back.matrix, start, back.residual))
 
 
 def carry_labels(labels: NDArray[np.int32], box: Box, target: Box, back: Affine) -> NDArray[np.int32]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gzjwst_core.catalog.measure import Scene
+from gzjwst_core.catalog.stamps import gather
 
 __all__ = ["windowed_centres"]
 
@@ -83,20 +84,14 @@ def _settle(scene: Scene, rows: NDArray[np.intp], start: Floats, sigma: Floats, 
 
 def _step(scene: Scene, ids: NDArray[np.int32], at: Floats, sigma: Floats, half: int) -> Floats:
     """One round: how far each centre moves, (n, 2) pixels in x and y; NaN where there is no light to go by."""
-    ny, nx = scene.labels.shape
-    middle = np.rint(at).astype(np.int64)
-    steps = np.arange(-half, half + 1)
-    column, line = middle[:, :1] + steps, middle[:, 1:] + steps
-    inside = ((line >= 0) & (line < ny))[:, :, None] & ((column >= 0) & (column < nx))[:, None, :]
-    pixel = np.clip(line, 0, ny - 1)[:, :, None] * nx + np.clip(column, 0, nx - 1)[:, None, :]
-    owner = scene.labels.ravel()[pixel]
-    good = inside & ~scene.frame.bad.ravel()[pixel] & ((owner == 0) | (owner == ids[:, None, None]))
+    stamps = gather(scene.frame, at, half)
+    owner, dx, dy = scene.labels.ravel()[stamps.pixel], stamps.dx, stamps.dy
+    good = stamps.usable & ((owner == 0) | (owner == ids[:, None, None]))
     good &= good[:, ::-1, ::-1]
-    dx, dy = column - at[:, :1], line - at[:, 1:]
     along_x, along_y = (np.exp(-(d**2) / (2 * sigma[:, None] ** 2)) for d in (dx, dy))
     weight = np.where(good, along_y[:, :, None] * along_x[:, None, :], 0.0)
     share = weight.sum(axis=(1, 2)) / (along_x.sum(axis=1) * along_y.sum(axis=1))
-    light = weight * scene.frame.sub.ravel()[pixel]
+    light = weight * stamps.values
     total = light.sum(axis=(1, 2))
     pull = np.column_stack([(light.sum(axis=1) * dx).sum(axis=1), (light.sum(axis=2) * dy).sum(axis=1)])
     usable = (total > 0) & (share > _LEAST_SHARE)

@@ -15,7 +15,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from gzjwst_core.catalog import measure
-from gzjwst_core.catalog.carry import Ellipses, aligned_shift, box_on, carry_ellipses, carry_labels
+from gzjwst_core.catalog.carry import Ellipses, Owners, aligned_shift, box_on, carry_ellipses, carry_labels
 from gzjwst_core.catalog.centres import windowed_centres
 from gzjwst_core.catalog.columns import aperture_name, naive_name
 from gzjwst_core.catalog.depth import SkyNoise
@@ -202,14 +202,16 @@ def _band_scene(learned: Learned, reader: MosaicReader, place: _Place) -> _There
     target = place.box.shift(*shift) if shift is not None else box_on(affine, place.box)
     frame = band_frame(reader.windows(target), learned.model, target)
     if shift is not None:
-        labels, ellipses = place.labels, place.kron.shift(*shift)
+        labels, ellipses, fine = place.labels, place.kron.shift(*shift), None
         at = place.centre[0] + shift[1], place.centre[1] + shift[0]
     else:
-        labels = carry_labels(place.labels, place.box, target, fit_affine(reader.wcs, place.wcs, target))
+        back = fit_affine(reader.wcs, place.wcs, target)
+        labels = carry_labels(place.labels, place.box, target, back)
+        fine = Owners.carried(place.labels, place.box, target, back)
         ellipses = carry_ellipses(place.kron, affine, *_carried(place.wcs, reader.wcs, place.kron.x, place.kron.y))
         at = _carried(place.wcs, reader.wcs, *place.centre)
     law = learned.model.noise.law_at(ellipses.y, ellipses.x)
-    scene, ellipses = Scene(frame, labels, place.ids, law), ellipses.shift(-target.y0, -target.x0)
+    scene, ellipses = Scene(frame, labels, place.ids, law, fine), ellipses.shift(-target.y0, -target.x0)
     return _There(scene, ellipses, at[0] - target.x0, at[1] - target.y0, reader.wcs, target)
 
 

@@ -13,7 +13,8 @@ import sep
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from gzjwst_core.catalog.carry import Ellipses
+from gzjwst_core.catalog.apertures import SMALL_PX, border_light, excess_noise, shared_ellipses, small_circles
+from gzjwst_core.catalog.carry import Ellipses, Owners
 from gzjwst_core.catalog.frames import Frame
 from gzjwst_core.catalog.noise import NoiseLaw
 from gzjwst_core.options import PhotometryOptions
@@ -54,12 +55,20 @@ class Scene:
         (n,) segment ids of the sources.
     law
         Noise of sums: one law, or one for each source.
+    fine
+        Labels where they were drawn, if that was on another grid.
     """
 
     frame: Frame
     labels: NDArray[np.int32]
     ids: NDArray[np.int32]
     law: NoiseLaw
+    fine: Owners | None = None
+
+    @property
+    def owners(self) -> Owners:
+        """Whose the sky is, at places within pixels."""
+        return self.fine or Owners.same_grid(self.labels)
 
     @property
     def masks(self) -> dict[str, Any]:
@@ -131,7 +140,17 @@ def ellipse_sums(scene: Scene, ellipses: Ellipses) -> Sums:
     flux, naive, flag = sep.sum_ellipse(
         scene.frame.sub, e.x, e.y, e.a, e.b, e.theta, 1.0, err=scene.frame.err, subpix=_SUBPIX, **scene.masks
     )
-    return _with_law(scene, flux, naive, flag, e.area)
+    return _with_law(scene, _shared(scene, e, flux, flag), naive, flag, e.area)
+
+
+def _shared(scene: Scene, ellipses: Ellipses, flux: Floats, flag: NDArray[Any]) -> Floats:
+    """Put in the sums of those that neighbours reach into, which whole pixels of another grid do not tell well."""
+    some = np.flatnonzero(flag & sep.APER_HASMASKED)
+    if scene.fine is None or some.size == 0:
+        return flux
+    finer = shared_ellipses(scene.frame, scene.fine, scene.ids[some], ellipses.take(some))
+    flux[some] = np.where(np.isfinite(finer), finer, flux[some])
+    return flux
 
 
 def aperture_fluxes(scene: Scene, x: Floats, y: Floats, radius_px: float) -> tuple[Floats, Floats]:
@@ -145,7 +164,13 @@ def aperture_sums(scene: Scene, x: Floats, y: Floats, radius_px: float) -> Sums:
     flux, naive, flag = sep.sum_circle(
         scene.frame.sub, x, y, radius_px, err=scene.frame.err, subpix=_SUBPIX, **scene.masks
     )
-    return _with_law(scene, flux, naive, flag, np.pi * radius_px**2)
+    if radius_px <= SMALL_PX:
+        flux = small_circles(scene.frame, scene.owners, scene.ids, np.column_stack([x, y]), radius_px)
+    else:
+        radius = np.full(x.size, radius_px)
+        flux = _shared(scene, Ellipses(x, y, radius, radius, np.zeros(x.size)), flux, flag)
+    sums = _with_law(scene, flux, naive, flag, np.pi * radius_px**2)
+    return sums._replace(error=sums.error * excess_noise(radius_px))
 
 
 def _with_law(scene: Scene, flux: Floats, naive: Floats, flag: NDArray[Any], pixels: Any) -> Sums:
@@ -171,7 +196,9 @@ def segment_sums(scene: Scene) -> dict[str, Floats]:
     good = ~scene.frame.bad.ravel()[at]
     values, errors = scene.frame.sub.ravel()[at], scene.frame.err.ravel()[at]
     npix = np.bincount(row[good], minlength=ids.size).astype(float)
-    flux = np.bincount(row, weights=values, minlength=ids.size)
+    flux = np.asarray(np.bincount(row, weights=values, minlength=ids.size), dtype=np.float64)
+    if scene.fine is not None:
+        flux += border_light(scene.frame, scene.labels, scene.fine, ids)
     naive = np.sqrt(np.bincount(row, weights=errors.astype(float) ** 2, minlength=ids.size))
     peak = np.full(ids.size, -np.inf)
     np.maximum.at(peak, row[good], values[good])
