@@ -9,7 +9,7 @@ from astropy.table import Table
 
 from gzjwst_core.archives.stages import MOSAICS, PRODUCTS, area_arcmin2, products_of
 from gzjwst_core.catalog.select import select
-from gzjwst_core.catalog.stages import CATALOG
+from gzjwst_core.catalog.stages import ASTROMETRY, CATALOG, OVERLAP
 from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
 from gzjwst_core.images.stages import IMAGES, measures_of, records_of
 from gzjwst_core.publish.facts import FileNote, MosaicCell, ReportFacts, SheetImage
@@ -32,6 +32,8 @@ _FILES = (
     ),
     ("catalog/catalog.fits", "the same for TOPCAT, with units and UCDs"),
     (MEASURED_MOSAICS, "noise, depth and area of every mosaic"),
+    (ASTROMETRY, "offsets between fields and against the reference, and what was made of them"),
+    (OVERLAP, "how many sources of one field another finds again, by magnitude"),
     ("catalog/fields/", "detections of each field before merging"),
     ("segmaps/", "segmentation maps, on the detection grid"),
     ("cutouts/", "FITS cutouts: every band, segment and mask"),
