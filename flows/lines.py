@@ -67,10 +67,9 @@ def merge(done: Done) -> str:
     """Tell what is left of the detections."""
     counts = done.counts
     said = f"{counts['sources']} detections → {counts['primary']} objects → {counts['selected']} selected"
-    names = ", ".join(
-        f"{counts[f'names:{what}']} {what}" for what in ("carried", "new", "gone") if f"names:{what}" in counts
-    )
-    return f"{said}; names: {names}" if names else said
+    shifted = f"; positions of {counts['shifted']} fields corrected" if "shifted" in counts else ""
+    named = [f"{counts[key]} {what}" for what in ("carried", "new", "gone") if (key := f"names:{what}") in counts]
+    return said + shifted + (f"; names: {', '.join(named)}" if named else "")
 
 
 def cutouts(done: Sequence[Done]) -> str:

@@ -114,7 +114,10 @@ def _compare(fields: dict[str, _Places], name: str, other_name: str, radius_arcs
     one, other = fields[name], fields[other_name]
     if np.linalg.norm(one.centre - other.centre) > one.reach + other.reach:
         return
-    inside = np.flatnonzero(one.whole & _well_inside(one.xyz, other, _APART * radius_arcsec))
+    near = np.flatnonzero(one.whole & (np.linalg.norm(one.xyz - other.centre, axis=1) <= other.reach))
+    if near.size == 0:
+        return
+    inside = near[_well_inside(one.xyz[near], other, _APART * radius_arcsec)]
     found = _is_found(one.xyz[inside], other, radius_arcsec)
     chance = _chance(one, inside, other, radius_arcsec)
     mag_bin = np.floor(one.mag[inside] / _BIN_MAG)  # NaN stays, and is a bin of its own

@@ -242,6 +242,7 @@ def _make_merge(run: Run, work: Work) -> Receipt:
         *write_copies(folder, made.catalog),
     )
     counts = {"sources": len(mask), "primary": int(made.catalog["is_primary"].sum()), "selected": int(mask.sum())}
+    counts |= {"shifted": len(made.shifts)} if made.shifts else {}
     counts |= {} if made.names is None else {f"names:{what}": n for what, n in made.names._asdict().items()}
     notes = {"cut_flow": flow, "shifts": {field: list(shift) for field, shift in made.shifts.items()}}
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts, notes=notes)

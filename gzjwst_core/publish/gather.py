@@ -9,7 +9,7 @@ from astropy.table import Table
 
 from gzjwst_core.archives.stages import MOSAICS, PRODUCTS, area_arcmin2, products_of
 from gzjwst_core.catalog.select import select
-from gzjwst_core.catalog.stages import CATALOG
+from gzjwst_core.catalog.stages import ASTROMETRY, CATALOG, OVERLAP
 from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
 from gzjwst_core.images.stages import IMAGES, measures_of, records_of
 from gzjwst_core.publish.facts import FileNote, MosaicCell, ReportFacts, SheetImage
@@ -37,6 +37,8 @@ _FILES = (
     (MEASURED_MOSAICS, "noise, depth and area of every mosaic"),
     ("catalog/depth.parquet", "area and noise law of each depth, band by band"),
     ("depth/", "depth maps: 5 sigma in 0.3 arcsec, AB, every band and the detection image"),
+    (ASTROMETRY, "offsets between fields and against the reference, and what was made of them"),
+    (OVERLAP, "how many sources of one field another finds again, by magnitude"),
     ("catalog/fields/", "detections of each field before merging"),
     ("segmaps/", "segmentation maps, on the detection grid"),
     ("cutouts/", "FITS cutouts: every band, segment and mask"),

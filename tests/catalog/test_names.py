@@ -1,6 +1,7 @@
 """Names are unique and stay: from field to field, and from one release to the next."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from gzjwst_core.catalog.carried_ids import carried_names, name_counts
 from gzjwst_core.catalog.merge import EarlierRelease, merge_rows, stack
 from gzjwst_core.catalog.naming import Earlier, group_number, unique_names
 from gzjwst_core.catalog.sky_tables import read_earlier, read_reference
+from gzjwst_core.catalog.survey import build_survey
 from gzjwst_core.errors import CatalogError
+from gzjwst_core.options import AstrometryOptions
 from gzjwst_core.storage.fits_tables import write_fits
 from gzjwst_core.storage.tables import write_parquet
 from tests.catalog.test_merge import ARCSEC, OPTIONS, catalog
@@ -119,6 +122,31 @@ def test_names_are_unique_in_and_over_releases(
     counts = name_counts(np.asarray(names, dtype=str), before)
     assert counts.carried + counts.new == len(after)
     assert counts.carried + counts.gone == len(before)
+
+
+def test_names_are_carried_over_from_a_release_in_another_frame() -> None:
+    """The mosaics of the earlier release were 0.4 arcsec to the west: twice the radius."""
+    random = np.random.default_rng(5)
+    places = [(float(x), float(y)) for x, y in random.uniform(0, 60, (40, 2))]
+    table = catalog("a", places, r50=0.2, snr_det=50.0)
+    earlier = release({f"old-{row}": (x - 0.4, y) for row, (x, y) in enumerate(places)})
+    profile = SimpleNamespace(name="demo", merge=OPTIONS, astrometry=AstrometryOptions())
+    made = build_survey({"a": table}, profile, earlier=earlier)
+    assert made.catalog["id_str"].tolist() == earlier["id_str"].tolist()
+    assert made.names == (40, 0, 0)
+    assert made.catalog["ra"].tolist() == table["ra"].tolist()
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_survey_of_next_to_nothing_has_all_its_tables(count: int) -> None:
+    tables = {"a": catalog("a", [(0, 0)] * count), "b": catalog("b", [])}
+    one = release({"old": (0, 0)})
+    profile = SimpleNamespace(name="demo", merge=OPTIONS, astrometry=AstrometryOptions(remove=True))
+    reference = Table({"ra": one["ra"], "dec": one["dec"], "mag": [20.0]})
+    made = build_survey(tables, profile, reference=reference, earlier=one)
+    assert (len(made.catalog), len(made.overlap), made.shifts) == (count, 0, {})
+    assert made.astrometry["field"].tolist() == ["a", "b"]
+    assert made.names == (count, 0, 1 - count)
 
 
 def test_numbers_of_groups_know_their_own_names_from_others() -> None:
