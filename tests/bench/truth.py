@@ -1,9 +1,9 @@
-"""Our catalog and its peers against the truth of synthetic skies: `python tests/bench/truth.py [--sky FOLDER] [SEED ...]`.
+"""Our catalog and its peers against the truth of synthetic skies: `python tests/bench/truth.py [--sky FOLDER]`.
 
-Four bands, 123 arcsec a side: short-wave grids of 4100 pixels. Side by side in one run: our recipes `recommended` and
-`reference`, SEP as its tutorial uses it, photutils, SExtractor. Peers get our detection image (the inverse-variance stack
-of F277W and F444W) and our threshold, filter, area, contrast and mesh where they have such; their settings are told in
-the rooms of `truth_table`. A peer that is not installed is left out, and said so. `--sky` keeps the rendered skies.
+Four bands, 122.88 arcsec a side: short-wave grids of 4096 pixels. Side by side in one run: our recipes `recommended`
+and `reference`, SEP as its tutorial uses it, photutils, SExtractor. Peers get our detection image (inverse-variance
+stack of F277W and F444W) and our threshold, filter, area, contrast and mesh where they have such; their settings are
+told in the rooms of `truth_table`. A peer that is not installed is left out, and said so. `--sky` keeps the skies.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("seeds", nargs="*", type=int, default=[20260101, 7, 11])
-    parser.add_argument("--size", type=float, default=123.0, help="side of a field, arcsec")
+    parser.add_argument("--size", type=float, default=122.88, help="side of a field, arcsec")
     parser.add_argument("--fields", choices=["first", "both"], default="first", help="fields of each sky")
     parser.add_argument("--sky", type=Path, help="folder that keeps rendered skies for the next run")
     parser.add_argument("--tools", help="comma-separated names; default all that are installed")

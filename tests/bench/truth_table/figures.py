@@ -1,6 +1,7 @@
 """Figures of a comparison, and the tables they are shown in. Scores in, numbers and text out."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,7 @@ def _pull_tables(results: Mapping[str, Mapping[str, Any]], tools: Sequence[str])
     for case in dict.fromkeys(cases):
         having = {tool: results[tool]["pulls"][case] for tool in tools if case in results[tool]["pulls"]}
         edges = next(iter(having.values()))["edges"]
-        labels = [*(f"{a:.0f}-{b:.0f}" for a, b in zip(edges[:-1], edges[1:], strict=True)), "all"]
+        labels = [*(f"{a:.0f}-{b:.0f}" for a, b in pairwise(edges)), "all"]
         rows = []
         for i, label in enumerate(labels):
             cells = [h["all"] if label == "all" else h["bins"][i] for h in having.values()]

@@ -6,6 +6,7 @@ in `figures`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import sep
@@ -136,7 +137,7 @@ def _split_discs(match: _Match, found: Found, galaxy: Bools, scale: float) -> Bo
         reach = _DISC_REACH * float(truth["r50_arcsec"][index]) / scale
         inside = np.hypot(found.x - match.x[index], found.y - match.y[index]) < reach
         inside[match.row[index]] = False
-        split.append(bool((inside & np.isin(own, (-1, index))).any()))
+        split.append(bool((inside & ((own == -1) | (own == index))).any()))
     return np.array(split, dtype=bool)
 
 
@@ -183,7 +184,7 @@ def _magnitude(flux: Floats) -> Floats:
 
 def joined(scores: Sequence[Score]) -> Score:
     """Put the pieces of several fields together."""
-    made = {}
+    made: dict[str, Any] = {}
     for item in fields(Score):
         values = [getattr(s, item.name) for s in scores]
         if isinstance(values[0], Mapping):

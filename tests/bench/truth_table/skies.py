@@ -1,4 +1,4 @@
-"""Synthetic fields on disk with what nobody can observe: noise-free light and the true radii as the telescope blurs them.
+"""Synthetic fields on disk with what nobody can observe: noise-free light, and true radii as the telescope blurs them.
 
 A field is rendered once and kept in a folder of the user's choice; equal options find it there again. Tools and scores
 are elsewhere.
@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sep
@@ -107,7 +108,9 @@ def _render(made: TrueField, options: SkyOptions) -> None:
     scene = draw_scene(options)
     for index, band in enumerate(options.bands):
         seed = [options.seed, made.field.number, index]
-        image = render_band(scene, made.field.geometry(band), band, seed=seed, depth_offset_mag=options.depth_offset_mag)
+        image = render_band(
+            scene, made.field.geometry(band), band, seed=seed, depth_offset_mag=options.depth_offset_mag
+        )
         mosaic_hdus(made.field, band, image).writeto(made.source(band).path, overwrite=True)
         np.save(made.folder / f"{band}.light.npy", image.light * np.float32(BANDS[band].ujy_per_mjysr))
     for name, radii in _radii(made, scene).items():
@@ -135,11 +138,11 @@ def _half_light(one: Table, grid: FieldGeometry, bands: Sequence[str]) -> list[f
     light = [render_light(one, stamp, band) for band in bands]
     fluxes = [float(one[f"flux_{band}_ujy"][0]) for band in bands]
     x, y = stamp.to_pixels(place["ra_deg"], place["dec_deg"])
-    both = [*zip(light, fluxes, strict=True), (np.sum(light, axis=0, dtype=np.float32), sum(fluxes))]
+    both = [*zip(light, fluxes, strict=True), (np.stack(light).sum(axis=0), sum(fluxes))]
     reach = side / 2 / grid.pixel_scale_arcsec
     return [_radius(image, float(x), float(y), reach, flux) * grid.pixel_scale_arcsec for image, flux in both]
 
 
-def _radius(light: NDArray[np.float32], x: float, y: float, reach: float, flux: float) -> float:
+def _radius(light: NDArray[Any], x: float, y: float, reach: float, flux: float) -> float:
     radius, _ = sep.flux_radius(light, [x], [y], [reach], 0.5, normflux=[flux], subpix=10)
     return float(np.asarray(radius).ravel()[0])

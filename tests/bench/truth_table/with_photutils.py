@@ -1,7 +1,7 @@
 """photutils: Background2D, convolve, detect_sources, deblend_sources, SourceCatalog.
 
-Same threshold map, kernel, area, levels, contrast and mesh as ours; Kron parameters, neighbour correction and everything
-else as photutils has them. Errors are the files' own ERR planes, as its documentation advises.
+Same threshold map, kernel, area, levels, contrast and mesh as ours; Kron parameters, neighbour correction and the
+rest as photutils has them. Errors are the files' own ERR planes, as its documentation advises.
 """
 
 import time
@@ -10,8 +10,13 @@ import warnings
 import numpy as np
 from astropy.convolution import convolve
 from numpy.typing import NDArray
-from photutils.background import Background2D
-from photutils.segmentation import SegmentationImage, SourceCatalog, deblend_sources, detect_sources
+from photutils.background import Background2D  # type: ignore[import-untyped, unused-ignore]
+from photutils.segmentation import (  # type: ignore[import-untyped, unused-ignore]
+    SegmentationImage,
+    SourceCatalog,
+    deblend_sources,
+    detect_sources,
+)
 
 from tests.bench.truth_table.found import APERTURES, Found, Image, Shared
 
