@@ -31,8 +31,8 @@ def folder() -> Path:
     return real_data("cosmos_web_ring")
 
 
-def catalog(folder: Path, scratch: Path, contrast: float) -> FieldCatalog:
-    sources = [
+def sources_of(folder: Path) -> list[MosaicSource]:
+    return [
         MosaicSource(
             field="ring",
             band=band,
@@ -47,6 +47,10 @@ def catalog(folder: Path, scratch: Path, contrast: float) -> FieldCatalog:
         )
         for band, scale in SCALES.items()
     ]
+
+
+def catalog(folder: Path, scratch: Path, contrast: float) -> FieldCatalog:
+    sources = sources_of(folder)
     return build_field_catalog(sources, recommended(deblend_contrast=contrast), scratch / "seg.fits", bands=BANDS)
 
 

@@ -5,6 +5,7 @@ Meshes of 64 px on 256 x 256: 12 of the 16 cells are at the edge, where our maps
 
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,7 +58,10 @@ class Reference:
 
 @pytest.fixture(scope="module")
 def reference() -> Reference:
-    folder = real_data("sep_reference")
+    return read_reference(real_data("sep_reference"))
+
+
+def read_reference(folder: Path) -> Reference:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # cards of 1992
         images = [np.ascontiguousarray(fits.getdata(folder / f"{n}.fits"), "f4") for n in ("image", "back", "rms")]
