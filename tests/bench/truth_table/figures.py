@@ -35,6 +35,10 @@ def figures(score: Score) -> dict[str, Any]:
     made["r50 / true, AB 25-26.5"] = _median(score.pair_size[faint])
     made["bright discs split"] = float(score.disc_split.mean())
     made["bright discs"] = score.disc_split.size
+    for (band, diameter), pull in score.own_pulls.items():
+        some = _pull_figures(pull)
+        made[f"own light {band} {diameter}: robust sd"] = some["robust_sd"]
+        made[f"own light {band} {diameter}: abs(pull) > 5"] = some["above_5"]
     made["CPU s a field"] = float(score.seconds.mean())
     made["pulls"] = {f"{band} {diameter}": _pulls(values) for (band, diameter), values in score.pulls.items()}
     return made

@@ -20,13 +20,10 @@ from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.options import DetectOptions, MosaicOptions
 from tests.bench.truth_table.skies import DETECTION, TrueField
 
-__all__ = ["APERTURES", "Band", "Found", "Shared", "shared_images"]
+__all__ = ["Band", "Found", "Shared", "shared_images"]
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.float32]
-
-APERTURES = (0.3, 0.5)
-"""Diameters of the apertures whose errors are tested, arcsec."""
 
 
 @dataclass(frozen=True)

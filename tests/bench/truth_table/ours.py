@@ -12,8 +12,8 @@ from gzjwst_core.catalog.columns import aperture_name
 from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.profile import SurveyProfile, load_profile
-from tests.bench.truth_table.found import APERTURES, Found
-from tests.bench.truth_table.skies import DETECTION, TrueField
+from tests.bench.truth_table.found import Found
+from tests.bench.truth_table.skies import APERTURES, DETECTION, TrueField
 
 __all__ = ["ours"]
 

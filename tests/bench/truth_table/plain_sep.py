@@ -10,7 +10,8 @@ import numpy as np
 import sep
 from numpy.typing import NDArray
 
-from tests.bench.truth_table.found import APERTURES, Band, Found, Image, Shared
+from tests.bench.truth_table.found import Band, Found, Image, Shared
+from tests.bench.truth_table.skies import APERTURES
 
 __all__ = ["plain_sep"]
 

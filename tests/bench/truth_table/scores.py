@@ -4,7 +4,7 @@ Arrays only. `Score` holds the pieces of one field; pieces of several fields are
 in `figures`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,8 +14,8 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from tests.bench.truth_table.found import APERTURES, Found
-from tests.bench.truth_table.skies import TrueField
+from tests.bench.truth_table.found import Found
+from tests.bench.truth_table.skies import APERTURES, TrueField
 
 __all__ = ["MATCH_ARCSEC", "Score", "joined", "score"]
 
@@ -25,6 +25,7 @@ Bools = NDArray[np.bool_]
 MATCH_ARCSEC = 0.2
 _STAR_ARCSEC = 5.0
 _ALONE_ARCSEC, _ALONE_MAG = 1.0, 2.0
+_OWN_MAGS = (24.0, 26.5)
 _DISC_MAG, _DISC_N, _DISC_R50, _DISC_REACH = 23.0, 2.5, 0.3, 2.0
 
 
@@ -45,6 +46,8 @@ class Score:
         measured over true half-light radius.
     pulls
         Lonely sources, by band and diameter: true magnitude, (measured - true light in the aperture) / error.
+    own_pulls
+        Every pair of AB 24-26.5, crowded or not, by band and diameter: (measured - own light) / error.
     negative, seconds, area_arcmin2
         As one-element arrays, so that joining is the same everywhere.
     """
@@ -58,6 +61,7 @@ class Score:
     pair_dmag: Mapping[str, Floats]
     pair_size: Floats
     pulls: Mapping[tuple[str, float], NDArray[np.float64]]
+    own_pulls: Mapping[tuple[str, float], Floats]
     negative: Floats
     seconds: Floats
     area_arcmin2: Floats
@@ -97,6 +101,7 @@ def score(field: TrueField, found: Found) -> Score:
         pair_dmag={band: _magnitude(found.total[band][row]) - mags[band] for band in mags},
         pair_size=found.r50[row] / np.asarray(truth[found.r50_of])[pair],
         pulls=_all_pulls(field, found, match),
+        own_pulls=dict(_own_pulls(found, truth[pair], row)),
         negative=np.array([float(found.negative)]),
         seconds=np.array([found.seconds]),
         area_arcmin2=np.array([con.sum() * scale**2 / 3600]),
@@ -159,6 +164,15 @@ def _all_pulls(field: TrueField, found: Found, match: _Match) -> dict[tuple[str,
             good = (gaps == 0) & np.isfinite(flux) & (error > 0)
             pulls[band, diameter] = np.array([mag[good], (flux[good] - true[good]) / error[good]])
     return pulls
+
+
+def _own_pulls(found: Found, truth: Table, row: NDArray[np.int64]) -> Iterator[tuple[tuple[str, float], Floats]]:
+    for band, diameter in found.aperture:
+        if f"own_{band}_{diameter}" in truth.colnames:
+            flux, error = (values[row] for values in found.aperture[band, diameter])
+            mag, own = np.asarray(truth[f"mag_{band}"]), np.asarray(truth[f"own_{band}_{diameter}"])
+            good = np.isfinite(flux) & (error > 0) & np.isfinite(own) & (mag > _OWN_MAGS[0]) & (mag < _OWN_MAGS[1])
+            yield (band, diameter), (flux[good] - own[good]) / error[good]
 
 
 def _lonely(match: _Match, found: Found, scale: float) -> NDArray[np.int64]:

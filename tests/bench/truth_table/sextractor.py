@@ -15,7 +15,8 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from tests.bench.truth_table.found import APERTURES, Found, Shared, write_image
+from tests.bench.truth_table.found import Found, Shared, write_image
+from tests.bench.truth_table.skies import APERTURES
 
 __all__ = ["PROGRAM", "sextractor"]
 

@@ -27,14 +27,17 @@ from gzjwst_core.sky.render import render_band, render_light
 from gzjwst_core.sky.scene import draw_scene
 from gzjwst_core.storage.tables import read_parquet, write_parquet
 
-__all__ = ["DETECTION", "TrueField", "make_field"]
+__all__ = ["APERTURES", "DETECTION", "TrueField", "make_field"]
 
 Floats = NDArray[np.float64]
 
 DETECTION = ("F277W", "F444W")
 """Bands of the detection image; both lie on the long-wave grid, in equal depth."""
 
-_VERSION = 1
+APERTURES = (0.3, 0.5)
+"""Diameters of the apertures that are tested, arcsec."""
+
+_VERSION = 2
 _RADII_FAINTEST = 26.5
 _LARGEST_STAMP_ARCSEC = 24.0
 
@@ -68,10 +71,11 @@ class TrueField:
         return light
 
     def truth(self) -> Table:
-        """Return every source of the sky, as `draw_scene` says, with `r50_<band>` and `r50_stack` (arcsec).
+        """Return every source of the sky, as `draw_scene` says, with columns for its own noise-free light.
 
-        The radii are of circles that hold half of the noise-free, PSF-convolved, pixelated light; NaN where no
-        exposure saw the source or it is fainter than AB 26.5.
+        `r50_<band>` and `r50_stack` (arcsec) are radii of circles that hold half of the PSF-convolved, pixelated light;
+        `own_<band>_<diameter>` (uJy) is what of it lies in an aperture at the true centre. Both NaN where no exposure
+        saw the source or it is fainter than AB 26.5.
         """
         return read_parquet(self.folder / "truth.parquet")
 
@@ -113,34 +117,44 @@ def _render(made: TrueField, options: SkyOptions) -> None:
         )
         mosaic_hdus(made.field, band, image).writeto(made.source(band).path, overwrite=True)
         np.save(made.folder / f"{band}.light.npy", image.light * np.float32(BANDS[band].ujy_per_mjysr))
-    for name, radii in _radii(made, scene).items():
-        scene[name] = radii
+    for name, values in _own_light(made, scene).items():
+        scene[name] = values
     write_parquet(scene, made.folder / "truth.parquet")
 
 
-def _radii(made: TrueField, scene: Table) -> dict[str, Floats]:
+def _own_light(made: TrueField, scene: Table) -> dict[str, Floats]:
     bands = [band for band in made.bands if band in DETECTION]
-    columns = {name: np.full(len(scene), np.nan) for name in [*(f"r50_{band}" for band in bands), "r50_stack"]}
+    names = [*(f"r50_{band}" for band in bands), "r50_stack", *(f"own_{b}_{d}" for b in bands for d in APERTURES)]
+    columns = {name: np.full(len(scene), np.nan) for name in names}
     wanted = np.asarray(scene[f"in_{made.field.key}"]) & (np.asarray(scene["mag_F277W"]) < _RADII_FAINTEST)
     wanted &= ~np.asarray(scene["saturated"])
     for row in np.flatnonzero(wanted):
-        for name, radius in zip(columns, _half_light(scene[row : row + 1], made.long, bands), strict=True):
-            columns[name][row] = radius
+        for name, value in zip(columns, _alone(scene[row : row + 1], made.long, bands), strict=True):
+            columns[name][row] = value
     return columns
 
 
-def _half_light(one: Table, grid: FieldGeometry, bands: Sequence[str]) -> list[float]:
-    """Draw one source alone, as it would look on the mosaic's pixels, in each band and in their mean."""
+def _alone(one: Table, grid: FieldGeometry, bands: Sequence[str]) -> list[float]:
+    """Draw one source alone, as it looks on the mosaic's pixels, in each band and in their sum."""
     r50 = float(one["r50_arcsec"][0])
     side = min(2 * (3.0 + 5 * r50), _LARGEST_STAMP_ARCSEC)
     place = {"ra_deg": float(one["ra_deg"][0]), "dec_deg": float(one["dec_deg"][0]), "size_arcsec": side}
-    stamp = replace(grid, **place, offset_px=(0.23, -0.31))  # type: ignore[arg-type]
+    stamp = replace(grid, **place, offset_px=_phase(one, grid, side))  # type: ignore[arg-type]
     light = [render_light(one, stamp, band) for band in bands]
     fluxes = [float(one[f"flux_{band}_ujy"][0]) for band in bands]
     x, y = stamp.to_pixels(place["ra_deg"], place["dec_deg"])
     both = [*zip(light, fluxes, strict=True), (np.stack(light).sum(axis=0), sum(fluxes))]
     reach = side / 2 / grid.pixel_scale_arcsec
-    return [_radius(image, float(x), float(y), reach, flux) * grid.pixel_scale_arcsec for image, flux in both]
+    radii = [_radius(image, float(x), float(y), reach, flux) * grid.pixel_scale_arcsec for image, flux in both]
+    sizes = [diameter / 2 / grid.pixel_scale_arcsec for diameter in APERTURES]
+    return [*radii, *(float(sep.sum_circle(image, [x], [y], r, subpix=10)[0][0]) for image in light for r in sizes)]
+
+
+def _phase(one: Table, grid: FieldGeometry, side: float) -> tuple[float, float]:
+    """Offset that lets the source fall on the same part of a pixel as on the mosaic."""
+    x, y = (float(v[0]) for v in grid.to_pixels(one["ra_deg"], one["dec_deg"]))
+    middle = (round(side / grid.pixel_scale_arcsec) - 1) / 2
+    return (x - middle) % 1, (y - middle) % 1
 
 
 def _radius(light: NDArray[Any], x: float, y: float, reach: float, flux: float) -> float:

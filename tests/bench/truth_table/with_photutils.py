@@ -18,7 +18,8 @@ from photutils.segmentation import (  # type: ignore[import-untyped, unused-igno
     detect_sources,
 )
 
-from tests.bench.truth_table.found import APERTURES, Found, Image, Shared
+from tests.bench.truth_table.found import Found, Image, Shared
+from tests.bench.truth_table.skies import APERTURES
 
 __all__ = ["with_photutils"]
 
