@@ -107,7 +107,8 @@ def empty_apertures(
     for radius in radii_px:
         step = max(math.ceil(2.2 * radius), 3)
         first = math.ceil(radius) + 1
-        y, x = np.mgrid[first : image.shape[0] - first : step, first : image.shape[1] - first : step].reshape(2, -1)
+        lattice = (np.arange(first, side - first, step) for side in image.shape)  # empty on a strip of a tile
+        y, x = (v.ravel() for v in np.meshgrid(*lattice, indexing="ij"))
         x, y = x.astype(np.float64), y.astype(np.float64)
         on_sources, _, _ = sep.sum_circle(taken, x, y, radius + 0.7, subpix=1)
         free = on_sources == 0
