@@ -25,7 +25,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from gzjwst_core.sky.options import SkyOptions  # noqa: E402
-from tests.bench.truth_table.figures import figures, markdown  # noqa: E402
+from tests.bench.truth_table.figures import figures, into_page, markdown  # noqa: E402
 from tests.bench.truth_table.found import Found, Shared, shared_images  # noqa: E402
 from tests.bench.truth_table.ours import ours  # noqa: E402
 from tests.bench.truth_table.plain_sep import plain_sep  # noqa: E402
@@ -91,6 +91,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE of the profile, for `recommended`")
     parser.add_argument("--jobs", type=int, default=2, help="fields at a time")
     parser.add_argument("--markdown", type=Path, help="write the tables here too")
+    parser.add_argument("--page", type=Path, help="put the tables into this page, between its marks")
     parser.add_argument("--json", type=Path, help="write every figure here, each seed's own too")
     return parser.parse_args()
 
@@ -113,6 +114,8 @@ def main() -> None:
     print(text)
     if options.markdown:
         options.markdown.write_text(text + "\n")
+    if options.page:
+        options.page.write_text(into_page(options.page.read_text(), text))
     if options.json:
         single = [{tool: figures(of_case[i]) for i, tool in enumerate(tools)} for of_case in scores]
         named = {f"{case[0].seed}-{case[1]}": made for case, made in zip(cases, single, strict=True)}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gzjwst_core.sky.bands import BANDS
 from tests.bench.truth_table.scores import Score
 
-__all__ = ["figures", "markdown"]
+__all__ = ["figures", "into_page", "markdown"]
 
 DEPTH = BANDS["F277W"].depth_ab
 """5 sigma in 0.3 arcsec where all exposures overlap; that of F444W is the same."""
@@ -20,6 +20,7 @@ _FINE_EDGES = np.arange(23.0, 29.01, 0.5)
 _PULL_EDGES = np.arange(23.0, 28.5, 1.0)
 _WANTED, _COMPACT_R50 = 0.8, 0.3
 _FEWEST = 10
+_BEGIN, _END = "<!-- truth: begin -->", "<!-- truth: end -->"
 
 
 def figures(score: Score) -> dict[str, Any]:
@@ -116,8 +117,20 @@ def _mean(values: NDArray[np.bool_]) -> float:
 
 def markdown(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Write the tables: what, one column a tool."""
-    tools = list(results)
-    return "\n\n".join([_main_table(results), _bin_table(results), *_pull_tables(results, tools)])
+    parts = [
+        _main_table(results),
+        "Completeness by true magnitude, all fields together:",
+        _bin_table(results),
+        "Pulls of lonely sources by true magnitude: mean / sd / robust sd (number; share above 5).",
+        *_pull_tables(results),
+    ]
+    return "\n\n".join(parts)
+
+
+def into_page(page: str, text: str) -> str:
+    """Put the tables between a page's marks."""
+    before, rest = page.split(_BEGIN)
+    return f"{before}{_BEGIN}\n{text}\n{_END}{rest.split(_END)[1]}"
 
 
 def _main_table(results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -137,20 +150,25 @@ def _bin_table(results: Mapping[str, Mapping[str, Any]]) -> str:
     return _table(["complete at F277W AB", "galaxies", *results], rows)
 
 
-def _pull_tables(results: Mapping[str, Mapping[str, Any]], tools: Sequence[str]) -> list[str]:
-    cases = [case for tool in tools for case in results[tool]["pulls"]]
-    tables = []
-    for case in dict.fromkeys(cases):
-        having = {tool: results[tool]["pulls"][case] for tool in tools if case in results[tool]["pulls"]}
-        edges = next(iter(having.values()))["edges"]
-        labels = [*(f"{a:.0f}-{b:.0f}" for a, b in pairwise(edges)), "all"]
-        rows = []
-        for i, label in enumerate(labels):
-            cells = [h["all"] if label == "all" else h["bins"][i] for h in having.values()]
-            rows.append([label, *(_pull_text(cell) for cell in cells)])
-        head = f'pulls, {case}": mean / sd / robust sd (n; above 5)'
-        tables.append(_table([head, *having], rows))
-    return tables
+def _pull_tables(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Write a table for each case that all tools have, and one line for each that ours alone have."""
+    tables, short = [], []
+    for case in dict.fromkeys(case for made in results.values() for case in made["pulls"]):
+        having = {tool: made["pulls"][case] for tool, made in results.items() if case in made["pulls"]}
+        if len(having) < len(results):
+            short.append([f'{case}"', *(_pull_text(case_of["all"]) for case_of in having.values())])
+            names = list(having)
+        else:
+            tables.append(_pull_table(case, having))
+    return [*tables, _table(["all magnitudes", *names], short)] if short else tables
+
+
+def _pull_table(case: str, having: Mapping[str, Any]) -> str:
+    edges = next(iter(having.values()))["edges"]
+    labels = [f"{a:.0f}-{b:.0f}" for a, b in pairwise(edges)]
+    rows = [[label, *(_pull_text(h["bins"][i]) for h in having.values())] for i, label in enumerate(labels)]
+    rows.append(["all", *(_pull_text(h["all"]) for h in having.values())])
+    return _table([f'{case}"', *having], rows)
 
 
 def _pull_text(cell: Mapping[str, float]) -> str:
