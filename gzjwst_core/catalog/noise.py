@@ -209,7 +209,8 @@ def empty_apertures(
     for radius in radii_px:
         step = max(math.ceil(1.5 * radius), 3)
         first = math.ceil(radius) + 1
-        y, x = np.mgrid[first : image.shape[0] - first : step, first : image.shape[1] - first : step].reshape(2, -1)
+        lattice = (np.arange(first, side - first, step) for side in image.shape)  # empty on a strip of a tile
+        y, x = (v.ravel() for v in np.meshgrid(*lattice, indexing="ij"))
         on_sources, _, _ = sep.sum_circle(taken, x.astype(float), y.astype(float), radius + 0.7, subpix=1)
         x, y = (v[on_sources == 0].astype(np.float64) for v in (x, y))
         flux, naive, _ = sep.sum_circle(image, x, y, radius, err=safe, subpix=5)

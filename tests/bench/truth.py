@@ -1,116 +1,126 @@
-"""The catalog against the truth of synthetic skies: `python tests/bench/truth.py [--recipe R] [SEED ...]`.
+"""Our catalog and its peers against the truth of synthetic skies: `python tests/bench/truth.py [--sky FOLDER]`.
 
-For each seed a sky is made and both of its fields are catalogued. Columns: completeness of galaxies at least 1 mag
-brighter than the 5 sigma depth (0.3 arcsec aperture, empty apertures) with r50 < 0.3 arcsec; detections on the negative
-image over detections; median magnitude error at mag < 25 in each band; distance of matched centres from the truth.
+Four bands, 122.88 arcsec a side: short-wave grids of 4096 pixels. Side by side in one run: our recipes `recommended`
+and `reference`, SEP as its tutorial uses it, photutils, SExtractor. Peers get our detection image (inverse-variance
+stack of F277W and F444W) and our threshold, filter, area, contrast and mesh where they have such; their settings are
+told in the rooms of `truth_table`. A peer that is not installed is left out, and said so. `--sky` keeps the skies.
 """
 
 import argparse
+import importlib.util
+import json
+import logging
+import multiprocessing
+import os
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from astropy.coordinates import SkyCoord
-from astropy.io import fits
-from astropy.table import Table
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")  # CPU seconds are those of one core
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+from gzjwst_core.sky.options import SkyOptions  # noqa: E402
+from tests.bench.truth_table.figures import figures, into_page, markdown  # noqa: E402
+from tests.bench.truth_table.found import Found, Shared, shared_images  # noqa: E402
+from tests.bench.truth_table.ours import ours  # noqa: E402
+from tests.bench.truth_table.plain_sep import plain_sep  # noqa: E402
+from tests.bench.truth_table.scores import Score, joined, score  # noqa: E402
+from tests.bench.truth_table.sextractor import PROGRAM, sextractor  # noqa: E402
+from tests.bench.truth_table.skies import TrueField, make_field  # noqa: E402
 
-from gzjwst_core.catalog.columns import Flag  # noqa: E402
-from gzjwst_core.catalog.field import build_field_catalog  # noqa: E402
-from gzjwst_core.models import MosaicSource  # noqa: E402
-from gzjwst_core.mosaics.planes import keep_planes  # noqa: E402
-from gzjwst_core.profile import SurveyProfile, load_profile  # noqa: E402
-from gzjwst_core.sky.build import Sky, build_sky  # noqa: E402
-
-_DETECTION = ("F277W", "F444W")
-_MATCH_ARCSEC = 0.2
-
-
-def sources_of(sky: Sky, folder: Path, profile: SurveyProfile, field: str) -> list[MosaicSource]:
-    """Planes of a field's mosaics as plain files."""
-    sources = []
-    for mosaic in [m for m in sky.mosaics if m.field == field]:
-        path = folder / f"{field}-{mosaic.band}.fits"
-        with (sky.folder / mosaic.path).open("rb") as stream, path.open("wb") as target:
-            keep_planes(stream, target, profile.mosaics.sci_planes, mosaic.filename)
-        sources.append(MosaicSource(field=field, band=mosaic.band, path=str(path), uri="", identity=mosaic.obs_id))
-    return sources
+_BANDS = ("F115W", "F150W", "F277W", "F444W")
+_OURS = ("recommended", "reference")
+_log = logging.getLogger("truth")
 
 
-def negative(source: MosaicSource) -> MosaicSource:
-    """Turn the sign of the pixels about their median."""
-    path = Path(source.path).with_suffix(".negative.fits")
-    with fits.open(source.path) as hdus:
-        name = "SCI_BKSUB" if "SCI_BKSUB" in hdus else "SCI"
-        data, gap = hdus[name].data, np.asarray(hdus["WHT"].data) == 0
-        hdus[name].data = np.where(gap, data, 2 * np.nanmedian(data[~gap]) - data).astype(np.float32)
-        hdus.writeto(path)
-    return source.replace(path=str(path))
+def available() -> tuple[list[str], list[str]]:
+    """Return the tools that are here, and a sentence about each that is not."""
+    tools, missing = [*_OURS, "SEP"], []
+    if importlib.util.find_spec("photutils") and importlib.util.find_spec("skimage"):
+        tools.append("photutils")
+    else:
+        missing.append("photutils is left out: it is not installed, or scikit-image for its deblending is not")
+    if PROGRAM:
+        tools.append("SExtractor")
+    else:
+        missing.append("SExtractor is left out: source-extractor is not on the PATH")
+    return tools, missing
 
 
-def position(table: Table, ra: str, dec: str) -> SkyCoord:
-    """Sky positions of a table."""
-    return SkyCoord(np.asarray(table[ra]), np.asarray(table[dec]), unit="deg")
+def look(tool: str, field: TrueField, shared: Shared, overrides: Sequence[str]) -> Found:
+    """Let one tool catalog a field."""
+    if tool in _OURS:
+        return ours(field, tool, overrides if tool == "recommended" else ())
+    peers: dict[str, Callable[[Shared], Found]] = {"SEP": plain_sep, "SExtractor": sextractor}
+    if tool == "photutils":
+        from tests.bench.truth_table.with_photutils import with_photutils  # noqa: PLC0415 - may not be installed
+
+        peers[tool] = with_photutils
+    return peers[tool](shared)
 
 
-def measure(truth: Table, field: str, sources: list[MosaicSource], profile: SurveyProfile) -> dict[str, float]:
-    """Measure one field."""
-    folder = Path(sources[0].path).parent
-    bands = tuple(source.band for source in sources)
-    begun = time.process_time()
-    made = build_field_catalog(sources, profile, folder / "seg.fits", bands=bands)
-    seconds = time.process_time() - begun
-    holes = [negative(source) for source in sources if source.band in _DETECTION]
-    spurious = len(build_field_catalog(holes, profile, folder / "holes.fits", bands=bands).table)
-    depth = float(np.min(made.mosaics["depth"][made.mosaics["is_detection"]]))
-    galaxies = truth[np.asarray(truth[f"in_{field}"]) & (truth["kind"] == "galaxy")]
-    found = {"sources": len(made.table), "depth": depth, "spurious": spurious / len(made.table), "cpu_s": seconds}
-    wanted = galaxies[(galaxies["mag_F277W"] < depth - 1) & (galaxies["r50_arcsec"] < 0.3)]
-    _, apart, _ = position(wanted, "ra_deg", "dec_deg").match_to_catalog_sky(position(made.table, "ra", "dec"))
-    found |= {"wanted": len(wanted), "complete": float(np.mean(apart.arcsec < _MATCH_ARCSEC))}
-    return found | dict(photometry(galaxies, made.table, bands))
+def compare(tools: Sequence[str], overrides: Sequence[str], root: Path, case: tuple[SkyOptions, int]) -> list[Score]:
+    """Score every tool on one field."""
+    field = make_field(root, *case)
+    shared = shared_images(field)
+    scores = []
+    for tool in tools:
+        found = look(tool, field, shared, overrides)
+        print(
+            f"{field.seed} {field.field.key} {tool}: {found.x.size} detections, {found.seconds:.0f} CPU s",
+            file=sys.stderr,
+            flush=True,
+        )
+        scores.append(score(field, found))
+    return scores
 
 
-def photometry(galaxies: Table, table: Table, bands: tuple[str, ...]) -> Iterator[tuple[str, float]]:
-    """Magnitudes and centres of bright galaxies."""
-    good = table[(table["flags"] & int(Flag.SATURATED | Flag.TRUNCATED)) == 0]
-    bright = galaxies[galaxies["mag_F277W"] < 25]
-    which, apart, _ = position(bright, "ra_deg", "dec_deg").match_to_catalog_sky(position(good, "ra", "dec"))
-    near = apart.arcsec < _MATCH_ARCSEC
-    yield "centre_p50_px", float(np.median(apart.arcsec[near])) / 0.06
-    yield "centre_p95_px", float(np.quantile(apart.arcsec[near], 0.95)) / 0.06
-    for band in bands:
-        true = np.asarray(bright[f"mag_{band}"])[near]
-        difference = (np.asarray(good[f"{band}_mag_tot"])[which[near]] - true)[true < 25]
-        yield f"dmag_{band}", float(np.nanmedian(difference))
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("seeds", nargs="*", type=int, default=[20260101, 7, 11])
+    parser.add_argument("--size", type=float, default=122.88, help="side of a field, arcsec")
+    parser.add_argument("--fields", choices=["first", "both"], default="first", help="fields of each sky")
+    parser.add_argument("--sky", type=Path, help="folder that keeps rendered skies for the next run")
+    parser.add_argument("--tools", help="comma-separated names; default all that are installed")
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE of the profile, for `recommended`")
+    parser.add_argument("--jobs", type=int, default=2, help="fields at a time")
+    parser.add_argument("--markdown", type=Path, help="write the tables here too")
+    parser.add_argument("--page", type=Path, help="put the tables into this page, between its marks")
+    parser.add_argument("--json", type=Path, help="write every figure here, each seed's own too")
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Measure every seed, print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("seeds", nargs="*", type=int, default=[20260101, 7, 11])
-    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE of the profile")
-    options = parser.parse_args()
-    profile = load_profile("demo", overrides=options.set)
-    if profile.sky is None:
-        raise SystemExit("the demo's profile has no sky")
-    rows = []
-    for seed in options.seeds:
-        with tempfile.TemporaryDirectory() as scratch:
-            sky = build_sky(profile.sky.model_copy(update={"seed": seed}), Path(scratch) / "sky")
-            truth = sky.truth()
-            for field in sorted({mosaic.field for mosaic in sky.mosaics}):
-                sources = sources_of(sky, Path(scratch), profile, field)
-                rows.append({"seed": seed, "field": field, **measure(truth, field, sources, profile)})
-    table = Table(rows=rows)
-    for name in table.colnames[2:]:
-        table[name].info.format = ".3f" if table[name].dtype.kind == "f" else "d"
-    print("\n".join(table.pformat(max_lines=-1, max_width=-1)))
+    """Measure every seed, print tables."""
+    options = arguments()
+    tools, missing = available()
+    if options.tools:
+        tools = [tool for tool in tools if tool in options.tools.split(",")]
+    skies = [SkyOptions(seed=seed, size_arcsec=options.size, bands=_BANDS, missing=()) for seed in options.seeds]
+    cases = [(sky, number) for sky in skies for number in range(2 if options.fields == "both" else 1)]
+    with tempfile.TemporaryDirectory() as scratch:
+        work = partial(compare, tools, options.set, options.sky or Path(scratch))
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
+            scores = list(pool.map(work, cases))
+    results = {tool: figures(joined([of_case[i] for of_case in scores])) for i, tool in enumerate(tools)}
+    text = "\n\n".join([markdown(results), *missing])
+    print(text)
+    if options.markdown:
+        options.markdown.write_text(text + "\n")
+    if options.page:
+        options.page.write_text(into_page(options.page.read_text(), text))
+    if options.json:
+        single = [{tool: figures(of_case[i]) for i, tool in enumerate(tools)} for of_case in scores]
+        named = {f"{case[0].seed}-{case[1]}": made for case, made in zip(cases, single, strict=True)}
+        content: dict[str, Any] = {"all": results, "fields": named, "missing": missing}
+        options.json.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":
