@@ -13,6 +13,7 @@ from gzjwst_core.storage.receipts import Done
 
 __all__ = [
     "catalog",
+    "crossmatch",
     "cutouts",
     "fetch",
     "images",
@@ -67,6 +68,11 @@ def merge(done: Done) -> str:
     """Tell what is left of the detections."""
     counts = done.counts
     return f"{counts['sources']} detections → {counts['primary']} objects → {counts['selected']} selected"
+
+
+def crossmatch(done: Sequence[Done]) -> str:
+    """Tell how many catalogs were compared with, and why some were not."""
+    return f"{_sum(done, 'matches')} matches with {_sum(done, 'compared')} catalogs{_others(done)}"
 
 
 def cutouts(done: Sequence[Done]) -> str:

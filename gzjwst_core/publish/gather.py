@@ -34,6 +34,8 @@ _FILES = (
     ("catalog/catalog.ecsv", "the same as text, where the catalog is small"),
     ("catalog/regions/", "Kron ellipses of each field for DS9"),
     (MEASURED_MOSAICS, "noise, depth and area of every mosaic"),
+    ("catalog/crossmatch.parquet", "comparison with catalogs of others: matched, offsets, magnitudes, by magnitude"),
+    ("catalog/matches/", "matches with each of them"),
     ("catalog/fields/", "detections of each field before merging"),
     ("segmaps/", "segmentation maps, on the detection grid"),
     ("cutouts/", "FITS cutouts: every band, segment and mask"),
