@@ -5,25 +5,15 @@ import tasks.settings  # noqa: F401, I001 - before prefect
 from prefect import task
 
 from gzjwst_core.archives.stages import Brought, Transfers
-from gzjwst_core.catalog import comparing, stages
+from gzjwst_core.catalog import stages
 from gzjwst_core.models import Field, Work
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done
 from tasks.policy import ASKED_ANEW, RECEIPTED, as_state
 
-__all__ = [
-    "catalog_field",
-    "crossmatch_survey",
-    "merge_survey",
-    "plan_catalog",
-    "plan_crossmatch",
-    "plan_merge",
-    "plan_transfers",
-    "with_targets",
-]
+__all__ = ["catalog_field", "merge_survey", "plan_catalog", "plan_merge", "plan_transfers", "with_targets"]
 
 plan_catalog = stages.plan_field
-plan_crossmatch = comparing.plan_crossmatch
 plan_merge = stages.plan_merge
 with_targets = stages.with_targets
 
@@ -44,9 +34,3 @@ def catalog_field(run: Run, work: Work, field: Field, fetched: list[Brought]) ->
 def merge_survey(run: Run, work: Work) -> Done:
     """Settle duplicates over all fields; writes the survey catalog."""
     return as_state(stages.merge(run, work))
-
-
-@task(name="crossmatch", task_run_name="crossmatch-{run.profile.name}", **RECEIPTED)
-def crossmatch_survey(run: Run, work: Work) -> Done:
-    """Compare the survey catalog with the catalogs that the profile names."""
-    return as_state(comparing.crossmatch(run, work))
