@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gzjwst_core.catalog.carry import Ellipses, half_turn
 from gzjwst_core.catalog.measure import Scene, kron_ellipses
 from gzjwst_core.catalog.noise import NoiseLaw
-from gzjwst_core.catalog.shapes import GIVEN_FACTOR, GROWTH_ARCSEC, growth_radii, label_ellipses, leaders
+from gzjwst_core.catalog.shapes import CIRCLE_OF_R50, GIVEN_FACTOR, GROWTH_ARCSEC, growth_radii, label_ellipses, leaders
 from gzjwst_core.catalog.tiles import BLOCK_PX, OBJECT_DTYPE, Detected, DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.mosaics.geometry import Box, tiles
@@ -29,7 +29,6 @@ __all__ = ["Layout", "Placed", "places_on"]
 Floats = NDArray[np.float64]
 
 _LEAST_ARCSEC = 0.175
-_CIRCLE_OF_R50 = 3.0
 _SEGMENT_OF_APERTURE = 0.5
 _STEP_DEG = 1.0 / 3600
 
@@ -149,7 +148,7 @@ def places_on(targets: Table, wcs: WCS, shape: tuple[int, int]) -> Placed:
 def _stated(targets: Table, placed: Placed, wcs: WCS, scale: float) -> Ellipses:
     """Bring the list's shapes onto the grid, pixels: its ellipse, else 3 half-light radii, else NaN."""
     r50, a, b = (np.asarray(targets[f"{name}_arcsec"])[placed.rows] / scale for name in ("r50", "a", "b"))
-    circle = _CIRCLE_OF_R50 * r50
+    circle = CIRCLE_OF_R50 * r50
     theta = _angle_on(targets, placed, wcs)
     shaped = np.isfinite(a)
     return Ellipses(placed.x, placed.y, np.where(shaped, a, circle), np.where(shaped, b, circle), theta)
@@ -190,8 +189,9 @@ def _find_apertures(item: _Item) -> Floats:
     frame = detection_frame(item.plan, box)
     labels = label_ellipses(_at_least(rough.scaled(_SEGMENT_OF_APERTURE), least), item.ids, box.shape)
     scene = Scene(frame, labels, item.ids, item.law)
-    radius = growth_radii(scene, here.x, here.y, scale)
-    axes = np.stack([np.where(known, here.a, radius), np.where(known, here.b, radius)])
+    unknown = replace(scene, ids=item.ids[~known])
+    axes = np.stack([here.a, here.b])
+    axes[:, ~known] = growth_radii(unknown, here.x[~known], here.y[~known], scale)
     if item.moments and known.any():
         few = replace(scene, ids=item.ids[known])
         kron = kron_ellipses(few, here.take(known), item.photometry, scale).ellipses

@@ -80,6 +80,8 @@ class ReportFacts:
     """Sky that was searched, overlaps counted once: number counts are then given per area."""
     depth: Table | None = None
     """catalog/mosaics.parquet: one row a mosaic; every column is shown, with its unit."""
+    crossmatch: Table | None = None
+    """catalog/crossmatch.parquet: comparisons with catalogs of others."""
     image_measures: Table | None = None
     """One row an image; the distribution of every numeric column is shown, with its unit and description."""
     image_checks: Mapping[str, int] = field(default_factory=dict)

@@ -8,6 +8,7 @@ import numpy as np
 from astropy.table import Table
 
 from gzjwst_core.archives.stages import MOSAICS, PRODUCTS, area_arcmin2, products_of
+from gzjwst_core.catalog.comparing import CROSSMATCH
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
@@ -34,7 +35,7 @@ _FILES = (
     ("catalog/catalog.ecsv", "the same as text, where the catalog is small"),
     ("catalog/regions/", "Kron ellipses of each field for DS9"),
     (MEASURED_MOSAICS, "noise, depth and area of every mosaic"),
-    ("catalog/crossmatch.parquet", "comparison with catalogs of others: matched, offsets, magnitudes, by magnitude"),
+    (CROSSMATCH, "comparison with catalogs of others: matched, offsets, magnitudes, by magnitude"),
     ("catalog/matches/", "matches with each of them"),
     ("catalog/fields/", "detections of each field before merging"),
     ("segmaps/", "segmentation maps, on the detection grid"),
@@ -72,6 +73,7 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         selected=None if catalog is None else select(catalog, run.cuts)[0],
         area_arcmin2=_searched_arcmin2(run, depth),
         depth=None if depth is None else depth[[name for name in _DEPTH_SHOWN if name in depth.colnames]],
+        crossmatch=read_table(folder, CROSSMATCH) if profile.compare else None,
         image_measures=measures_of(all_latest(folder, IMAGES)),
         sheets={} if rows is None else _sheets(folder, rows, profile.publish.contact_sheet),
         files=tuple(_files(folder)),

@@ -63,6 +63,7 @@ def report_html(facts: ReportFacts) -> str:
         "asked": {key: value for key, value in facts.record.asked.items() if value},
         "matrix": _matrix(facts),
         "depth": _rows(facts.depth),
+        "crossmatch": _rows(facts.crossmatch),
         "flow": _flow(facts),
         "flags": [] if facts.catalog is None else [f for f in flag_counts(facts.catalog) if f.rows],
         "plots": _plots(facts),
