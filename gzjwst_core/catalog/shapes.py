@@ -19,14 +19,6 @@ __all__ = [
     "label_ellipses",
     "leaders",
 ]
-    "CIRCLE_OF_R50",
-    "GIVEN_FACTOR",
-    "GROWTH_ARCSEC",
-    "given_apertures",
-    "growth_radii",
-    "label_ellipses",
-    "leaders",
-]
 
 Floats = NDArray[np.float64]
 
