@@ -93,7 +93,7 @@ def build_field_catalog(
         Where the work runs; the result does not depend on it.
     find
         Called in place of detection, with the plan, the noise law of the detection image and the segmap's path: writes
-        the segmap and returns the objects, whose ellipses are apertures / `shapes.GIVEN_FACTOR`.
+        the segmap and returns the objects, whose ellipses are apertures / `given_shapes.GIVEN_FACTOR`.
 
     Returns
     -------

@@ -18,10 +18,10 @@ from gzjwst_core.catalog import measure
 from gzjwst_core.catalog.carry import Ellipses, aligned_shift, box_on, carry_ellipses, carry_labels
 from gzjwst_core.catalog.columns import aperture_name
 from gzjwst_core.catalog.frames import band_frame
+from gzjwst_core.catalog.given_shapes import given_apertures
 from gzjwst_core.catalog.learn import Learned
 from gzjwst_core.catalog.measure import Kron, Scene
 from gzjwst_core.catalog.noise import WHITE, NoiseLaw
-from gzjwst_core.catalog.shapes import given_apertures
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.mosaics.geometry import Box, fit_affine

@@ -1,6 +1,6 @@
 """Lay targets out on a field's detection grid, where detection would find sources: their apertures and their segments.
 
-Work items for `cpu_map` open the mosaics; the arithmetic is in `shapes`. What becomes of the rows is in `targets`.
+Work items for `cpu_map` open the mosaics; the arithmetic is in `given_shapes`. What becomes of the rows is in `targets`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,9 +13,16 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from gzjwst_core.catalog.carry import Ellipses, half_turn
+from gzjwst_core.catalog.given_shapes import (
+    CIRCLE_OF_R50,
+    GIVEN_FACTOR,
+    GROWTH_ARCSEC,
+    growth_radii,
+    label_ellipses,
+    leaders,
+)
 from gzjwst_core.catalog.measure import Scene, kron_ellipses
 from gzjwst_core.catalog.noise import NoiseLaw
-from gzjwst_core.catalog.shapes import CIRCLE_OF_R50, GIVEN_FACTOR, GROWTH_ARCSEC, growth_radii, label_ellipses, leaders
 from gzjwst_core.catalog.tiles import BLOCK_PX, OBJECT_DTYPE, Detected, DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.mosaics.geometry import Box, tiles
