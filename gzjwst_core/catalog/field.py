@@ -18,7 +18,6 @@ from gzjwst_core.catalog.calibrate import calibrate
 from gzjwst_core.catalog.columns import Flag, columns_for
 from gzjwst_core.catalog.forced import ForcedPlan, measure_field
 from gzjwst_core.catalog.learn import Learned, learn_bands
-from gzjwst_core.catalog.noise import NoiseLaw
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detect_field
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import CatalogError, NoValidPixelsError
@@ -32,7 +31,7 @@ __all__ = ["FieldCatalog", "Sections", "build_field_catalog"]
 
 _log = logging.getLogger(__name__)
 
-Find = Callable[[DetectionPlan, NoiseLaw, Path], Detected]
+Find = Callable[[DetectionPlan, Path], Detected]
 
 
 class Sections(Protocol):
@@ -92,8 +91,8 @@ def build_field_catalog(
     cpu_map
         Where the work runs; the result does not depend on it.
     find
-        Called in place of detection, with the plan, the noise law of the detection image and the segmap's path: writes
-        the segmap and returns the objects, whose ellipses are apertures / `given_shapes.GIVEN_FACTOR`.
+        Called in place of detection, with the plan and the segmap's path: writes the segmap and returns the objects,
+        whose ellipses are apertures / `given_shapes.GIVEN_FACTOR`.
 
     Returns
     -------
@@ -114,7 +113,7 @@ def build_field_catalog(
     plan = DetectionPlan(_detection_bands(learned, profile.detect), profile.mosaics, profile.detect)
     reference = plan.bands[0].source.band
     plan, law = calibrate(plan, cpu_map=cpu_map)
-    detected = find(plan, law, segmap_path) if find else detect_field(plan, segmap_path, cpu_map=cpu_map)
+    detected = find(plan, segmap_path) if find else detect_field(plan, segmap_path, cpu_map=cpu_map)
     forced = ForcedPlan(plan, tuple(learned.values()), profile.photometry, str(segmap_path), reference, law)
     forced = replace(forced, given=find is not None)
     table = _measured(forced, detected, bands, cpu_map)

@@ -1,6 +1,6 @@
 """Lay targets out on a field's detection grid, where detection would find sources: their apertures and their segments.
 
-Work items for `cpu_map` open the mosaics; the arithmetic is in `given_shapes`. What becomes of the rows is in `targets`.
+Work items for `cpu_map` open the mosaics; the arithmetic is in `given_shapes`, what becomes of the rows in `targets`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from gzjwst_core.catalog.given_shapes import (
     leaders,
 )
 from gzjwst_core.catalog.measure import Scene, kron_ellipses
-from gzjwst_core.catalog.noise import NoiseLaw
+from gzjwst_core.catalog.noise import WHITE
 from gzjwst_core.catalog.tiles import BLOCK_PX, OBJECT_DTYPE, Detected, DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.mosaics.geometry import Box, tiles
@@ -55,7 +55,6 @@ class _Item:
     """One tile, and the targets on it (or reaching into it, where segments are painted)."""
 
     plan: DetectionPlan
-    law: NoiseLaw
     photometry: PhotometryOptions
     tile: Box
     ids: NDArray[np.int32]
@@ -98,7 +97,7 @@ class Layout:
         self.segments = np.zeros(0, dtype=np.int32)
         """(n,) segment id of each of them: those within 0.175 arcsec of an earlier one share that one's."""
 
-    def find(self, plan: DetectionPlan, law: NoiseLaw, segmap_path: Path) -> Detected:
+    def find(self, plan: DetectionPlan, segmap_path: Path) -> Detected:
         """Find apertures, write the segmap and return the objects, one a segment, ids from 1 in the list's order."""
         with open_mosaic(plan.bands[0].source, plan.mosaics, check=False) as reader:
             wcs = reader.wcs
@@ -110,7 +109,7 @@ class Layout:
         self.segments = ids[np.searchsorted(chosen, first)]
         stated = _stated(self._targets, self.placed, wcs, plan.scale_arcsec).take(chosen)
         boxes = tuple(tiles(plan.shape, plan.options.tile_px))
-        nothing = _Item(plan, law, self._photometry, boxes[0], ids, stated, self._moments)
+        nothing = _Item(plan, self._photometry, boxes[0], ids, stated, self._moments)
         apertures = self._apertures(nothing, boxes)
         segments = _at_least(apertures.scaled(_SEGMENT_OF_APERTURE), least)
         blocks = self._paint(replace(nothing, ellipses=segments), boxes, segmap_path, wcs)
@@ -195,7 +194,7 @@ def _find_apertures(item: _Item) -> Floats:
     rough = replace(here, a=np.where(known, here.a, least), b=np.where(known, here.b, least))
     frame = detection_frame(item.plan, box)
     labels = label_ellipses(_at_least(rough.scaled(_SEGMENT_OF_APERTURE), least), item.ids, box.shape)
-    scene = Scene(frame, labels, item.ids, item.law)
+    scene = Scene(frame, labels, item.ids, WHITE)
     unknown = replace(scene, ids=item.ids[~known])
     axes = np.stack([here.a, here.b])
     axes[:, ~known] = growth_radii(unknown, here.x[~known], here.y[~known], scale)

@@ -30,7 +30,7 @@ _FIRST_ARCSEC, _RINGS = 0.1, 20
 CIRCLE_OF_R50 = 3.0
 """Apertures where only the half-light radius is known: 96 % of the light of an exponential disc."""
 _MEDIAN_OVER_MEAN = float(np.sqrt(np.pi / 2))
-_EMPTY_SIGMA, _RISE_SIGMA, _RISE, _FALLEN = 1.0, 2.0, 1.1, 0.5
+_EMPTY_SIGMA, _RISE_SIGMA, _RISE, _FALLEN = 2.0, 4.0, 1.1, 0.5
 
 
 def given_apertures(ellipses: Ellipses) -> Kron:
@@ -107,9 +107,9 @@ def growth_radii(scene: Scene, x: Floats, y: Floats, scale_arcsec: float) -> Flo
     Notes
     -----
     The half-light radius is that of the growth of light in rings, each of the median surface brightness of its pixels:
-    neighbours that cover less than half of a ring do not count. It ends at the first ring whose median is within 1
-    sigma of nothing, or rises again, by a tenth and 2 sigma, after it had fallen to half its height; at 6 arcsec at
-    the latest.
+    neighbours that cover less than half of a ring do not count. It ends at the first ring whose median is within 2
+    sigma of nothing, or rises again, by a tenth and 4 sigma, after it had fallen to half its height; at 6 arcsec at
+    the latest. Sigma is that of uncorrelated pixels, about half of what it is in drizzled ones.
     """
     edges = np.concatenate([[0.0], np.geomspace(_FIRST_ARCSEC, GROWTH_ARCSEC, _RINGS)]) / scale_arcsec
     found = np.zeros(x.size)
@@ -139,8 +139,7 @@ def _rings(scene: Scene, row: int, at: tuple[float, float], edges: Floats) -> tu
         count = int(inside.sum())
         if count:
             light[number] = np.median(sub[inside])
-            spread = _MEDIAN_OVER_MEAN * float(scene.law.factor(count)) / np.sqrt(count)
-            noise[number] = np.median(err[inside]) * spread
+            noise[number] = _MEDIAN_OVER_MEAN * np.median(err[inside]) / np.sqrt(count)
     return light, noise
 
 
