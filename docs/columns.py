@@ -11,6 +11,7 @@ from gzjwst_core.catalog.columns import (
     SURVEY_COLUMNS,
     Flag,
 )
+from gzjwst_core.catalog.crossmatch import MATCH_COLUMNS, SUMMARY_COLUMNS
 from gzjwst_core.catalog.definitions import REFERENCES
 from gzjwst_core.storage.tables import Column
 
@@ -41,6 +42,8 @@ def page() -> str:
         *_section("Of the survey", SURVEY_COLUMNS),
         *_section("Of every source", SOURCE_COLUMNS),
         *_section("Of every band", (*BAND_COLUMNS, *APERTURE_COLUMNS)),
+        *_section("Comparisons: `catalog/crossmatch.parquet`", SUMMARY_COLUMNS),
+        *_section("Matches: `catalog/matches/<name>.parquet`", MATCH_COLUMNS),
         "## Bits of `flags`\n\n| bit | name | meaning |\n|---:|---|---|",
         *(f"| {int(flag)} | {flag.name} | {FLAG_MEANINGS[flag]} |" for flag in Flag),
         "\n## References\n",

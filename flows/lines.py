@@ -13,6 +13,7 @@ from gzjwst_core.storage.receipts import Done
 
 __all__ = [
     "catalog",
+    "crossmatch",
     "cutouts",
     "fetch",
     "images",
@@ -70,6 +71,11 @@ def merge(done: Done) -> str:
     shifted = f"; positions of {counts['shifted']} fields corrected" if "shifted" in counts else ""
     named = [f"{counts[key]} {what}" for what in ("carried", "new", "gone") if (key := f"names:{what}") in counts]
     return said + shifted + (f"; names: {', '.join(named)}" if named else "")
+
+
+def crossmatch(done: Sequence[Done]) -> str:
+    """Tell how many catalogs were compared with, and why some were not."""
+    return f"{_sum(done, 'matches')} matches with {_sum(done, 'compared')} catalogs{_others(done)}"
 
 
 def cutouts(done: Sequence[Done]) -> str:

@@ -33,6 +33,7 @@ from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done
 from tasks.archives import fetch_mosaic, locate_field, query_products, record_mosaics
 from tasks.catalog import catalog_field, merge_survey, plan_catalog, plan_merge, plan_transfers, with_targets
+from tasks.crossmatch import crossmatch_survey, plan_crossmatch
 from tasks.cutouts import cut_chunk, plan_cutouts, tidy_chunks
 from tasks.images import paint_chunk, pin_colour, plan_images
 from tasks.publish import close_run, hand_over, plan_publish, show_mosaics, show_summary
@@ -82,6 +83,9 @@ def _survey(run: Run, journal: Journal) -> None:
     journal.one("merge", merge_survey.submit(run, plan_merge(run, listing)), lines.merge)
     run = journal.pinned(pin_colour(run))
     journal.stop_after("merge")
+    if run.profile.compare:
+        journal.each("crossmatch", {"survey": crossmatch_survey.submit(run, plan_crossmatch(run))}, lines.crossmatch)
+    journal.stop_after("crossmatch")
     plan = plan_cutouts(run, fields)
     cuts: dict[str, PrefectFuture[Done]] = {}
     for field in fields:

@@ -22,7 +22,6 @@ from gzjwst_core.catalog.filtered import calibrate_filters
 from gzjwst_core.catalog.forced import ForcedPlan, measure_field
 from gzjwst_core.catalog.halos import v3_angle
 from gzjwst_core.catalog.learn import Learned, learn_bands
-from gzjwst_core.catalog.noise import NoiseLaw
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detect_field
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import CatalogError, NoValidPixelsError
@@ -36,7 +35,7 @@ __all__ = ["FieldCatalog", "Sections", "build_field_catalog"]
 
 _log = logging.getLogger(__name__)
 
-Find = Callable[[DetectionPlan, NoiseLaw, Path], Detected]
+Find = Callable[[DetectionPlan, Path], Detected]
 
 
 class Sections(Protocol):
@@ -98,8 +97,8 @@ def build_field_catalog(
     cpu_map
         Where the work runs; the result does not depend on it.
     find
-        Called in place of detection, with the plan, the noise law of the detection image and the segmap's path: writes
-        the segmap and returns the objects, whose ellipses are apertures / `given_shapes.GIVEN_FACTOR`.
+        Called in place of detection, with the plan and the segmap's path: writes the segmap and returns the objects,
+        whose ellipses are apertures / `given_shapes.GIVEN_FACTOR`.
 
     Returns
     -------
@@ -138,12 +137,11 @@ def build_field_catalog(
 def _found(
     plan: DetectionPlan, learned: Mapping[str, Learned], segmap: Path, find: Find | None, cpu_map: CpuMap
 ) -> tuple[Detected, FieldNoise]:
-    """Detect and measure the noise off what was found, or the noise first where places are stated."""
+    """Detect and measure the noise off what was found, or off all that is bright where places are stated."""
     if find is None:
         detected = detect_field(plan, segmap, cpu_map=cpu_map)
         return detected, measure_noise(plan, learned, segmap, cpu_map=cpu_map)
-    noise = measure_noise(plan, learned, None, cpu_map=cpu_map)
-    return find(plan, noise.detection.laws.whole, segmap), noise
+    return find(plan, segmap), measure_noise(plan, learned, None, cpu_map=cpu_map)
 
 
 def _measured(plan: ForcedPlan, detected: Detected, bands: tuple[str, ...], cpu_map: CpuMap) -> Table:

@@ -13,9 +13,16 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from gzjwst_core.catalog.carry import Ellipses, half_turn
-from gzjwst_core.catalog.given_shapes import GIVEN_FACTOR, GROWTH_ARCSEC, growth_radii, label_ellipses, leaders
+from gzjwst_core.catalog.given_shapes import (
+    CIRCLE_OF_R50,
+    GIVEN_FACTOR,
+    GROWTH_ARCSEC,
+    growth_radii,
+    label_ellipses,
+    leaders,
+)
 from gzjwst_core.catalog.measure import Scene, kron_ellipses
-from gzjwst_core.catalog.noise import NoiseLaw
+from gzjwst_core.catalog.noise import WHITE
 from gzjwst_core.catalog.tiles import BLOCK_PX, OBJECT_DTYPE, Detected, DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.mosaics.geometry import Box, tiles
@@ -29,7 +36,6 @@ __all__ = ["Layout", "Placed", "places_on"]
 Floats = NDArray[np.float64]
 
 _LEAST_ARCSEC = 0.175
-_CIRCLE_OF_R50 = 3.0
 _SEGMENT_OF_APERTURE = 0.5
 _STEP_DEG = 1.0 / 3600
 
@@ -49,7 +55,6 @@ class _Item:
     """One tile, and the targets on it (or reaching into it, where segments are painted)."""
 
     plan: DetectionPlan
-    law: NoiseLaw
     photometry: PhotometryOptions
     tile: Box
     ids: NDArray[np.int32]
@@ -92,7 +97,7 @@ class Layout:
         self.segments = np.zeros(0, dtype=np.int32)
         """(n,) segment id of each of them: those within 0.175 arcsec of an earlier one share that one's."""
 
-    def find(self, plan: DetectionPlan, law: NoiseLaw, segmap_path: Path) -> Detected:
+    def find(self, plan: DetectionPlan, segmap_path: Path) -> Detected:
         """Find apertures, write the segmap and return the objects, one a segment, ids from 1 in the list's order."""
         with open_mosaic(plan.bands[0].source, plan.mosaics, check=False) as reader:
             wcs = reader.wcs
@@ -104,7 +109,7 @@ class Layout:
         self.segments = ids[np.searchsorted(chosen, first)]
         stated = _stated(self._targets, self.placed, wcs, plan.scale_arcsec).take(chosen)
         boxes = tuple(tiles(plan.shape, plan.options.tile_px))
-        nothing = _Item(plan, law, self._photometry, boxes[0], ids, stated, self._moments)
+        nothing = _Item(plan, self._photometry, boxes[0], ids, stated, self._moments)
         apertures = self._apertures(nothing, boxes)
         segments = _at_least(apertures.scaled(_SEGMENT_OF_APERTURE), least)
         blocks = self._paint(replace(nothing, ellipses=segments), boxes, segmap_path, wcs)
@@ -149,7 +154,7 @@ def places_on(targets: Table, wcs: WCS, shape: tuple[int, int]) -> Placed:
 def _stated(targets: Table, placed: Placed, wcs: WCS, scale: float) -> Ellipses:
     """Bring the list's shapes onto the grid, pixels: its ellipse, else 3 half-light radii, else NaN."""
     r50, a, b = (np.asarray(targets[f"{name}_arcsec"])[placed.rows] / scale for name in ("r50", "a", "b"))
-    circle = _CIRCLE_OF_R50 * r50
+    circle = CIRCLE_OF_R50 * r50
     theta = _angle_on(targets, placed, wcs)
     shaped = np.isfinite(a)
     return Ellipses(placed.x, placed.y, np.where(shaped, a, circle), np.where(shaped, b, circle), theta)
@@ -189,9 +194,10 @@ def _find_apertures(item: _Item) -> Floats:
     rough = replace(here, a=np.where(known, here.a, least), b=np.where(known, here.b, least))
     frame = detection_frame(item.plan, box)
     labels = label_ellipses(_at_least(rough.scaled(_SEGMENT_OF_APERTURE), least), item.ids, box.shape)
-    scene = Scene(frame, labels, item.ids, item.law)
-    radius = growth_radii(scene, here.x, here.y, scale)
-    axes = np.stack([np.where(known, here.a, radius), np.where(known, here.b, radius)])
+    scene = Scene(frame, labels, item.ids, WHITE)
+    unknown = replace(scene, ids=item.ids[~known])
+    axes = np.stack([here.a, here.b])
+    axes[:, ~known] = growth_radii(unknown, here.x[~known], here.y[~known], scale)
     if item.moments and known.any():
         few = replace(scene, ids=item.ids[known])
         kron = kron_ellipses(few, here.take(known), item.photometry, scale).ellipses

@@ -16,7 +16,7 @@ from astropy.io.ascii import InconsistentTableError
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from gzjwst_core.errors import CatalogError
+from gzjwst_core.errors import CatalogError, StorageError
 from gzjwst_core.options import TableOptions
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.fits_tables import read_fits_table
@@ -88,7 +88,7 @@ class Outside:
         values = self._floats(name, usual, u.Unit(unit), u.arcsec)
         return np.where(np.isfinite(values) & (values > 0), values, np.nan)
 
-    def numbers(self, name: str, usual: Sequence[str] = (), *, unit: str = "", to: str = "") -> Floats:
+    def numbers(self, name: str, unit: str = "", to: str = "", *, usual: Sequence[str] = ()) -> Floats:
         """Return a column of numbers, from its own unit or `unit` to another."""
         return self._floats(name, usual, u.Unit(unit), u.Unit(to))
 
@@ -162,6 +162,8 @@ def read_outside(path: str | PathLike[str], options: TableOptions) -> tuple[Outs
         A file cannot be opened, or none answers to the pattern.
     """
     files = files_of(path)
+    if not files[0].is_file():
+        raise StorageError(f"{path}: no such file", reason="not_found")
     parts = {_stem(file): _read(file, options.hdu) for file in files}
     if len(parts) < len(files):
         raise CatalogError(f"{path}: two files have the same name")

@@ -48,7 +48,7 @@ def read_reference(path: str | PathLike[str]) -> Table:
         The file cannot be opened.
     """
     found, ra, dec, good = _positions(path)
-    mag = found.numbers("", _MAG) if found.has("", _MAG) else np.full(len(found), np.nan)
+    mag = found.numbers("", usual=_MAG) if found.has("", _MAG) else np.full(len(found), np.nan)
     mag = np.where(np.abs(mag) < _UNKNOWN_MAG, mag, np.nan)
     if np.isfinite(mag).any():
         good &= np.isfinite(mag)

@@ -1,8 +1,8 @@
 """Targets instead of a survey's own sources: the catalog of one field for the places that a person brings.
 
 Nothing is detected. Place and shape come from the table; light is measured there in every band, in the table's
-ellipse, else in a circle of 3 stated half-light radii, else in one that growth of light finds. Every target gets a
-segment, and the only neighbours kept out of an aperture are the segments of other targets. Background and noise are
+ellipse, else in a circle of 3 half-light radii, stated or from growth of light. Every target gets a segment, and the
+only neighbours kept out of an aperture are the segments of other targets. Background and noise are
 learned from the mosaics (rows around targets, where only those are read). The list itself is read by `target_list`.
 """
 

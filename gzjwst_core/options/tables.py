@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
+from gzjwst_core.models import digest_of
 from gzjwst_core.options.base import Band, Options, Positive, Slug
 
 __all__ = ["CompareOptions", "TableOptions", "TargetOptions"]
@@ -108,3 +109,7 @@ class CompareOptions(TableOptions):
         if self.offset_radius_arcsec < self.radius_arcsec:
             raise ValueError("offset_radius_arcsec must not be below radius_arcsec")
         return self
+
+    def digest(self) -> str:
+        """Digest of what decides here; the files count by their content, not by their place."""
+        return digest_of(self.model_dump(mode="json", exclude={"path"}))

@@ -113,6 +113,8 @@ class ReportFacts:
     """Offsets of duplicates between each two fields."""
     astrometry: Table | None = None
     """catalog/astrometry.parquet; every column is shown, with its unit."""
+    crossmatch: Table | None = None
+    """catalog/crossmatch.parquet: comparisons with catalogs of others."""
     image_measures: Table | None = None
     """One row an image; the distribution of every numeric column is shown, with its unit and description."""
     image_checks: Mapping[str, int] = field(default_factory=dict)

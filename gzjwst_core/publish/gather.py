@@ -8,6 +8,7 @@ import numpy as np
 from astropy.table import Table
 
 from gzjwst_core.archives.stages import MOSAICS, PRODUCTS, area_arcmin2, products_of
+from gzjwst_core.catalog.comparing import CROSSMATCH
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.stages import ASTROMETRY, CATALOG, OVERLAP
 from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
@@ -16,7 +17,7 @@ from gzjwst_core.publish.facts import FileNote, MosaicCell, ReportFacts, SheetIm
 from gzjwst_core.publish.record import read_table
 from gzjwst_core.publish.rows import FROM_CATALOG, join_rows
 from gzjwst_core.publish.runlog import RunRecord
-from gzjwst_core.publish.selection_facts import ASTROMETRY, COMPLETENESS, PURITY, depth_maps, residuals
+from gzjwst_core.publish.selection_facts import COMPLETENESS, PURITY, depth_maps, residuals
 from gzjwst_core.publish.sheets import choose_sheets
 from gzjwst_core.run import FROZEN_PROFILE, Run
 from gzjwst_core.storage.folder import Folder
@@ -39,6 +40,8 @@ _FILES = (
     ("depth/", "depth maps: 5 sigma in 0.3 arcsec, AB, every band and the detection image"),
     (ASTROMETRY, "offsets between fields and against the reference, and what was made of them"),
     (OVERLAP, "how many sources of one field another finds again, by magnitude"),
+    (CROSSMATCH, "comparison with catalogs of others: matched, offsets, magnitudes, by magnitude"),
+    ("catalog/matches/", "matches with each of them"),
     ("catalog/fields/", "detections of each field before merging"),
     ("segmaps/", "segmentation maps, on the detection grid"),
     ("cutouts/", "FITS cutouts: every band, segment and mask"),
@@ -80,6 +83,7 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         purity=read_table(folder, PURITY),
         residuals=() if catalog is None else tuple(residuals(catalog)),
         astrometry=read_table(folder, ASTROMETRY),
+        crossmatch=read_table(folder, CROSSMATCH) if profile.compare else None,
         image_measures=measures_of(all_latest(folder, IMAGES)),
         sheets={} if rows is None else _sheets(folder, rows, profile.publish.contact_sheet),
         files=tuple(_files(folder)),

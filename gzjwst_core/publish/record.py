@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Literal
+from typing import Any, Literal
 from uuid import uuid4
 
 from astropy.table import Table
@@ -17,6 +17,7 @@ from pydantic import JsonValue
 
 from gzjwst_core import __version__
 from gzjwst_core.archives.stages import MOSAICS, PRODUCTS
+from gzjwst_core.catalog.comparing import STAGE as COMPARED
 from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.cutouts.stages import CUTOUTS
 from gzjwst_core.engine import cores
@@ -60,8 +61,9 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         "targets": _targets(run, merged, lost),
         "images": _images(folder),
         "names": _names(merged),
+        "comparisons": _comparisons(run),
     }
-    missing = [*_missing(run), *lost, *log.troubles, *([log.error] if log.error else [])]
+    missing = [*_missing(run), *lost, *_not_compared(run), *log.troubles, *([log.error] if log.error else [])]
     parts = [(what, part, count) for what, found in sums.items() for part, count in found.items()]
     failed = [f"{count} {what} ({part})" for what, part, count in parts if part.startswith("failed:")]
     outcome = _outcome(log, missing, failed)
@@ -136,6 +138,19 @@ def _names(merged: Receipt | None) -> dict[str, int]:
     parts = {name: count for name, count in merged.counts.items() if name.startswith("names:")} if merged else {}
     named = {name.partition(":")[2]: count for name, count in parts.items()}
     return {"total": sum(named.values()), **named} if named else {}
+
+
+def _comparisons(run: Run) -> dict[str, int]:
+    receipt = latest(run.folder, COMPARED, "survey") if run.profile.compare else None
+    parts = {name: count for name, count in receipt.counts.items() if name != "matches"} if receipt else {}
+    return {"total": sum(parts.values()), **parts} if parts else {}
+
+
+def _not_compared(run: Run) -> list[Missing]:
+    """Catalogs of others that could not be compared with, each with its reason."""
+    receipt = latest(run.folder, COMPARED, "survey") if run.profile.compare else None
+    told: Any = receipt.notes["failed"] if receipt else {}
+    return [Missing(what=f"compare {name}", reason=why, detail=said) for name, (why, said) in told.items()]
 
 
 def _lost_targets(run: Run, log: RunLog) -> list[Missing]:

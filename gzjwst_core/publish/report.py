@@ -73,6 +73,7 @@ def report_html(facts: ReportFacts) -> str:
         "depth": _rows(facts.depth),
         "depth_maps": _depth_maps(facts),
         "astrometry": _rows(facts.astrometry),
+        "crossmatch": _rows(facts.crossmatch),
         "flow": _flow(facts),
         "flags": [] if facts.catalog is None else [f for f in flag_counts(facts.catalog) if f.rows],
         "plots": _plots(facts),

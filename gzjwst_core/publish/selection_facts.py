@@ -13,7 +13,7 @@ from gzjwst_core.storage.folder import Folder
 
 __all__ = ["depth_maps", "residuals"]
 
-COMPLETENESS, PURITY, ASTROMETRY = (f"catalog/{name}.parquet" for name in ("completeness", "purity", "astrometry"))
+COMPLETENESS, PURITY = (f"catalog/{name}.parquet" for name in ("completeness", "purity"))
 _MOST_FIELDS = 24
 _MAS = 3_600_000.0
 

@@ -12,6 +12,7 @@ from astropy.table import Table
 
 from gzjwst_core.catalog.columns import APERTURE_COLUMNS, BAND_COLUMNS, FLAG_MEANINGS, SURVEY_COLUMNS, Flag, columns_for
 from gzjwst_core.catalog.copies import write_copies
+from gzjwst_core.catalog.crossmatch import MATCH_COLUMNS, SUMMARY_COLUMNS
 from gzjwst_core.catalog.definitions import REFERENCES, SOURCE_OF
 from gzjwst_core.catalog.flag_texts import flag_notes
 from gzjwst_core.storage.fits_tables import read_fits_table
@@ -37,7 +38,7 @@ def catalog(rows: int = 4) -> Table:
     return made
 
 
-@pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
+@pytest.mark.parametrize("column", [*COLUMNS, *SUMMARY_COLUMNS, *MATCH_COLUMNS], ids=lambda column: column.name)
 def test_every_column_says_everything(column: Column) -> None:
     assert column.source, "give it a source in catalog/definitions.py"
     assert set(re.findall(r"\[([^\]]*)\]", column.source)) <= {", ".join(k) for k in _keys()}

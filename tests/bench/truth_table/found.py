@@ -109,7 +109,7 @@ def shared_images(field: TrueField) -> Shared:
     options, mosaics = DetectOptions(bands=DETECTION), MosaicOptions()
     sources = [field.source(band) for band in DETECTION]
     learned = learn_bands(sources, mosaics, options.mesh_arcsec, cpu_map=map)
-    plan, _ = calibrate(DetectionPlan(tuple(learned[band] for band in DETECTION), mosaics, options), cpu_map=map)
+    plan = calibrate(DetectionPlan(tuple(learned[band] for band in DETECTION), mosaics, options), cpu_map=map)
     frame = detection_frame(plan, whole(plan.shape))
     area = max(round(options.min_area_arcsec2 / plan.scale_arcsec**2), 4)
     kernel = kernel_for(options, plan.scale_arcsec)

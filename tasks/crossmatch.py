@@ -1,0 +1,21 @@
+"""Tasks of the comparisons with catalogs of others."""
+
+import tasks.settings  # noqa: F401, I001 - before prefect
+
+from prefect import task
+
+from gzjwst_core.catalog import comparing as stages
+from gzjwst_core.models import Work
+from gzjwst_core.run import Run
+from gzjwst_core.storage.receipts import Done
+from tasks.policy import RECEIPTED, as_state
+
+__all__ = ["crossmatch_survey", "plan_crossmatch"]
+
+plan_crossmatch = stages.plan_crossmatch
+
+
+@task(name="crossmatch", task_run_name="crossmatch-{run.profile.name}", **RECEIPTED)
+def crossmatch_survey(run: Run, work: Work) -> Done:
+    """Compare the survey catalog with the catalogs that the profile names."""
+    return as_state(stages.crossmatch(run, work))
