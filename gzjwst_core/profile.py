@@ -19,6 +19,7 @@ from pydantic import ValidationError, model_validator
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import (
     ArchiveOptions,
+    CompletenessOptions,
     CutoutOptions,
     DetectOptions,
     ImageOptions,
@@ -61,6 +62,7 @@ class SurveyProfile(Options):
     photometry: PhotometryOptions = PhotometryOptions()
     merge: MergeOptions = MergeOptions()
     select: SelectOptions = SelectOptions()
+    completeness: CompletenessOptions = CompletenessOptions()
     cutouts: CutoutOptions = CutoutOptions()
     images: ImageOptions = ImageOptions()
     publish: PublishOptions = PublishOptions()

@@ -7,6 +7,7 @@ that changing a colour does not redo a catalog. Reading TOML and merging overrid
 from gzjwst_core.options.archives import ArchiveOptions, LocalMosaics, ProductRule, QueryOptions, SurveyOptions
 from gzjwst_core.options.base import Band, Options
 from gzjwst_core.options.catalog import (
+    CompletenessOptions,
     Cut,
     DetectOptions,
     MergeOptions,
@@ -19,6 +20,7 @@ from gzjwst_core.options.images import CutoutOptions, ImageOptions, PublishOptio
 __all__ = [
     "ArchiveOptions",
     "Band",
+    "CompletenessOptions",
     "Cut",
     "CutoutOptions",
     "DetectOptions",
