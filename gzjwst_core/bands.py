@@ -2,7 +2,7 @@
 
 import difflib
 
-__all__ = ["NIRCAM_BANDS", "known_band"]
+__all__ = ["NIRCAM_BANDS", "known_band", "wavelength_um"]
 
 NIRCAM_BANDS = (
     "F070W",
@@ -55,3 +55,8 @@ def known_band(name: str) -> str:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"not a NIRCam band{hint} (allowed: {', '.join(NIRCAM_BANDS)})")
     return name
+
+
+def wavelength_um(name: str) -> float:
+    """Return the wavelength in a band's name, micrometre: 2.77 for F277W; good to some per cent (`W2` to 10)."""
+    return int(name[1:4]) / 100

@@ -28,6 +28,7 @@ from gzjwst_core.options import (
     MosaicOptions,
     Options,
     PhotometryOptions,
+    PsfOptions,
     PublishOptions,
     QueryOptions,
     SelectOptions,
@@ -60,6 +61,7 @@ class SurveyProfile(Options):
     mosaics: MosaicOptions = MosaicOptions()
     detect: DetectOptions = DetectOptions()
     photometry: PhotometryOptions = PhotometryOptions()
+    psf: PsfOptions = PsfOptions()
     merge: MergeOptions = MergeOptions()
     select: SelectOptions = SelectOptions()
     completeness: CompletenessOptions = CompletenessOptions()

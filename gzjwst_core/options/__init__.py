@@ -13,6 +13,7 @@ from gzjwst_core.options.catalog import (
     MergeOptions,
     MosaicOptions,
     PhotometryOptions,
+    PsfOptions,
     SelectOptions,
 )
 from gzjwst_core.options.images import CutoutOptions, ImageOptions, PublishOptions
@@ -31,6 +32,7 @@ __all__ = [
     "Options",
     "PhotometryOptions",
     "ProductRule",
+    "PsfOptions",
     "PublishOptions",
     "QueryOptions",
     "SelectOptions",

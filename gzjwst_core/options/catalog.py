@@ -7,7 +7,16 @@ from pydantic import Field, model_validator
 
 from gzjwst_core.options.base import Band, Options, Positive, Share
 
-__all__ = ["CompletenessOptions", "Cut", "DetectOptions", "MergeOptions", "MosaicOptions", "PhotometryOptions", "SelectOptions"]
+__all__ = [
+    "CompletenessOptions",
+    "Cut",
+    "DetectOptions",
+    "MergeOptions",
+    "MosaicOptions",
+    "PhotometryOptions",
+    "PsfOptions",
+    "SelectOptions",
+]
 
 
 class MosaicOptions(Options):
@@ -92,6 +101,19 @@ class PhotometryOptions(Options):
     """A source whose Kron ellipse is smaller gets this circle."""
     total_growth: Positive = 2.0
     """The correction to total counts the detection image's light out to this many times the Kron ellipse."""
+
+
+class PsfOptions(Options):
+    """Point-spread functions: where they come from, and whether bands are matched for colours."""
+
+    files: Mapping[Band, str] = {}
+    """FITS image of a band's PSF, turned as on the mosaic; path relative to the profile's folder."""
+    pixel_scale_arcsec: Positive | None = None
+    """Pixel scale of those files where the header has no PIXELSCL, PIXSCALE, CD or CDELT."""
+    min_stars: int = Field(default=5, ge=1)
+    """A field with at least so many good stars has its PSF from them; one with fewer gets that of a formula."""
+    match: Literal["none", "reddest"] = "none"
+    """`reddest`: a second flux of every band, with its PSF brought to the reddest band's (needs the extra `psf`)."""
 
 
 class MergeOptions(Options):
