@@ -13,6 +13,7 @@ from gzjwst_core.storage.receipts import Done
 
 __all__ = [
     "catalog",
+    "completeness",
     "cutouts",
     "fetch",
     "images",
@@ -67,6 +68,13 @@ def merge(done: Done) -> str:
     """Tell what is left of the detections."""
     counts = done.counts
     return f"{counts['sources']} detections → {counts['primary']} objects → {counts['selected']} selected"
+
+
+def completeness(done: Sequence[Done]) -> str:
+    """Tell how many injected galaxies were found again, and how many detections are noise."""
+    injected, found, blended = (_sum(done, name) for name in ("injected", "found", "blended"))
+    lost = f"{found} found, {blended} lost to brighter sources" if injected else "nothing injected"
+    return f"{injected} galaxies injected into {len(done)} fields: {lost}; {_sum(done, 'negative')} false detections"
 
 
 def cutouts(done: Sequence[Done]) -> str:

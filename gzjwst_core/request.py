@@ -21,8 +21,18 @@ from gzjwst_core.storage.tables import empty_table
 
 __all__ = ["STAGES", "RunRequest", "Stage", "profile_of", "start"]
 
-Stage = Literal["query", "locate", "fetch", "catalog", "merge", "cutouts", "images", "publish"]
-STAGES: tuple[Stage, ...] = ("query", "locate", "fetch", "catalog", "merge", "cutouts", "images", "publish")
+Stage = Literal["query", "locate", "fetch", "catalog", "merge", "completeness", "cutouts", "images", "publish"]
+STAGES: tuple[Stage, ...] = (
+    "query",
+    "locate",
+    "fetch",
+    "catalog",
+    "merge",
+    "completeness",
+    "cutouts",
+    "images",
+    "publish",
+)
 
 
 class RunRequest(Options):

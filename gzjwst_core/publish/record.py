@@ -59,6 +59,7 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         "mosaics": _mosaics(folder),
         "targets": _targets(run, merged, unplaced),
         "images": _images(folder),
+        "injected": _injected(folder),
     }
     missing = [*_missing(run), *unplaced, *log.troubles, *([log.error] if log.error else [])]
     parts = [(what, part, count) for what, found in sums.items() for part, count in found.items()]
@@ -128,6 +129,15 @@ def _images(folder: Folder) -> dict[str, int]:
     for receipt in all_latest(folder, IMAGES):
         ended.update(receipt.counts)
     return {"total": ended.total(), **dict(sorted(ended.items()))} if ended else {}
+
+
+def _injected(folder: Folder) -> dict[str, int]:
+    """Of the galaxies that were injected: found again, lost to brighter sources, or not detected."""
+    made = latest(folder, "completeness", "survey")
+    if made is None:
+        return {}
+    ended = {name: made.counts[name] for name in ("found", "blended")}
+    return {"total": made.counts["injected"], **ended, "not_detected": made.counts["injected"] - sum(ended.values())}
 
 
 def _unplaced(run: Run) -> list[Missing]:
