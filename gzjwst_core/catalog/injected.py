@@ -53,10 +53,11 @@ def generator(options: CompletenessOptions, field: str, batch: int) -> Generator
 
 
 def batch_sizes(options: CompletenessOptions, area_arcmin2: float) -> list[int]:
-    """Share the galaxies out to batches that are no denser than `density` over the area with data."""
+    """Share the galaxies out to at most `batches` batches, none denser than `density` over the area with data."""
     most = max(int(options.density * area_arcmin2), 1)
-    count = -(-options.sources // most)
-    return [options.sources * (i + 1) // count - options.sources * i // count for i in range(count)]
+    total = min(options.sources, most * options.batches)
+    count = -(-total // most)
+    return [total * (i + 1) // count - total * i // count for i in range(count)]
 
 
 def colours_of(catalog: Table, bands: Sequence[str], reference: str) -> Colours:

@@ -12,6 +12,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RegularGridInterpolator
+from scipy.optimize import isotonic_regression
 
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.storage.folder import Folder
@@ -25,7 +26,6 @@ Floats = NDArray[np.float64]
 
 _KINDS = ("completeness", "completeness_low", "completeness_high", "selected", "selected_low", "selected_high")
 _NEEDED = ("field", "mag", "mag_low", "mag_high", "r50", "r50_low", "r50_high", "n_in", *_KINDS)
-_FINE_MAG = 0.01
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def _surface_of(rows: Table, kind: str) -> _Surface:
 def magnitude_limits(
     selection: SelectionFunction, field: str, r50: float, shares: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Return the faintest magnitudes at which a field is still so complete.
+    """Return the magnitudes at which a field's completeness falls below shares.
 
     Parameters
     ----------
@@ -200,14 +200,27 @@ def magnitude_limits(
     -------
     dict
         Magnitudes by name, to 0.01; NaN where it is never so complete, or still is at the end of the range.
+
+    Notes
+    -----
+    The shares of the magnitude bins are first made to fall by isotonic regression, weighted by the galaxies in them:
+    the faintest of many chance crossings would be too faint.
     """
-    rows = selection.table
-    low, high = float(np.min(rows["mag_low"])), float(np.max(rows["mag_high"]))
-    mag = np.arange(low, high + _FINE_MAG / 2, _FINE_MAG)
+    rows = selection.table[selection.table["field"] == field]
+    mag = np.unique(np.asarray(rows["mag"], dtype=float))
     share = selection.completeness(mag, r50, field)
-    limits = {}
-    for name, wanted in shares.items():
-        enough = np.flatnonzero(share >= wanted)
-        last = int(enough[-1]) if enough.size else -1
-        limits[name] = float(np.round(mag[last], 2)) if 0 <= last < len(mag) - 1 else np.nan
-    return limits
+    known = np.isfinite(share)
+    if not known.any():
+        return dict.fromkeys(shares, np.nan)
+    weights = [np.sum(rows["n_in"][np.asarray(rows["mag"]) == middle]) for middle in mag]
+    falling = isotonic_regression(share[known], weights=np.array(weights)[known], increasing=False).x
+    return {name: _last_at_least(mag[known], falling, wanted) for name, wanted in shares.items()}
+
+
+def _last_at_least(mag: Floats, falling: Floats, wanted: float) -> float:
+    enough = np.flatnonzero(falling >= wanted)
+    last = int(enough[-1]) if enough.size else -1
+    if not 0 <= last < len(mag) - 1:
+        return float("nan")
+    part = (falling[last] - wanted) / (falling[last] - falling[last + 1])
+    return float(np.round(mag[last] + part * (mag[last + 1] - mag[last]), 2))

@@ -162,6 +162,8 @@ class CompletenessOptions(Options):
     """Galaxies injected into each field, over all batches; 0 = completeness and purity are not measured."""
     density: Positive = 40.0
     """Injected at once, per square arcmin: few beside a deep field's own sources, so that noise and crowding stay."""
+    batches: int = Field(default=25, ge=1)
+    """A field is catalogued anew at most so often: one too small for all of `sources` at this density gets fewer."""
     apart_arcsec: float = Field(default=2.0, ge=0)
     """Least distance between two that are injected at once; from real sources no distance is kept."""
     mag_range: tuple[float, float] = (22.0, 29.0)
