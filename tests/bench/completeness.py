@@ -191,10 +191,15 @@ def main() -> None:
     ]
     profile = load_profile("demo", overrides=[*more, *given.set])
     options = SkyOptions(bands=tuple(given.bands), missing=(), size_arcsec=given.size)
+    edges = np.arange(22, 29.01, 0.5), np.array([0.03, 0.1, 0.16, 0.25, 0.4, 1.5])
+    fields: list[tuple[Table, Table]] = []
     with use_processes(given.workers):
-        fields = [one_seed(seed, options, profile) for seed in given.seeds]
-    truth, injected = (vstack([field[side] for field in fields]) for side in (0, 1))
-    print(compare(truth, injected, np.arange(22, 29.01, 0.5), np.array([0.03, 0.1, 0.16, 0.25, 0.4, 1.5])))
+        for seed in given.seeds:
+            fields.append(one_seed(seed, options, profile))
+            truth, injected = (vstack([field[side] for field in fields]) for side in (0, 1))
+            told = compare(truth, injected, *edges)
+            print("\n".join(told.splitlines()[-4:]), file=sys.stderr, flush=True)
+    print(told)
 
 
 if __name__ == "__main__":
