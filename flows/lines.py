@@ -13,6 +13,7 @@ from gzjwst_core.storage.receipts import Done
 
 __all__ = [
     "catalog",
+    "completeness",
     "crossmatch",
     "cutouts",
     "fetch",
@@ -76,6 +77,13 @@ def merge(done: Done) -> str:
 def crossmatch(done: Sequence[Done]) -> str:
     """Tell how many catalogs were compared with, and why some were not."""
     return f"{_sum(done, 'matches')} matches with {_sum(done, 'compared')} catalogs{_others(done)}"
+
+
+def completeness(done: Sequence[Done]) -> str:
+    """Tell how many injected galaxies were found again, and how many detections are noise."""
+    injected, found, blended = (_sum(done, name) for name in ("injected", "found", "blended"))
+    lost = f"{found} found, {blended} lost to brighter sources" if injected else "nothing injected"
+    return f"{injected} galaxies injected into {len(done)} fields: {lost}; {_sum(done, 'negative')} false detections"
 
 
 def cutouts(done: Sequence[Done]) -> str:

@@ -34,6 +34,7 @@ from gzjwst_core.storage.receipts import Done
 from tasks.archives import fetch_mosaic, locate_field, query_products, record_mosaics
 from tasks.catalog import catalog_field, merge_survey, plan_catalog, plan_merge, plan_transfers, with_targets
 from tasks.crossmatch import crossmatch_survey, plan_crossmatch
+from tasks.completeness import inject_field, measure_completeness, plan_completeness, plan_injections
 from tasks.cutouts import cut_chunk, plan_cutouts, tidy_chunks
 from tasks.images import paint_chunk, pin_colour, plan_images
 from tasks.publish import close_run, hand_over, plan_publish, show_mosaics, show_summary
@@ -86,6 +87,8 @@ def _survey(run: Run, journal: Journal) -> None:
     if run.profile.compare:
         journal.each("crossmatch", {"survey": crossmatch_survey.submit(run, plan_crossmatch(run))}, lines.crossmatch)
     journal.stop_after("crossmatch")
+    _completeness(run, journal, fields)
+    journal.stop_after("completeness")
     plan = plan_cutouts(run, fields)
     cuts: dict[str, PrefectFuture[Done]] = {}
     for field in fields:
@@ -116,6 +119,20 @@ def _catalogs(run: Run, journal: Journal, fields: list[Field]) -> None:
     journal.stop_after("fetch")
     journal.each("catalog", catalogs, lines.catalog)
     journal.stop_after("catalog")
+
+
+def _completeness(run: Run, journal: Journal, fields: list[Field]) -> None:
+    """Inject galaxies into every field that has a catalog, and measure which of them the catalog misses."""
+    works = plan_injections(run, fields)
+    injections: dict[str, PrefectFuture[Done]] = {}
+    for field in [field for field in fields if field.name in works]:
+        work = works[field.name]
+        injections[field.name] = inject_field.submit(run, work, field, _results(_bring(run, field, [work])))
+    if injections:
+        journal.each("completeness", injections, lines.completeness)
+    survey = plan_completeness(run) if injections else None
+    if survey is not None:
+        measure_completeness(run, survey)
 
 
 def _bring(run: Run, field: Field, works: Sequence[Work]) -> dict[str, PrefectFuture[Brought]]:

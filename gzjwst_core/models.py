@@ -154,6 +154,9 @@ class MosaicSource(Value):
     """Stated geometry for a file without WCS: scale, and sky position of the array's centre; north up, east left."""
     rows: tuple[tuple[int, int], ...] | None = None
     """Bands of rows, [first, behind the last), that the run looks at: the others are no coverage; None = all."""
+    light: str = ""
+    """A local file of raw native float32 pixels on the same grid, uJy per pixel, that are added to the science plane
+    wherever it has data: injected sources; empty = none."""
 
     @property
     def verified(self) -> bool:

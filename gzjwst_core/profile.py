@@ -21,6 +21,7 @@ from gzjwst_core.options import (
     ArchiveOptions,
     AstrometryOptions,
     CompareOptions,
+    CompletenessOptions,
     CutoutOptions,
     DetectOptions,
     ImageOptions,
@@ -70,6 +71,7 @@ class SurveyProfile(Options):
     compare: tuple[CompareOptions, ...] = ()
     """Catalogs of others that the survey's is compared with."""
     select: SelectOptions = SelectOptions()
+    completeness: CompletenessOptions = CompletenessOptions()
     cutouts: CutoutOptions = CutoutOptions()
     images: ImageOptions = ImageOptions()
     publish: PublishOptions = PublishOptions()

@@ -25,7 +25,9 @@ from gzjwst_core.storage.tables import empty_table
 
 __all__ = ["STAGES", "RunRequest", "Stage", "profile_of", "start"]
 
-Stage = Literal["query", "locate", "fetch", "catalog", "merge", "crossmatch", "cutouts", "images", "publish"]
+Stage = Literal[
+    "query", "locate", "fetch", "catalog", "merge", "crossmatch", "completeness", "cutouts", "images", "publish"
+]
 STAGES: tuple[Stage, ...] = (
     "query",
     "locate",
@@ -33,6 +35,7 @@ STAGES: tuple[Stage, ...] = (
     "catalog",
     "merge",
     "crossmatch",
+    "completeness",
     "cutouts",
     "images",
     "publish",

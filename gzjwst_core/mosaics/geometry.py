@@ -26,6 +26,7 @@ __all__ = [
     "pixel_scale_arcsec",
     "stated_wcs",
     "tiles",
+    "wcs_cards",
     "whole",
 ]
 
@@ -127,7 +128,7 @@ def celestial_wcs(header: fits.Header, where: str) -> WCS:
         With reason `bad_wcs`: absent, not of right ascension and declination (ICRS or FK5 J2000) in that order, with a
         distortion that is not applied, not finite, singular, or of an absurd scale.
     """
-    kept = _wcs_cards(header, where)
+    kept = wcs_cards(header, where)
     _check_system(kept, header, where)
     try:
         with np.errstate(all="ignore"):
@@ -162,7 +163,14 @@ def check_reach(wcs: WCS, shape: tuple[int, int], where: str) -> None:
         raise MosaicLayoutError(f"{where}: the WCS fails on its own pixels", reason="bad_wcs")
 
 
-def _wcs_cards(header: fits.Header, where: str) -> fits.Header:
+def wcs_cards(header: fits.Header, where: str) -> fits.Header:
+    """Return the cards of a header that make its celestial WCS; none where it has no WCS.
+
+    Raises
+    ------
+    MosaicLayoutError
+        One of them is no number or text, as it must be (reason `bad_wcs`).
+    """
     kept = fits.Header()
     for card in header.cards:
         if _WCS_KEY.match(card.keyword):

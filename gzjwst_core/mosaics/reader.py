@@ -127,6 +127,7 @@ class MosaicReader:
             self._pixels["WHT"] = _Pixels(Path(source.path), layout.wht)
         self.planes = frozenset(self._pixels)
         self._unread = _unread(source, self.shape[0])
+        self._light = np.memmap(source.light, np.float32, "r", shape=self.shape) if source.light else None
 
     def __enter__(self) -> Self:
         return self
@@ -139,6 +140,7 @@ class MosaicReader:
         for pixels in self._pixels.values():
             pixels.close()
         self._pixels.clear()
+        self._light = None
 
     def window(self, plane: str, box: Box) -> NDArray[np.float32]:
         """Read one plane.
@@ -187,6 +189,8 @@ class MosaicReader:
         empty = _no_coverage(sci, err, wht)
         empty[self._unread[touched.y0 : touched.y1]] = True
         sci[empty] = np.nan
+        if self._light is not None:
+            sci += self._light[touched.slices]
         if err is not None:
             err[empty] = np.nan
         if wht is not None:

@@ -8,6 +8,7 @@ from gzjwst_core.options.archives import ArchiveOptions, LocalMosaics, ProductRu
 from gzjwst_core.options.base import Band, Options
 from gzjwst_core.options.catalog import (
     AstrometryOptions,
+    CompletenessOptions,
     Cut,
     DetectOptions,
     MergeOptions,
@@ -24,6 +25,7 @@ __all__ = [
     "AstrometryOptions",
     "Band",
     "CompareOptions",
+    "CompletenessOptions",
     "Cut",
     "CutoutOptions",
     "DetectOptions",

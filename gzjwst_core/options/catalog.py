@@ -10,6 +10,7 @@ from gzjwst_core.options.base import Band, Options, Positive, Regex, Share
 
 __all__ = [
     "AstrometryOptions",
+    "CompletenessOptions",
     "Cut",
     "DetectOptions",
     "MergeOptions",
@@ -208,3 +209,39 @@ class SelectOptions(Options):
         Cut(column="valid_frac_min", minimum=0.9, why="not cut by an edge or gap in any band"),
     )
     """Cuts, in order; a profile that names any names all: the defaults then fall away."""
+
+
+class CompletenessOptions(Options):
+    """Galaxies put into copies of the mosaics and looked for again by the very same code: what the catalog misses."""
+
+    sources: int = Field(default=1000, ge=0, le=1_000_000)
+    """Galaxies injected into each field, over all batches; 0 = completeness and purity are not measured."""
+    density: Positive = 40.0
+    """Injected at once, per square arcmin: few beside a deep field's own sources, so that noise and crowding stay."""
+    batches: int = Field(default=25, ge=1)
+    """A field is catalogued anew at most so often: one too small for all of `sources` at this density gets fewer."""
+    apart_arcsec: float = Field(default=2.0, ge=0)
+    """Least distance between two that are injected at once; from real sources no distance is kept."""
+    mag_range: tuple[float, float] = (22.0, 29.0)
+    """Total AB magnitudes in the field's reference band, drawn evenly over this range."""
+    mag_step: Positive = 0.5
+    """Width of a magnitude bin."""
+    r50_range: tuple[Positive, Positive] = (0.05, 1.0)
+    """Half-light radii along the major axis before the PSF, arcsec, drawn evenly in the logarithm."""
+    r50_bins: int = Field(default=4, ge=1, le=50)
+    """Bins of equal width in the logarithm of the radius."""
+    match_arcsec: Positive = 0.2
+    """A detection this close, or within half of r50 if that is more, is the injected galaxy's."""
+    limit_r50: Positive = 0.2
+    """Half-light radius for which mag_50, mag_80 and mag_90 are given, arcsec; within r50_range."""
+    seed: int = Field(default=1, ge=0)
+    """Another number draws other galaxies; the field's name and the batch count too."""
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> "CompletenessOptions":
+        for name, (low, high) in (("mag_range", self.mag_range), ("r50_range", self.r50_range)):
+            if not low < high:
+                raise ValueError(f"{name}: {low} must be below {high}")
+        if not self.r50_range[0] <= self.limit_r50 <= self.r50_range[1]:
+            raise ValueError(f"limit_r50 {self.limit_r50} must lie within r50_range")
+        return self

@@ -62,6 +62,7 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         "images": _images(folder),
         "names": _names(merged),
         "comparisons": _comparisons(run),
+        "injected": _injected(folder),
     }
     missing = [*_missing(run), *lost, *_not_compared(run), *log.troubles, *([log.error] if log.error else [])]
     parts = [(what, part, count) for what, found in sums.items() for part, count in found.items()]
@@ -151,6 +152,15 @@ def _not_compared(run: Run) -> list[Missing]:
     receipt = latest(run.folder, COMPARED, "survey") if run.profile.compare else None
     told: Any = receipt.notes["failed"] if receipt else {}
     return [Missing(what=f"compare {name}", reason=why, detail=said) for name, (why, said) in told.items()]
+
+
+def _injected(folder: Folder) -> dict[str, int]:
+    """Of the galaxies that were injected: found again, lost to brighter sources, or not detected."""
+    made = latest(folder, "completeness", "survey")
+    if made is None:
+        return {}
+    ended = {name: made.counts[name] for name in ("found", "blended")}
+    return {"total": made.counts["injected"], **ended, "not_detected": made.counts["injected"] - sum(ended.values())}
 
 
 def _lost_targets(run: Run, log: RunLog) -> list[Missing]:

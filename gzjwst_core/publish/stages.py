@@ -98,4 +98,4 @@ def close(run: Run, log: RunLog) -> RunEnd:
     return RunEnd(exit_code=record.exit_code, message=record.message, record=record.model_dump_json(indent=1))
 
 
-_MAKING = ("catalog", "merge", "cutouts", "images", "publish")
+_MAKING = ("catalog", "merge", "completeness", "cutouts", "images", "publish")

@@ -39,6 +39,9 @@ equals = true
 column = "mag_ref"
 maximum = 26.0
 
+[completeness]
+sources = 0
+
 [cutouts]
 chunk_size = 8
 

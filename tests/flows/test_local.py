@@ -21,6 +21,9 @@ name = "ring"
 bands = ["F115W", "F150W", "F277W", "F444W"]
 cite = ["COSMOS-Web Ring: COSJ100024+015334, programme 1727"]
 
+[completeness]
+sources = 0
+
 [[select.cuts]]
 column = "is_primary"
 equals = true

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gzjwst_core.catalog.columns import Flag
 from gzjwst_core.catalog.field import build_field_catalog
+from gzjwst_core.catalog.selection import SelectionFunction
 from gzjwst_core.cutouts.read import read_cutout
 from gzjwst_core.images.compose import colour
 from gzjwst_core.images.quality import _labels
@@ -70,6 +71,18 @@ def test_completeness(truth: Table, catalog: Table, depth: float) -> None:
     assert wanted.sum() > 80
     _, separation, _ = sky(truth[wanted]).match_to_catalog_sky(sky(catalog))
     assert np.mean(separation.arcsec < MATCH_ARCSEC) >= 0.9
+
+
+def test_the_selection_function_is_the_truths(demo: Ended, truth: Table, catalog: Table) -> None:
+    """Completeness by injection and of the sky's own galaxies, over all magnitudes; few detections are noise."""
+    known = SelectionFunction.read(demo.folder)
+    wanted = truth[covered(truth) & (truth["kind"] == "galaxy")]
+    wanted = wanted[(np.abs(wanted["mag_F277W"] - 26) < 3) & (np.abs(np.log10(wanted["r50_arcsec"] / 0.22)) < 0.64)]
+    _, separation, _ = sky(wanted).match_to_catalog_sky(sky(catalog))
+    expected = np.mean([known.completeness(wanted["mag_F277W"], wanted["r50_arcsec"], f) for f in known.fields])
+    assert expected == pytest.approx(np.mean(separation.arcsec < MATCH_ARCSEC), abs=0.1)
+    purity = read_parquet(demo.folder / "catalog" / "purity.parquet")
+    assert purity["n_negative"].sum() <= 0.05 * purity["n_detected"].sum()
 
 
 def test_total_magnitudes_and_centres(truth: Table, catalog: Table) -> None:

@@ -1,0 +1,271 @@
+"""Completeness and purity as stages of a run: a field's injection, and the survey's tables made from all of them.
+
+A field's work depends on its catalog's: what was detected anew is measured anew. Adding a field touches only the new
+one and the survey's tables. The science is in `injection`, `recovery`, `completeness` and `selection`.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+
+from gzjwst_core.archives.stages import Brought, reading, survey_fields
+from gzjwst_core.catalog.completeness import completeness_table, count_magnitudes, purity_table
+from gzjwst_core.catalog.injection import FieldBefore, detect_negative, inject
+from gzjwst_core.catalog.recovery import passing
+from gzjwst_core.catalog.repeats import DepthGrid, Detections, repeats
+from gzjwst_core.catalog.selection import COMPLETENESS, SelectionFunction, magnitude_limits
+from gzjwst_core.catalog.stages import field_table, plan_field, segmap_path
+from gzjwst_core.engine import cpu_map
+from gzjwst_core.errors import CatalogError, ProfileError
+from gzjwst_core.models import Field, Output, Receipt, Work, digest_of
+from gzjwst_core.mosaics.geometry import celestial_wcs
+from gzjwst_core.mosaics.layout import read_layout
+from gzjwst_core.psf.known import with_folder
+from gzjwst_core.run import Run
+from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire, standing
+from gzjwst_core.storage.scratch import scratch
+from gzjwst_core.storage.tables import Column, apply_columns, read_parquet, write_parquet
+
+__all__ = ["COMPLETENESS", "FIELDS", "INJECTION", "PURITY", "inject_field", "measure", "plan_fields", "plan_survey"]
+
+INJECTION, _INJECTION_VERSION = "injection", "1"
+SURVEY, _SURVEY_VERSION = "completeness", "1"
+PURITY = "catalog/purity.parquet"
+FIELDS = "catalog/fields.parquet"
+_LIMITS = {"mag_50": 0.5, "mag_80": 0.8, "mag_90": 0.9}
+
+
+def injected_path(field: str) -> str:
+    """Path of the table of galaxies that were injected into a field."""
+    return f"catalog/injected/{field}.parquet"
+
+
+def plan_fields(run: Run, fields: Sequence[Field]) -> dict[str, Work]:
+    """Say what each field's injection is made from: its catalog's work, the PSFs, and the options of injection.
+
+    Returns
+    -------
+    dict
+        By field; only fields whose catalog stands. None at all where the profile asks for no completeness, or the run
+        has targets instead of detections.
+    """
+    if run.targets or run.profile.completeness.sources == 0:
+        return {}
+    catalogs = {field.name: plan_field(run, field) for field in fields if field.bands}
+    more = {"psf": _psf_files(run)} if run.profile.psf.files else {}
+    return {
+        name: Work(
+            stage=INJECTION,
+            version=_INJECTION_VERSION,
+            unit=name,
+            inputs={"catalog": work.key} | more,
+            options=_options(run),
+        )
+        for name, work in catalogs.items()
+        if standing(run.folder, work) is not None
+    }
+
+
+def _options(run: Run) -> str:
+    profile = run.profile
+    cuts = [cut.digest() for cut in run.cuts]
+    return digest_of([profile.survey.bands, profile.completeness.digest(), profile.psf.digest(), cuts])
+
+
+def _psf_files(run: Run) -> str:
+    files = with_folder(run.profile.psf, Path(run.profile_folder)).files
+    try:
+        return digest_of({band: hashlib.sha256(Path(path).read_bytes()).hexdigest() for band, path in files.items()})
+    except OSError as error:
+        raise ProfileError(f"psf.files: {error.filename}: {error.strerror}") from None
+
+
+def inject_field(run: Run, work: Work, field: Field, _fetched: Sequence[Brought]) -> Done:
+    """Inject galaxies into one field and look for them, and for noise that is taken for sources.
+
+    Parameters
+    ----------
+    run
+        The run.
+    work
+        From `plan_fields`.
+    field
+        The field, located; its catalog stands.
+    _fetched
+        What was brought ahead; what was not, or was evicted since, is brought now.
+
+    Raises
+    ------
+    ArchiveError, MosaicError, CatalogError, StorageError
+        The mosaics cannot be had or used, detection failed, or the cache's disk has no room for scratch files.
+    """
+    return complete(run.folder, work, partial(_make_field, run, work, field))
+
+
+def _make_field(run: Run, work: Work, field: Field) -> Receipt:
+    folder, profile, bands = run.folder, run.profile, run.profile.survey.bands
+    before = _before(run, field)
+    sections = profile.model_copy(update={"psf": with_folder(profile.psf, Path(run.profile_folder))})
+    with (
+        scratch(Path(run.cache) / "scratch") as place,
+        reading(run, field) as sources,
+        folder.reading(segmap_path(field.name)) as segmap,
+    ):
+        more: dict[str, Any] = {"bands": bands, "scratch": place, "cpu_map": cpu_map}
+        injected = inject(sources, sections, before, run.cuts, **more)
+        negative = detect_negative(sources, sections, before, segmap, **more)
+    output = _write(run, injected_path(field.name), injected)
+    counts = {"injected": len(injected), "negative": len(negative), "detected": len(before.catalog)}
+    counts |= {name: int(np.sum(injected[column])) for name, column in _COUNTED.items()}
+    notes = {"reference_band": before.reference_band, "area": before.area_arcmin2}
+    by_magnitude: dict[str, Any] = {"counts": _by_magnitude(run, before.catalog, negative)}
+    return Receipt(**work.model_dump(), key=work.key, outputs=(output,), counts=counts, notes=notes | by_magnitude)
+
+
+_COUNTED = {"found": "recovered", "blended": "blended", "selected": "selected"}
+
+
+def _before(run: Run, field: Field) -> FieldBefore:
+    receipt = latest(run.folder, "catalog", field.name)
+    if receipt is None:
+        raise CatalogError(f"{field.name}: its catalog is gone", reason="no_catalog")
+    catalog = _read(run, field_table(field.name))
+    rows: Any = receipt.notes["mosaics"]
+    reference = str(receipt.notes["reference_band"])
+    area = next(row["area"] for row in rows if row["band"] == reference)
+    searched = tuple(str(row["band"]) for row in rows if row["is_detection"])
+    return FieldBefore(field.name, catalog, reference, searched, float(area))
+
+
+def _by_magnitude(run: Run, catalog: Table, negative: Table) -> dict[str, list[int]]:
+    tables = {"n_detected": catalog, "n_negative": negative}
+    tables["n_selected"] = catalog[passing(catalog, run.cuts)]
+    tables["n_negative_selected"] = negative[passing(negative, run.cuts)]
+    options = run.profile.completeness
+    return {name: count_magnitudes(np.asarray(table["mag_ref"]), options) for name, table in tables.items()}
+
+
+def _write(run: Run, relative: str, table: Table) -> Output:
+    with run.folder.writing(relative) as path:
+        write_parquet(table, path)
+    return run.folder.output(relative)
+
+
+def plan_survey(run: Run) -> Work | None:
+    """Say what the survey's tables are made from: every field's injection that stands and fits its catalog and options.
+
+    Returns
+    -------
+    Work or None
+        None where no field has one.
+    """
+    fields, options = survey_fields(run), _options(run)
+    catalogs = {receipt.unit: receipt.key for receipt in all_latest(run.folder, "catalog")}
+    made = [r for r in all_latest(run.folder, INJECTION) if r.unit in fields and r.options == options]
+    fitting = [r for r in made if r.inputs["catalog"] == catalogs.get(r.unit)]
+    inputs = {receipt.unit: f"{receipt.key}|{receipt.outputs[0].digest}" for receipt in fitting}
+    if not inputs:
+        return None
+    return Work(stage=SURVEY, version=_SURVEY_VERSION, unit="survey", inputs=inputs, options=options)
+
+
+def measure(run: Run, work: Work) -> Done:
+    """Write the survey's tables of completeness, purity and magnitude limits; forgets fields that left the survey."""
+    fields = survey_fields(run)
+    retire(run.folder, INJECTION, lambda unit: unit not in fields)
+    return complete(run.folder, work, partial(_make_survey, run, work))
+
+
+def _make_survey(run: Run, work: Work) -> Receipt:
+    options = run.profile.completeness
+    injected = {field: _read(run, injected_path(field)) for field in sorted(work.inputs)}
+    receipts = {field: _receipt(run, field) for field in sorted(work.inputs)}
+    table = completeness_table(injected, options, run.profile.survey.bands)
+    again = _repeats(run, sorted(receipts))
+    notes: dict[str, Any] = {field: receipt.notes["counts"] for field, receipt in receipts.items()}
+    notes = {field: counted | again[field] for field, counted in notes.items()}
+    outputs = (
+        _write(run, COMPLETENESS, table),
+        _write(run, PURITY, purity_table(notes, options)),
+        _write(run, FIELDS, _limits(run, table, receipts)),
+    )
+    names = ("injected", "detected", "negative", *_COUNTED)
+    counts = {name: sum(receipt.counts[name] for receipt in receipts.values()) for name in names}
+    return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
+
+
+def _receipt(run: Run, field: str) -> Receipt:
+    receipt = latest(run.folder, INJECTION, field)
+    if receipt is None:
+        raise CatalogError(f"{field}: its injection is gone", reason="no_catalog")
+    return receipt
+
+
+def _repeats(run: Run, fields: Sequence[str]) -> dict[str, dict[str, list[int]]]:
+    """Count each field's detections that lie in another one too, and those that it has again; by magnitude."""
+    options = run.profile.completeness
+    tables = {field: _read(run, field_table(field), ("ra", "dec", "mag_ref")) for field in fields}
+    grids = {field: _depth(run, field) for field in fields}
+    known = {
+        field: Detections(np.asarray(table["ra"], dtype=float), np.asarray(table["dec"], dtype=float), grid)
+        for field, table in tables.items()
+        if (grid := grids[field]) is not None
+    }
+    made = {}
+    for field, table in tables.items():
+        kept = np.zeros((2, len(table)), dtype=bool)
+        if field in known:
+            others = [known[other] for other in known if other != field]
+            kept = np.array(repeats(known[field], others, options.match_arcsec))
+        mags = [np.asarray(table["mag_ref"])[which] for which in kept]
+        counts = [count_magnitudes(mag, options) for mag in mags]
+        made[field] = {"n_overlap": counts[0], "n_repeated": counts[1]}
+    return made
+
+
+def _read(run: Run, relative: str, columns: Sequence[str] | None = None) -> Table:
+    with run.folder.reading(relative) as path:
+        return read_parquet(path, columns)
+
+
+def _depth(run: Run, field: str) -> DepthGrid | None:
+    """Read how deep a field's detection image is; None where no map of it was made."""
+    relative = f"depth/{field}.fits"
+    if not run.folder.exists(relative):
+        return None
+    with run.folder.reading(relative) as path:
+        for plane in read_layout(path):
+            if plane.name == "DETECTION":
+                depth = np.asarray(plane.pixels(path)).astype(np.float32)
+                return DepthGrid(depth, celestial_wcs(plane.header, relative))
+    return None
+
+
+def _limits(run: Run, completeness: Table, receipts: Mapping[str, Receipt]) -> Table:
+    selection, r50 = SelectionFunction(completeness), run.profile.completeness.limit_r50
+    rows = []
+    for field, receipt in receipts.items():
+        known = {"field": field, "reference_band": receipt.notes["reference_band"], "area": receipt.notes["area"]}
+        counted = {"n_in": receipt.counts["injected"], "limit_r50": r50}
+        rows.append(known | counted | magnitude_limits(selection, field, r50, _LIMITS))
+    return apply_columns(Table(rows=rows), _FIELD_COLUMNS)
+
+
+_FIELD_COLUMNS = (
+    Column("field", "str", "", "meta.id;obs.field", "field"),
+    Column("reference_band", "str", "", "instr.bandpass", "band of the magnitudes"),
+    Column("area", "float64", "arcmin2", "phys.angArea", "sky with data in that band"),
+    Column("n_in", "int64", "", "meta.number", "galaxies injected"),
+    Column(
+        "limit_r50", "float64", "arcsec", "phys.angSize", "half-light radius that the limits are for, before the PSF"
+    ),
+    *(
+        Column(name, "float64", "mag", "phot.mag", f"faintest magnitude with a completeness of {share:.0%}, NaN = none")
+        for name, share in _LIMITS.items()
+    ),
+)

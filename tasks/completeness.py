@@ -1,0 +1,29 @@
+"""Tasks of the selection function: galaxies injected into each field, and the survey's tables of what was found."""
+
+import tasks.settings  # noqa: F401, I001 - before prefect
+
+from prefect import task
+
+from gzjwst_core.archives.stages import Brought
+from gzjwst_core.catalog import injection_stages as stages
+from gzjwst_core.models import Field, Work
+from gzjwst_core.run import Run
+from gzjwst_core.storage.receipts import Done
+from tasks.policy import RECEIPTED, as_state
+
+__all__ = ["inject_field", "measure_completeness", "plan_completeness", "plan_injections"]
+
+plan_injections = stages.plan_fields
+plan_completeness = stages.plan_survey
+
+
+@task(name="injection", task_run_name="injection-{field.name}", **RECEIPTED)
+def inject_field(run: Run, work: Work, field: Field, fetched: list[Brought]) -> Done:
+    """Inject galaxies into one field, and look for them by the code that made its catalog."""
+    return as_state(stages.inject_field(run, work, field, fetched))
+
+
+@task(name="completeness", task_run_name="completeness-{run.profile.name}", **RECEIPTED)
+def measure_completeness(run: Run, work: Work) -> Done:
+    """Write the survey's completeness, purity and magnitude limits."""
+    return as_state(stages.measure(run, work))
