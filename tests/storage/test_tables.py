@@ -43,7 +43,7 @@ def small_table() -> Table:
 def test_a_table_comes_back_as_it_went(tmp_path: Path, write: Writer, read: Reader, rows: int) -> None:
     table = small_table()[:rows]
     table["field"] = np.array(["f1", "f22", "f"][:rows], dtype="U3")
-    table["ext_id"] = np.array(["", "", ""][:rows], dtype="U1")
+    table["ext_id"] = table["which_catalogue"] = np.array(["", "", ""][:rows], dtype="U1")
     table = apply_columns(table, COLUMNS)
     write(table, tmp_path / "t")
     back = read(tmp_path / "t")
