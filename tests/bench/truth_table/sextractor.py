@@ -2,7 +2,8 @@
 
 Same detection image, filter, threshold, area, levels, contrast and mesh as ours; weight maps are 1 / err^2 (the stack's
 calibrated one, the bands' own ERR planes), which SExtractor scales to the noise it sees. `default.sex` otherwise:
-PHOT_AUTOPARAMS 2.5, 3.5, MASK_TYPE CORRECT, CLEAN 1. One run on the stack for detection and radii, one for each band.
+PHOT_AUTOPARAMS 2.5, 3.5, MASK_TYPE CORRECT, CLEAN 1; but INTERP_TYPE NONE, since by default it fills gaps of 16 px from
+their edge and detects in them. One run on the stack for detection and radii, one for each band.
 """
 
 import resource
@@ -89,6 +90,7 @@ def _run(folder: Path, shared: Shared, *images: str) -> Table:
         "PHOT_AUTOPARAMS": "2.5,3.5",
         "PHOT_FLUXFRAC": 0.5,
         "GAIN": 0.0,
+        "INTERP_TYPE": "NONE",
         "SATUR_LEVEL": 1e9,
         "MEMORY_PIXSTACK": 10_000_000,
         "MEMORY_OBJSTACK": 20_000,
