@@ -45,8 +45,8 @@ __all__ = [
     "with_targets",
 ]
 
-_FIELD, _FIELD_VERSION = "catalog", "2"
-_MERGE, _MERGE_VERSION = "merge", "2"
+_FIELD, _FIELD_VERSION = "catalog", "3"
+_MERGE, _MERGE_VERSION = "merge", "3"
 CATALOG = "catalog/catalog.parquet"
 MOSAICS = "catalog/mosaics.parquet"
 

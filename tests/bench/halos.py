@@ -23,9 +23,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "bench")]
-
-from deblend import BANDS, write_field  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from gzjwst_core.catalog import halos  # noqa: E402
 from gzjwst_core.catalog.columns import Flag  # noqa: E402
@@ -35,6 +33,7 @@ from gzjwst_core.profile import load_profile  # noqa: E402
 from gzjwst_core.sky.fields import SkyField, sky_fields  # noqa: E402
 from gzjwst_core.sky.options import SkyOptions  # noqa: E402
 from gzjwst_core.sky.scene import draw_scene  # noqa: E402
+from tests.bench.deblend import BANDS, write_field  # noqa: E402
 
 _NEAR_ARCSEC, _OWN_ARCSEC, _MATCH_ARCSEC, _SCALE = 12.0, 0.3, 0.25, 0.06
 _ANGLES = ("ROLL_REF", "PA_V3", "PA_APER")

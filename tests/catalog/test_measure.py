@@ -19,7 +19,7 @@ from gzjwst_core.catalog.carry import (
 from gzjwst_core.catalog.frames import Frame
 from gzjwst_core.catalog.measure import Scene
 from gzjwst_core.catalog.noise import NoiseLaw
-from gzjwst_core.catalog.stars import expected_r50, in_star_zone, point_source_r50, star_scores, zone_radii
+from gzjwst_core.catalog.stars import expected_r50, point_source_r50, star_scores
 from gzjwst_core.catalog.totals import Growth, total_factors
 from gzjwst_core.mosaics.geometry import Affine, Box
 from gzjwst_core.options import PhotometryOptions
@@ -226,19 +226,3 @@ def test_stars_stand_out_by_their_size() -> None:
     assert (score[12:][galaxies > 0.09] < 0.1).all()
     assert np.isnan(star_scores(floats(np.nan, 0.0), floats(9, 9), 0.07)).all()
     assert point_source_r50(galaxies[:2], snr[:2], np.zeros(2), 0.068) == 0.068
-
-
-def test_zones_of_bright_stars_hold_fainter_sources_only() -> None:
-    x, y = floats(0, 10, 30, 500), floats(0, 0, 0, 0)
-    mag = floats(18.0, 24.0, np.nan, 24.0)
-    radii = zone_radii(mag[:1], floats(1.0))
-    assert 2 < radii[0] < 5
-    assert zone_radii(floats(18.0), floats(20.0))[0] == pytest.approx(12.0)
-    assert in_star_zone(x, y, mag, np.array([0]), floats(40.0)).tolist() == [False, True, True, False]
-    assert in_star_zone(x, y, floats(18, 17, 25, 25), np.array([0]), floats(40.0)).tolist() == [
-        False,
-        False,
-        True,
-        False,
-    ]
-    assert not in_star_zone(x, y, mag, np.zeros(0, int), floats()).any()
