@@ -80,13 +80,13 @@ class DetectOptions(Options):
     """SEP's clean parameter; 0 = no cleaning."""
     passes: Literal["single", "hot+cold"] = "single"
     """One extraction, or a cold one for bright extended galaxies before it: a hot object on a cold one is dropped."""
-    cold_threshold: Positive = 10.0
+    cold_threshold: Positive = 20.0
     """Cold pass: times the noise of the stack filtered with its kernel."""
     cold_kernel_arcsec: Positive = 0.15
     """Cold pass: sigma of the Gaussian, or radius of the tophat."""
     cold_min_area_arcsec2: Positive = 0.5
     """Cold pass: least area of a source, square arcsec."""
-    cold_deblend_contrast: Share = 0.02
+    cold_deblend_contrast: Share = 0.005
     """Cold pass: least share of the light that makes a part a source of its own."""
     cold_margin_arcsec: float = Field(default=0.2, ge=0, le=2)
     """A hot object whose peak is on a cold one's pixels, or within this of them, is a piece of it."""

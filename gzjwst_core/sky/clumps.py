@@ -32,7 +32,7 @@ def with_clumps(scene: Table, share: float, seed: int) -> Table:
     scene
         From `draw_scene`, with the band F277W.
     share
-        Part of a disc's light in its knots, 0-1.
+        Part of a disc's light in its knots, at least 0 and below 1.
     seed
         Of the knots.
 
@@ -46,11 +46,11 @@ def with_clumps(scene: Table, share: float, seed: int) -> Table:
     smooth = scene.copy()
     smooth["parent_id"] = np.zeros(len(scene), dtype=np.int64)
     chosen = np.flatnonzero(large_discs(scene))
-    knots = [_knots(scene[int(row) : int(row) + 1], share, rng) for row in chosen]
+    knots = [_knots(scene[int(row) : int(row) + 1], share, rng) for row in chosen] if share > 0 else []
     for name in (n for n in scene.colnames if n.startswith("flux_")):
         smooth[name][chosen] *= 1 - share
     for name in (n for n in scene.colnames if n.startswith("mag_")):
-        smooth[name][chosen] -= 2.5 * np.log10(1 - share) if share < 1 else -np.inf
+        smooth[name][chosen] -= 2.5 * np.log10(1 - share)
     return vstack([smooth, *knots], metadata_conflicts="silent")
 
 

@@ -16,7 +16,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,6 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
     "ivw, contrast 5e-3": {"deblend_contrast": 5e-3},
     "ivw, contrast 2e-2": {"deblend_contrast": 2e-2},
     "ivw, hot+cold": {"passes": "hot+cold"},
-    "ivw, contrast 5e-3, hot+cold": {"passes": "hot+cold", "deblend_contrast": 5e-3},
     "single (F277W)": {"combine": "single"},
     "chi-mean": {"combine": "chi-mean"},
     "chi-mean, hot+cold": {"combine": "chi-mean", "passes": "hot+cold"},
@@ -58,11 +57,34 @@ _MATCH_ARCSEC, _TRUE_MATCH_ARCSEC = 0.2, 0.25
 _NEIGHBOURS, _RING_ARCSEC, _MAG_BINS = (24.0, 26.5), (0.6, 3.0), (25, 26, 27, 28)
 
 
+class Detector:
+    """Detects on one version of a field with any recipe; what recipes share is calibrated once."""
+
+    def __init__(self, learned: Mapping[str, Learned], folder: Path) -> None:
+        self._bands = tuple(learned[band] for band in BANDS)
+        self._folder = folder
+        self._plans: dict[tuple[str, float, float], DetectionPlan] = {}
+
+    def positions(self, options: DetectOptions) -> NDArray[np.float64]:
+        """Detect; positions (n, 2) on the detection grid."""
+        objects = detect_field(self._plan(options), self._folder / "seg.fits", cpu_map=map).objects
+        return np.column_stack([objects["x"], objects["y"]])
+
+    def _plan(self, options: DetectOptions) -> DetectionPlan:
+        key = options.combine, options.kernel_arcsec, options.cold_kernel_arcsec
+        if key not in self._plans:
+            both = options.model_copy(update={"passes": "hot+cold"})
+            bands = self._bands[:1] if options.combine == "single" else self._bands
+            plan = calibrate(DetectionPlan(bands, MosaicOptions(), both), cpu_map=map)
+            self._plans[key] = calibrate_filters(plan, cpu_map=map)
+        return replace(self._plans[key], options=options)
+
+
 @dataclass(frozen=True)
 class Tested:
-    """One field: its three versions, learned, and its truth in pixels of the detection grid."""
+    """One field: its three versions, and its truth in pixels of the detection grid."""
 
-    learned: Mapping[str, dict[str, Learned]]
+    detectors: Mapping[str, Detector]
     scene: Table
     x: NDArray[np.float64]
     y: NDArray[np.float64]
@@ -114,26 +136,16 @@ def tested(scene: Table, field: SkyField, seed: int, folder: Path) -> Tested:
         name: learn_bands(write(field, seed, folder / f"{field.key}-{name}"), MosaicOptions(), mesh, cpu_map=map)
         for name, write in versions.items()
     }
+    detectors = {name: Detector(bands, folder) for name, bands in learned.items()}
     x, y = field.long.to_pixels(scene["ra_deg"], scene["dec_deg"])
     covered = np.asarray(scene[f"in_{field.key}"])
     px = learned["sky"][BANDS[0]].valid_px
-    return Tested(learned, scene, x, y, covered, px * 0.06**2 / 3600, field.long.roll_deg)
+    return Tested(detectors, scene, x, y, covered, px * 0.06**2 / 3600, field.long.roll_deg)
 
 
-def detections(learned: Mapping[str, Learned], options: DetectOptions, folder: Path) -> NDArray[np.float64]:
-    """Detect; positions (n, 2) on the detection grid."""
-    bands = [learned[band] for band in BANDS]
-    plan = DetectionPlan(tuple(bands[:1] if options.combine == "single" else bands), MosaicOptions(), options)
-    plan = calibrate_filters(calibrate(plan, cpu_map=map), cpu_map=map)
-    objects = detect_field(plan, folder / "seg.fits", cpu_map=map).objects
-    return np.column_stack([objects["x"], objects["y"]])
-
-
-def measure(field: Tested, options: DetectOptions, folder: Path) -> dict[str, NDArray[np.float64]]:
+def measure(field: Tested, options: DetectOptions) -> dict[str, NDArray[np.float64]]:
     """Count one recipe on one field: for each column hits and tries, so that fields can be added."""
-    found = detections(field.learned["sky"], options, folder)
-    upside_down = detections(field.learned["negative"], options, folder)
-    noise = detections(field.learned["noise"], options, folder)
+    found, upside_down, noise = (field.detectors[name].positions(options) for name in ("sky", "negative", "noise"))
     counts = {
         "split": splits(field, found),
         "kept": neighbours(field, found),
@@ -225,15 +237,42 @@ def table_of(totals: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> Iterabl
         yield f"| {recipe} | " + " | ".join(cells) + " |"
 
 
+def noise_table(seed: int, size_arcsec: float, folder: Path) -> Iterable[str]:
+    """Write how many detections pure noise makes per square arcmin, by threshold and image."""
+    options = SkyOptions(seed=seed, size_arcsec=size_arcsec, bands=BANDS, missing=())
+    nothing, mesh = draw_scene(options)[:0], DetectOptions().mesh_arcsec
+    counts: dict[tuple[float, str], int] = {}
+    arcmin2 = 0.0
+    for field in sky_fields(options):
+        learned = learn_bands(write_field(nothing, field, seed, folder / field.key), MosaicOptions(), mesh, cpu_map=map)
+        arcmin2 += learned[BANDS[0]].valid_px * 0.06**2 / 3600
+        detector = Detector(learned, folder)
+        for threshold in (3.0, 3.4, 3.8):
+            for image in ("ivw", "single", "chi-mean"):
+                recipe = DetectOptions.model_validate({"combine": image, "threshold": threshold})
+                found = len(detector.positions(recipe))
+                counts[threshold, image] = counts.get((threshold, image), 0) + found
+    yield "| threshold | ivw | single | chi-mean |"
+    yield "|---|---|---|---|"
+    for threshold in (3.0, 3.4, 3.8):
+        cells = (f"{counts[threshold, image] / arcmin2:.1f}" for image in ("ivw", "single", "chi-mean"))
+        yield f"| {threshold} | " + " | ".join(cells) + " |"
+
+
 def main() -> None:
     """Measure every recipe on every seed, print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("seeds", nargs="*", type=int, default=[1, 2, 3])
+    parser.add_argument("seeds", nargs="*", type=int, default=[1, 2])
     parser.add_argument("--clumps", type=float, default=0.25, help="share of a large disc's light in knots")
-    parser.add_argument("--size", type=float, default=90.0, help="side of a field, arcsec")
-    parser.add_argument("--discs", type=int, default=30, help="galaxies a field made large discs")
+    parser.add_argument("--size", type=float, default=60.0, help="side of a field, arcsec")
+    parser.add_argument("--discs", type=int, default=20, help="galaxies a field made large discs")
     parser.add_argument("--try", dest="tries", action="append", default=[], help="NAME:KEY=VALUE,... instead")
+    parser.add_argument("--noise", action="store_true", help="count detections on noise by threshold, and nothing else")
     given = parser.parse_args()
+    if given.noise:
+        with tempfile.TemporaryDirectory() as scratch:
+            print(*noise_table(given.seeds[0], given.size, Path(scratch)), sep="\n")
+        return
     recipes = {name: dict(pair.split("=") for pair in keys.split(",") if pair) for name, keys in
                (text.split(":") for text in given.tries)} if given.tries else RECIPES  # fmt: skip
     totals: dict[str, dict[str, NDArray[np.float64]]] = {name: {} for name in recipes}
@@ -245,9 +284,9 @@ def main() -> None:
                 field = tested(scene, pointing, seed, Path(scratch))
                 for name, keys in recipes.items():
                     detect = DetectOptions.model_validate(keys, strict=False)
-                    for column, counts in measure(field, detect, Path(scratch)).items():
+                    for column, counts in measure(field, detect).items():
                         totals[name][column] = totals[name].get(column, 0) + counts
-    print("\n".join(table_of(totals)))
+        print(f"up to seed {seed}", *table_of(totals), sep="\n", flush=True)
 
 
 if __name__ == "__main__":
