@@ -62,9 +62,8 @@ def source_table(plan: ForcedPlan, detected: Detected, measured: Columns, wcs: W
     rows: dict[str, Any] = _identity(plan, objects)
     rows |= _shape(objects, columns, wcs, scale)
     rows |= _light(columns, scale)
-    rows |= _bands(
-        _with_wings(columns, objects, rows, plan), (rows["total_factor"], rows["total_factor_err"]), plan, bands
-    )
+    total = rows["total_factor"], rows["total_factor_err"]
+    rows |= _bands(_with_wings(columns, objects, rows, plan), total, plan, bands)
     rows["mag_ref"] = rows[f"{plan.reference_band}_mag_tot"]
     rows["n_bands"] = _band_count(columns, plan)
     rows["edge_dist"] = _edge_distance(columns, objects, detected, plan)
