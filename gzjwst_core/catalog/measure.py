@@ -115,7 +115,7 @@ class Sums(NamedTuple):
     flux: Floats
     """Pixels that are masked count as the mean of those that are not."""
     error: Floats
-    """1 sigma, correlated noise included."""
+    """1 sigma: correlated noise of the pixels that are not masked, scaled to the whole aperture as their light is."""
     naive: Floats
     """Root of the sum of the pixels' calibrated variances."""
 
@@ -132,7 +132,7 @@ def ellipse_sums(scene: Scene, ellipses: Ellipses) -> Sums:
     flux, naive, flag = sep.sum_ellipse(
         scene.frame.sub, e.x, e.y, e.a, e.b, e.theta, 1.0, err=scene.frame.err, subpix=_SUBPIX, **scene.masks
     )
-    return _with_law(scene, flux, naive, flag, e.area)
+    return _with_law(scene, (flux, naive, flag), e)
 
 
 def aperture_fluxes(scene: Scene, x: Floats, y: Floats, radius_px: float) -> tuple[Floats, Floats]:
@@ -146,12 +146,26 @@ def aperture_sums(scene: Scene, x: Floats, y: Floats, radius_px: float) -> Sums:
     flux, naive, flag = sep.sum_circle(
         scene.frame.sub, x, y, radius_px, err=scene.frame.err, subpix=_SUBPIX, **scene.masks
     )
-    return _with_law(scene, flux, naive, flag, np.pi * radius_px**2)
+    radii = np.full(x.shape, radius_px)
+    return _with_law(scene, (flux, naive, flag), Ellipses(x, y, radii, radii, np.zeros(x.shape)))
 
 
-def _with_law(scene: Scene, flux: Floats, naive: Floats, flag: NDArray[Any], pixels: Any) -> Sums:
+def _with_law(scene: Scene, found: tuple[Floats, Floats, NDArray[Any]], ellipses: Ellipses) -> Sums:
+    """Make errors of what SEP found. It scales the variance, not the error, to the whole aperture: too little."""
+    flux, naive, flag = found
     nothing = (flag & sep.APER_ALLMASKED) != 0
-    return Sums(*(np.where(nothing, np.nan, v) for v in (flux, naive * scene.law.factor(pixels), naive)))
+    share = np.maximum(_open_share(scene, ellipses), 1 / _SAMPLES)
+    error = naive * scene.law.factor(ellipses.area * share) / np.sqrt(share)
+    return Sums(*(np.where(nothing, np.nan, v) for v in (flux, error, naive)))
+
+
+def _open_share(scene: Scene, ellipses: Ellipses) -> Floats:
+    """Part of each ellipse that has data and belongs to no neighbour."""
+    at, inside = sample_ellipses(ellipses, (scene.labels.shape[0], scene.labels.shape[1]))
+    owner = scene.labels.ravel()[at]
+    free = ~scene.frame.bad.ravel()[at] & ((owner == 0) | (owner == scene.ids[:, None]))
+    share: Floats = (inside & free).mean(axis=1)
+    return share
 
 
 def light_radii(scene: Scene, kron: Kron, flux: Floats) -> Floats:
