@@ -25,6 +25,7 @@ from gzjwst_core.catalog.outline import missing_kind
 from gzjwst_core.catalog.shapes import position_angle
 from gzjwst_core.catalog.tiles import BLOCK_PX, Detected
 from gzjwst_core.catalog.totals import Growth, total_factors
+from gzjwst_core.catalog.wings import Wings
 from gzjwst_core.mosaics.units import ab_magnitude, magnitude_error, zero_point_ab
 from gzjwst_core.storage.tables import apply_columns
 
@@ -67,7 +68,8 @@ def source_table(plan: ForcedPlan, detected: Detected, measured: Columns, wcs: W
     rows: dict[str, Any] = _identity(plan, objects)
     rows |= _shape(objects, columns, wcs, scale)
     rows |= _light(columns, scale)
-    rows |= _bands(columns, (rows["total_factor"], rows["total_factor_err"]), plan, bands)
+    total = rows["total_factor"], rows["total_factor_err"]
+    rows |= _bands(_with_wings(columns, objects, rows, plan), total, plan, bands)
     rows["mag_ref"] = rows[f"{plan.reference_band}_mag_tot"]
     rows["n_bands"] = _band_count(columns, plan)
     rows["edge_dist"] = _edge_distance(columns, objects, detected, plan)
@@ -133,6 +135,20 @@ def _light(columns: Columns, scale: float) -> dict[str, Any]:
     }
 
 
+def _with_wings(columns: Columns, objects: NDArray[Any], rows: dict[str, Any], plan: ForcedPlan) -> Columns:
+    """Add what neighbours' wings put into every aperture to its error."""
+    places = np.column_stack([objects["x"], objects["y"]]) * plan.detection.scale_arcsec
+    wings = Wings.between(places, rows["r50"], rows["r90"], rows["total_factor"])
+    made = dict(columns)
+    for band in (learned.source.band for learned in plan.bands):
+        light = wings.brightness(columns[f"{band}_flux_auto"] * rows["total_factor"])
+        made[f"{band}_sb_wings"] = light
+        of = {f"{band}_fluxerr_auto": np.pi * rows["kron_a"] * rows["kron_b"]}
+        of |= {aperture_name(band, d, error=True): np.pi * d**2 / 4 for d in plan.photometry.apertures_arcsec}
+        made |= {name: np.hypot(columns[name], light * area) for name, area in of.items()}
+    return made
+
+
 def _bands(columns: Columns, total: tuple[Floats, Floats], plan: ForcedPlan, bands: tuple[str, ...]) -> dict[str, Any]:
     factor, factor_error = total
     here = {learned.source.band for learned in plan.bands}
@@ -144,7 +160,7 @@ def _bands(columns: Columns, total: tuple[Floats, Floats], plan: ForcedPlan, ban
         flux, error = flux * factor, np.hypot(error * factor, flux * factor_error)
         made |= {f"{band}_flux_tot": flux, f"{band}_fluxerr_tot": error}
         made |= {f"{band}_mag_tot": ab_magnitude(flux), f"{band}_mag_tot_err": magnitude_error(flux, error)}
-        plain = ("fluxerr_auto_naive", "flux_iso", "valid_frac", "wht_med", "ellipticity", "theta_sky")
+        plain = ("fluxerr_auto_naive", "flux_iso", "sb_wings", "valid_frac", "wht_med", "ellipticity", "theta_sky")
         names = [f"{band}_{name}" for name in plain]
         for diameter in plan.photometry.apertures_arcsec:
             of_circle = aperture_name(band, diameter, error=True)

@@ -138,13 +138,26 @@ SOURCE_COLUMNS = (
 
 BAND_COLUMNS = (
     _c("{band}_flux_auto", "float32", "uJy", "phot.flux", "inside the Kron ellipse"),
-    _c("{band}_fluxerr_auto", "float32", "uJy", "stat.error;phot.flux", "1 sigma, correlated noise included"),
+    _c(
+        "{band}_fluxerr_auto",
+        "float32",
+        "uJy",
+        "stat.error;phot.flux",
+        "1 sigma: noise as correlated as it is, and neighbours' wings",
+    ),
     _c("{band}_fluxerr_auto_naive", "float32", "uJy", "stat.error;phot.flux", "root of the summed variances"),
     _c("{band}_flux_tot", "float32", "uJy", "phot.flux", "flux_auto x total_factor"),
     _c("{band}_fluxerr_tot", "float32", "uJy", "stat.error;phot.flux", "1 sigma, total_factor's own included"),
     _c("{band}_mag_tot", "float32", "mag", "phot.mag", "AB, NaN if flux <= 0"),
     _c("{band}_mag_tot_err", "float32", "mag", "stat.error;phot.mag", "1 sigma, total_factor's own included"),
     _c("{band}_flux_iso", "float32", "uJy", "phot.flux", "inside the segment"),
+    _c(
+        "{band}_sb_wings",
+        "float32",
+        "uJy/arcsec2",
+        "phot.flux.sb",
+        "estimated light of neighbours' wings; in the errors",
+    ),
     _c("{band}_valid_frac", "float32", "", "stat.value", "part of the Kron ellipse with data"),
     _c("{band}_wht_med", "float32", "", "stat.weight", "median weight inside the Kron ellipse"),
     _c("{band}_r20", "float32", "arcsec", "phys.angSize", "radius with 20 % of the band's flux_auto, NaN if flux <= 0"),

@@ -40,7 +40,8 @@ class BandModel:
     mesh
         Background and its noise.
     err_factor
-        Calibrated noise / error map.
+        Calibrated noise / error map, measured on empty sky. It multiplies sources' photon noise too: what it mends is
+        what drizzling does to the variance of every pixel alike, and one image cannot tell the parts of ERR apart.
     sigma
         Median calibrated noise of a pixel, uJy.
     noise

@@ -123,7 +123,7 @@ class Sums(NamedTuple):
     flux: Floats
     """Pixels that are masked count as the mean of those that are not."""
     error: Floats
-    """1 sigma, correlated noise included."""
+    """1 sigma: correlated noise of the pixels that are not masked, scaled to the whole aperture as their light is."""
     naive: Floats
     """Root of the sum of the pixels' calibrated variances."""
 
@@ -140,7 +140,7 @@ def ellipse_sums(scene: Scene, ellipses: Ellipses) -> Sums:
     flux, naive, flag = sep.sum_ellipse(
         scene.frame.sub, e.x, e.y, e.a, e.b, e.theta, 1.0, err=scene.frame.err, subpix=_SUBPIX, **scene.masks
     )
-    return _with_law(scene, _shared(scene, e, flux, flag), naive, flag, e.area)
+    return _with_law(scene, (_shared(scene, e, flux, flag), naive, flag), e)
 
 
 def _shared(scene: Scene, ellipses: Ellipses, flux: Floats, flag: NDArray[Any]) -> Floats:
@@ -164,18 +164,32 @@ def aperture_sums(scene: Scene, x: Floats, y: Floats, radius_px: float) -> Sums:
     flux, naive, flag = sep.sum_circle(
         scene.frame.sub, x, y, radius_px, err=scene.frame.err, subpix=_SUBPIX, **scene.masks
     )
+    radii = np.full(x.shape, radius_px)
+    circles = Ellipses(x, y, radii, radii, np.zeros(x.shape))
     if radius_px <= SMALL_PX:
         flux = small_circles(scene.frame, scene.owners, scene.ids, np.column_stack([x, y]), radius_px)
     else:
-        radius = np.full(x.size, radius_px)
-        flux = _shared(scene, Ellipses(x, y, radius, radius, np.zeros(x.size)), flux, flag)
-    sums = _with_law(scene, flux, naive, flag, np.pi * radius_px**2)
+        flux = _shared(scene, circles, flux, flag)
+    sums = _with_law(scene, (flux, naive, flag), circles)
     return sums._replace(error=sums.error * excess_noise(radius_px))
 
 
-def _with_law(scene: Scene, flux: Floats, naive: Floats, flag: NDArray[Any], pixels: Any) -> Sums:
+def _with_law(scene: Scene, found: tuple[Floats, Floats, NDArray[Any]], ellipses: Ellipses) -> Sums:
+    """Make errors of what SEP found. It scales the variance, not the error, to the whole aperture: too little."""
+    flux, naive, flag = found
     nothing = (flag & sep.APER_ALLMASKED) != 0
-    return Sums(*(np.where(nothing, np.nan, v) for v in (flux, naive * scene.law.factor(pixels), naive)))
+    share = np.maximum(_open_share(scene, ellipses), 1 / _SAMPLES)
+    error = naive * scene.law.factor(ellipses.area * share) / np.sqrt(share)
+    return Sums(*(np.where(nothing, np.nan, v) for v in (flux, error, naive)))
+
+
+def _open_share(scene: Scene, ellipses: Ellipses) -> Floats:
+    """Part of each ellipse that has data and belongs to no neighbour."""
+    at, inside = sample_ellipses(ellipses, (scene.labels.shape[0], scene.labels.shape[1]))
+    owner = scene.labels.ravel()[at]
+    free = ~scene.frame.bad.ravel()[at] & ((owner == 0) | (owner == scene.ids[:, None]))
+    share: Floats = (inside & free).mean(axis=1)
+    return share
 
 
 def segment_sums(scene: Scene) -> dict[str, Floats]:

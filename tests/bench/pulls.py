@@ -153,6 +153,7 @@ def user_rows(made: Made, scene: Table, seed: int) -> Iterator[dict[str, Any]]:
     distance, nearest = cKDTree(np.column_stack([objects["x"], objects["y"]])).query(np.column_stack([x, y]))
     taken: set[int] = set()
     alone = (made.table["nn_dist"] > _ALONE_ARCSEC) & ((made.table["flags"] & _TROUBLE) == 0)
+    rows = {segment: at for at, segment in enumerate(np.asarray(made.table["segment_id"]).tolist())}
     clean = np.isin(objects["id"], np.asarray(made.table["segment_id"])[np.asarray(alone)])
     for true in np.argsort(np.asarray(scene["mag_F277W"])):
         row = int(nearest[true])
@@ -166,8 +167,8 @@ def user_rows(made: Made, scene: Table, seed: int) -> Iterator[dict[str, Any]]:
             named = "user-clean" if clean[row] else "user"
             for diameter, light in own.items():
                 flux = made.measured[aperture_name(band, diameter)][row]
-                error = made.measured[aperture_name(band, diameter, error=True)][row]
-                if np.isfinite(flux):
+                if np.isfinite(flux) and objects["id"][row] in rows:
+                    error = made.table[aperture_name(band, diameter, error=True)][rows[objects["id"][row]]]
                     yield _row((seed, made), (named, band, f"{diameter:.1f}"), mag, (flux - light) / error)
 
 

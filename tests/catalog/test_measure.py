@@ -79,6 +79,18 @@ def test_the_noise_law_scales_every_error() -> None:
         np.testing.assert_allclose(2 * one[1], other[1])
 
 
+def test_what_is_scaled_up_from_half_an_aperture_is_twice_as_uncertain() -> None:
+    """Half the pixels have half the variance; the light scaled by two has four times that."""
+    scene, moments = gaussian_scene()
+    x, y = moments.x[:1] - 20, moments.y[:1]  # off the source, between two columns
+    one = Scene(scene.frame, scene.labels, scene.ids[:1], NoiseLaw())
+    whole = measure.aperture_sums(one, x + 0.5, y, 6.0)
+    scene.frame.bad[:, : round(x[0]) + 1] = True
+    half = measure.aperture_sums(one, x + 0.5, y, 6.0)
+    assert half.error[0] / whole.error[0] == pytest.approx(np.sqrt(2), rel=0.03)
+    assert half.naive[0] / whole.naive[0] == pytest.approx(1.0, rel=0.01)
+
+
 def test_a_source_without_light_gets_the_least_circle_and_no_size() -> None:
     scene, _ = gaussian_scene()
     dark = Scene(scene.frame, scene.labels, np.array([99], np.int32), NoiseLaw())

@@ -75,7 +75,7 @@ def plan(sky: TinySky) -> DetectionPlan:
     """The hardest recipe, calibrated on the small sky: chi-mean, hot and cold."""
     options = recommended(combine="chi-mean", passes="hot+cold").detect
     found = learn_bands(sky.fields["o001_t001"][1:], MosaicOptions(), options.mesh_arcsec, cpu_map=map)
-    made, _ = calibrate(DetectionPlan(tuple(found.values()), MosaicOptions(), options), cpu_map=map)
+    made = calibrate(DetectionPlan(tuple(found.values()), MosaicOptions(), options), cpu_map=map)
     return calibrate_filters(made, cpu_map=map)
 
 

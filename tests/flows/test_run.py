@@ -33,11 +33,12 @@ def test_the_tree_is_whole(small: Ended) -> None:
     """Every file of the house's plan is there and says something."""
     files = set(tree(small.folder))
     tables = ["products.parquet", "mosaics.parquet", "catalog/catalog.parquet", "catalog/mosaics.parquet"]
-    for table in [*tables, "catalog/astrometry.parquet", "zoobot/catalog.parquet"]:
+    tables += ["catalog/depth.parquet", "catalog/astrometry.parquet"]
+    for table in [*tables, "zoobot/catalog.parquet"]:
         assert len(read_parquet(small.folder / table)) > 0, table
     assert {"profile.toml", "catalog/catalog.fits", "catalog/overlap.parquet", "zooniverse/manifest-0001.csv"} <= files
     folders = Counter(name.partition("/")[0] for name in files)
-    assert folders["segmaps"] == 2
+    assert folders["segmaps"] == folders["depth"] == 2
     assert folders["cutouts"] == folders["images"] > 10
     assert (small.folder / "report.html").stat().st_size > 20_000
     assert not [name for name in files if ".part" in name]
