@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from gzjwst_core.catalog.columns import SURVEY_COLUMNS, columns_for
+from gzjwst_core.catalog.columns import SURVEY_COLUMNS, catalog_columns
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.engine import cores
@@ -76,7 +76,7 @@ def profile_of(request: RunRequest) -> SurveyProfile:
     """
     bands = [f"survey.bands={list(request.bands)!r}"] if request.bands else []
     profile = load_profile(request.profile, overrides=[*request.overrides, *bands], environment=os.environ)
-    columns = columns_for(profile.survey.bands, profile.photometry.apertures_arcsec)
+    columns = catalog_columns(profile.survey.bands, profile.photometry, profile.psf)
     try:
         select(empty_table([*SURVEY_COLUMNS, *columns]), profile.select.cuts)
     except CatalogError as error:

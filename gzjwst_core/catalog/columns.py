@@ -7,9 +7,19 @@ are templates: `{band}_flux_tot` stands for `F277W_flux_tot`.
 from collections.abc import Iterable, Sequence
 from enum import IntFlag
 
+from gzjwst_core.options import PhotometryOptions, PsfOptions
 from gzjwst_core.storage.tables import Column
 
-__all__ = ["BAND_COLUMNS", "SOURCE_COLUMNS", "SURVEY_COLUMNS", "Flag", "aperture_name", "columns_for"]
+__all__ = [
+    "BAND_COLUMNS",
+    "MATCHED_COLUMNS",
+    "SOURCE_COLUMNS",
+    "SURVEY_COLUMNS",
+    "Flag",
+    "aperture_name",
+    "catalog_columns",
+    "columns_for",
+]
 
 
 class Flag(IntFlag):
@@ -120,12 +130,26 @@ BAND_COLUMNS = (
 )
 
 
+MATCHED_COLUMNS = (
+    _c("{band}_flux_matched", "float32", "uJy", "phot.flux", "inside the Kron ellipse, PSF of the reddest band"),
+    _c("{band}_fluxerr_matched", "float32", "uJy", "stat.error;phot.flux", "1 sigma, from empty apertures"),
+)
+"""Columns of a survey whose bands are matched (`psf.match`)."""
+
+
 def aperture_name(band: str, diameter_arcsec: float, *, error: bool = False) -> str:
     """Name of an aperture flux column, such as `F277W_flux_aper030` for a diameter of 0.30 arcsec."""
     return f"{band}_flux{'err' if error else ''}_aper{round(diameter_arcsec * 100):03d}"
 
 
-def columns_for(bands: Iterable[str], apertures_arcsec: Sequence[float]) -> tuple[Column, ...]:
+def catalog_columns(bands: Iterable[str], photometry: PhotometryOptions, psf: PsfOptions) -> tuple[Column, ...]:
+    """Every column of a field's catalog that these options make, in order."""
+    return columns_for(bands, photometry.apertures_arcsec, matched=psf.match != "none")
+
+
+def columns_for(
+    bands: Iterable[str], apertures_arcsec: Sequence[float], *, matched: bool = False
+) -> tuple[Column, ...]:
     """Every column of a field's catalog, in order.
 
     Parameters
@@ -134,12 +158,13 @@ def columns_for(bands: Iterable[str], apertures_arcsec: Sequence[float]) -> tupl
         Bands of the survey, in order.
     apertures_arcsec
         Diameters of the fixed apertures.
+    matched
+        With the fluxes of PSF-matched frames.
     """
     columns = list(SOURCE_COLUMNS)
+    templates = BAND_COLUMNS + (MATCHED_COLUMNS if matched else ())
     for band in bands:
-        columns += [
-            Column(c.name.format(band=band), c.dtype, c.unit, c.ucd, f"{c.meaning}, {band}") for c in BAND_COLUMNS
-        ]
+        columns += [Column(c.name.format(band=band), c.dtype, c.unit, c.ucd, f"{c.meaning}, {band}") for c in templates]
         for diameter in apertures_arcsec:
             said = f"circle of {diameter:g} arcsec diameter, {band}"
             columns.append(_c(aperture_name(band, diameter), "float32", "uJy", "phot.flux", said))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from gzjwst_core.catalog.centres import STATED_PLACE
-from gzjwst_core.catalog.columns import Flag, columns_for
+from gzjwst_core.catalog.columns import Flag, catalog_columns
 from gzjwst_core.catalog.field import FieldCatalog, Sections, build_field_catalog
 from gzjwst_core.catalog.target_list import FOV_OF_DIAGONAL, read_targets, unplaced
 from gzjwst_core.catalog.tiles import OBJECT_DTYPE, Detected, DetectionPlan, detection_frame
@@ -114,7 +114,7 @@ def _nothing(
         open_mosaic(sources[0], profile.mosaics, check=False) as reader,
         SegmapWriter(segmap_path, reader.shape, reader.wcs),
     ):
-        table = empty_table(columns_for(bands, profile.photometry.apertures_arcsec))
+        table = empty_table(catalog_columns(bands, profile.photometry, profile.psf))
         return FieldCatalog(table, Table(), reader.band, {"targets": 0, "circles": 0})
 
 
