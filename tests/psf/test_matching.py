@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 
 from gzjwst_core.catalog.columns import catalog_columns
 from gzjwst_core.catalog.field import build_field_catalog
@@ -14,7 +15,7 @@ from gzjwst_core.options import PhotometryOptions, PsfOptions
 from gzjwst_core.psf.matching import convolved, matching_kernel
 from gzjwst_core.psf.stamp import Psf, encircled, unit_sum
 from tests.catalog.tiny_sky import Profile, render_sky
-from tests.psf.star_field import NOTHING_ELSE
+from tests.psf.star_field import NOTHING_ELSE, true_psf
 from tests.psf.test_psf import gaussian
 
 
@@ -57,10 +58,13 @@ def test_matched_colours_of_stars_are_true(tmp_path: Path) -> None:
     given = {**NOTHING_ELSE, "stars_per_arcmin2": 250.0, "size_arcsec": 20.0, "seed": 8}
     given.pop("missing")
     sky = render_sky(tmp_path, ("F150W", "F444W"), **given)
-    profile = Profile(psf=PsfOptions(match="reddest", min_stars=3))
+    files = {}
+    for band in sky.bands:
+        psf, files[band] = true_psf(band), str(tmp_path / f"psf_{band}.fits")
+        fits.PrimaryHDU(psf.pixels, fits.Header({"PIXELSCL": psf.scale_arcsec})).writeto(files[band])
+    profile = Profile(psf=PsfOptions(match="reddest", files=files))
     made = build_field_catalog(sky.fields["o001_t001"], profile, tmp_path / "seg.fits", bands=(*sky.bands, "F480M"))
-    assert made.counts["psf:F150W:stars"] >= 3
-    assert made.counts["psf:F444W:stars"] >= 3
+    assert {name for name in made.counts if name.startswith("psf")} == {"psf:F150W:profile", "psf:F444W:profile"}
     names = [c.name for c in catalog_columns((*sky.bands, "F480M"), PhotometryOptions(), profile.psf)]
     assert made.table.colnames == names
     assert np.isnan(made.table["F480M_flux_matched"]).all()
