@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from gzjwst_core.catalog.columns import SURVEY_COLUMNS, columns_for
+from gzjwst_core.catalog.columns import SURVEY_COLUMNS, catalog_columns
 from gzjwst_core.catalog.outside import files_of
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.sky_tables import read_earlier, read_reference
@@ -95,7 +95,7 @@ def profile_of(request: RunRequest) -> SurveyProfile:
     """
     bands = [f"survey.bands={list(request.bands)!r}"] if request.bands else []
     profile = load_profile(request.profile, overrides=[*request.overrides, *bands], environment=os.environ)
-    columns = columns_for(profile.survey.bands, profile.photometry.apertures_arcsec)
+    columns = catalog_columns(profile.survey.bands, profile.photometry, profile.psf)
     try:
         select(empty_table([*SURVEY_COLUMNS, *columns]), profile.select.cuts)
     except CatalogError as error:

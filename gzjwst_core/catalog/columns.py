@@ -10,16 +10,19 @@ from dataclasses import replace
 from enum import IntFlag
 
 from gzjwst_core.catalog.definitions import SOURCE_OF
+from gzjwst_core.options import PhotometryOptions, PsfOptions
 from gzjwst_core.storage.tables import Column
 
 __all__ = [
     "APERTURE_COLUMNS",
     "BAND_COLUMNS",
     "FLAG_MEANINGS",
+    "MATCHED_COLUMNS",
     "SOURCE_COLUMNS",
     "SURVEY_COLUMNS",
     "Flag",
     "aperture_name",
+    "catalog_columns",
     "columns_for",
     "naive_name",
 ]
@@ -190,6 +193,13 @@ APERTURE_COLUMNS = (
 """Of every aperture in every band; `{aper}` is its diameter in hundredths of an arcsec."""
 
 
+MATCHED_COLUMNS = (
+    _c("{band}_flux_matched", "float32", "uJy", "phot.flux", "inside the Kron ellipse, PSF of the reddest band"),
+    _c("{band}_fluxerr_matched", "float32", "uJy", "stat.error;phot.flux", "1 sigma, from empty apertures"),
+)
+"""Columns of a survey whose bands are matched (`psf.match`)."""
+
+
 def aperture_name(band: str, diameter_arcsec: float, *, error: bool = False) -> str:
     """Name of an aperture flux column, such as `F277W_flux_aper030` for a diameter of 0.30 arcsec."""
     return f"{band}_flux{'err' if error else ''}_aper{round(diameter_arcsec * 100):03d}"
@@ -200,7 +210,14 @@ def naive_name(error: str) -> str:
     return f"{error}_naive"
 
 
-def columns_for(bands: Iterable[str], apertures_arcsec: Sequence[float]) -> tuple[Column, ...]:
+def catalog_columns(bands: Iterable[str], photometry: PhotometryOptions, psf: PsfOptions) -> tuple[Column, ...]:
+    """Every column of a field's catalog that these options make, in order."""
+    return columns_for(bands, photometry.apertures_arcsec, matched=psf.match != "none")
+
+
+def columns_for(
+    bands: Iterable[str], apertures_arcsec: Sequence[float], *, matched: bool = False
+) -> tuple[Column, ...]:
     """Every column of a field's catalog, in order.
 
     Parameters
@@ -209,10 +226,13 @@ def columns_for(bands: Iterable[str], apertures_arcsec: Sequence[float]) -> tupl
         Bands of the survey, in order.
     apertures_arcsec
         Diameters of the fixed apertures.
+    matched
+        With the fluxes of PSF-matched frames.
     """
     columns = list(SOURCE_COLUMNS)
+    templates = BAND_COLUMNS + (MATCHED_COLUMNS if matched else ())
     for band in bands:
-        columns += [_filled(column, band=band) for column in BAND_COLUMNS]
+        columns += [_filled(column, band=band) for column in templates]
         for diameter in apertures_arcsec:
             size = {"aper": f"{round(diameter * 100):03d}", "diameter": f"{diameter:g}"}
             columns += [_filled(column, band=band, **size) for column in APERTURE_COLUMNS]

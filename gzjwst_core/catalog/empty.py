@@ -24,7 +24,7 @@ from gzjwst_core.mosaics.geometry import Box, fit_affine, whole
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.mosaics.segmap import open_segmap
 
-__all__ = ["FieldNoise", "measure_noise"]
+__all__ = ["FieldNoise", "measure_noise", "radii_px"]
 
 _RADII_ARCSEC = (0.1, 0.15, 0.25, 0.4, 0.6, 0.9)
 _TILES = 12
@@ -113,7 +113,7 @@ def _look(item: _Item) -> list[Apertures]:
     level = _BRIGHT_SIGMA if item.segmap else _BRIGHT_UNSEEN_SIGMA
     good = ~frame.bad
     bright = source_mask(frame.sub, good, frame.err, smooth_px=smooth_px, grow_px=grow_px, threshold=level)
-    found = empty_apertures(frame.sub, frame.err, frame.bad | bright | (labels > 0), _radii_px(scale))
+    found = empty_apertures(frame.sub, frame.err, frame.bad | bright | (labels > 0), radii_px(scale))
     return [replace(one, y=one.y + np.float32(item.box.y0), x=one.x + np.float32(item.box.x0)) for one in found]
 
 
@@ -134,7 +134,8 @@ def _window(item: _Item) -> tuple[Frame, NDArray[np.int32]]:
         return frame, carry_labels(segmap.window(there), there, item.box, affine)
 
 
-def _radii_px(scale_arcsec: float) -> list[float]:
+def radii_px(scale_arcsec: float) -> list[float]:
+    """Return the radii of the empty apertures in pixels: 0.1 to 0.9 arcsec."""
     return [radius / scale_arcsec for radius in _RADII_ARCSEC]
 
 
@@ -144,5 +145,5 @@ def _fit(lattice: Lattice, parts: Sequence[Sequence[Apertures]], scale_arcsec: f
     sigmas = [
         np.concatenate([coarse.sigma_at(one.y, one.x) for one in of_radius]) for of_radius in zip(*parts, strict=True)
     ]
-    laws = fit_noise_laws(samples, sigmas, _radii_px(scale_arcsec), lattice.median)
+    laws = fit_noise_laws(samples, sigmas, radii_px(scale_arcsec), lattice.median)
     return replace(coarse, laws=laws)

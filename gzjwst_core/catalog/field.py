@@ -15,21 +15,23 @@ from astropy.table import Table
 
 from gzjwst_core.catalog.assemble import mosaic_table, source_table
 from gzjwst_core.catalog.calibrate import calibrate
-from gzjwst_core.catalog.columns import Flag, columns_for
+from gzjwst_core.catalog.carry import Ellipses
+from gzjwst_core.catalog.columns import MATCHED_COLUMNS, Flag, catalog_columns
 from gzjwst_core.catalog.depth import DepthMap
 from gzjwst_core.catalog.empty import FieldNoise, measure_noise
 from gzjwst_core.catalog.filtered import calibrate_filters
-from gzjwst_core.catalog.forced import ForcedPlan, measure_field
+from gzjwst_core.catalog.forced import Columns, ForcedPlan, measure_field
 from gzjwst_core.catalog.halos import v3_angle
 from gzjwst_core.catalog.learn import Learned, learn_bands
+from gzjwst_core.catalog.matched import measure_matched
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detect_field
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import CatalogError, NoValidPixelsError
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.mosaics.segmap import open_segmap
-from gzjwst_core.options import DetectOptions, MosaicOptions, PhotometryOptions
-from gzjwst_core.storage.tables import empty_table
+from gzjwst_core.options import DetectOptions, MosaicOptions, PhotometryOptions, PsfOptions
+from gzjwst_core.storage.tables import apply_columns, empty_table
 
 __all__ = ["FieldCatalog", "Sections", "build_field_catalog"]
 
@@ -54,6 +56,11 @@ class Sections(Protocol):
     @property
     def photometry(self) -> PhotometryOptions:
         """What is measured."""
+        ...
+
+    @property
+    def psf(self) -> PsfOptions:
+        """Whether bands are matched, and to what."""
         ...
 
 
@@ -89,7 +96,7 @@ def build_field_catalog(
     sources
         The field's mosaics, at most one a band.
     profile
-        Sections `mosaics`, `detect` and `photometry`.
+        Sections `mosaics`, `detect`, `photometry` and `psf`.
     segmap_path
         Where the segmap is written; a temporary path, complete when this returns.
     bands
@@ -124,8 +131,8 @@ def build_field_catalog(
     detected, noise = _found(plan, learned, segmap_path, find, cpu_map)
     forced = ForcedPlan(plan, noise.bands, profile.photometry, str(segmap_path), reference, noise.detection)
     forced = replace(forced, given=find is not None)
-    table = _measured(forced, detected, bands, cpu_map)
-    counts |= {
+    table, stars = _measured(forced, detected, bands, profile.psf, cpu_map)
+    counts |= stars | {
         "tiles": len(detected.tiles),
         "stars": int(np.sum(table["is_star"])),
         "hollow": int(np.sum((table["flags"] & int(Flag.SATURATED)) > 0)),
@@ -144,12 +151,29 @@ def _found(
     return find(plan, segmap), measure_noise(plan, learned, None, cpu_map=cpu_map)
 
 
-def _measured(plan: ForcedPlan, detected: Detected, bands: tuple[str, ...], cpu_map: CpuMap) -> Table:
+def _measured(
+    plan: ForcedPlan, detected: Detected, bands: tuple[str, ...], psf: PsfOptions, cpu_map: CpuMap
+) -> tuple[Table, dict[str, int]]:
+    names = catalog_columns(bands, plan.photometry, psf)
     if len(detected.objects) == 0:
-        return empty_table(columns_for(bands, plan.photometry.apertures_arcsec))
+        return empty_table(names), {}
     columns = measure_field(plan, detected, cpu_map=cpu_map)
     with open_segmap(Path(plan.segmap)) as segmap:
-        return source_table(plan, detected, columns, segmap.wcs, bands)
+        table = source_table(plan, detected, columns, segmap.wcs, bands)
+    if psf.match == "none":
+        return table, {}
+    kron = _kron_of(detected, columns)
+    found, counts = measure_matched(plan, detected, kron, table, psf, cpu_map=cpu_map)
+    for band in bands:
+        for name in (c.name.format(band=band) for c in MATCHED_COLUMNS):
+            table[name] = found[name][columns["npix"] > 0] if name in found else np.nan
+    return apply_columns(table[[c.name for c in names]], names), counts
+
+
+def _kron_of(detected: Detected, columns: Columns) -> Ellipses:
+    at = detected.objects
+    theta = np.where(columns["kron_circle"], 0.0, at["theta"])
+    return Ellipses(at["x"], at["y"], columns["kron_a"], columns["kron_b"], theta)
 
 
 def _in_order(sources: Sequence[MosaicSource], bands: tuple[str, ...]) -> list[MosaicSource]:

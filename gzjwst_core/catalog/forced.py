@@ -33,7 +33,7 @@ from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
 from gzjwst_core.mosaics.segmap import open_segmap
 from gzjwst_core.options import PhotometryOptions
 
-__all__ = ["ForcedPlan", "measure_field"]
+__all__ = ["ForcedPlan", "Group", "Place", "There", "band_scene", "groups_of", "measure_field"]
 
 Columns = dict[str, NDArray[Any]]
 
@@ -59,7 +59,9 @@ class ForcedPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class Group:
+    """Sources that are measured in one window."""
+
     plan: ForcedPlan
     box: Box
     objects: NDArray[Any]
@@ -83,23 +85,24 @@ def measure_field(plan: ForcedPlan, detected: Detected, *, cpu_map: CpuMap) -> C
         Columns in the order of `detected.objects`: lengths and positions in pixels of the detection grid, fluxes in
         uJy; band columns as they will be named in the catalog.
     """
-    groups = list(_groups(plan, detected))
+    groups = list(groups_of(plan, detected))
     parts = list(cpu_map(_measure_group, groups))
     order = np.argsort(np.concatenate([g.objects["id"] for g in groups]), kind="stable")
     return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
 
 
-def _groups(plan: ForcedPlan, detected: Detected) -> Iterator[_Group]:
+def groups_of(plan: ForcedPlan, detected: Detected) -> Iterator[Group]:
+    """Group a field's sources by tile; one too large for the tile's margin is a group of its own."""
     halo = plan.detection.options.halo_px
     reach = np.ceil(_REACH * detected.objects["a"]).astype(int) + _PAD_PX
     for number in np.unique(detected.objects["tile"]):
         here = detected.objects["tile"] == number
         small = here & (reach <= halo)
         if small.any():
-            yield _Group(plan, detected.tiles[number].grow(halo), detected.objects[small])
+            yield Group(plan, detected.tiles[number].grow(halo), detected.objects[small])
         for row in np.flatnonzero(here & (reach > halo)):
             one = detected.objects[row : row + 1]
-            yield _Group(plan, _around(one, int(min(reach[row], _WIDEST_WINDOW_PX))), one)
+            yield Group(plan, _around(one, int(min(reach[row], _WIDEST_WINDOW_PX))), one)
 
 
 def _around(one: NDArray[Any], reach: int) -> Box:
@@ -107,7 +110,7 @@ def _around(one: NDArray[Any], reach: int) -> Box:
     return Box(y, y + 1, x, x + 1).grow(reach)
 
 
-def _measure_group(group: _Group) -> Columns:
+def _measure_group(group: Group) -> Columns:
     plan, box, objects = group.plan, group.box, group.objects
     with open_segmap(Path(plan.segmap)) as segmap:
         labels, wcs = segmap.window(box), segmap.wcs
@@ -118,10 +121,10 @@ def _measure_group(group: _Group) -> Columns:
     kron, columns = _measure_detection(plan, scene, moments, box)
     columns |= _measure_light(scene, kron, columns["flux"], stated=plan.given)
     columns |= {"x": columns["x"] + box.x0, "y": columns["y"] + box.y0}
-    place = _Place(wcs, box, labels, kron.ellipses.shift(box.y0, box.x0), (columns["x"], columns["y"]), ids)
+    place = Place(wcs, box, labels, kron.ellipses.shift(box.y0, box.x0), (columns["x"], columns["y"]), ids)
     for learned in plan.bands:
         with open_mosaic(learned.source, plan.detection.mosaics, check=False) as reader:
-            there = _band_scene(learned, reader, place)
+            there = band_scene(learned, reader, place)
         columns |= _measure_band(plan, learned, there)
     return columns
 
@@ -170,7 +173,7 @@ def _named(prefix: str, radii: NDArray[np.float64], scale: float = 1.0) -> Colum
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """Where a group is on the detection grid, and what is to be carried from there."""
 
     wcs: WCS
@@ -184,7 +187,7 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _There:
+class There:
     """A group on a band's own grid; places in pixels of the window."""
 
     scene: Scene
@@ -195,7 +198,7 @@ class _There:
     box: Box
 
 
-def _band_scene(learned: Learned, reader: MosaicReader, place: _Place) -> _There:
+def band_scene(learned: Learned, reader: MosaicReader, place: Place) -> There:
     """Prepare a band's window, with ellipses, centres and labels carried to its grid."""
     affine = fit_affine(place.wcs, reader.wcs, place.box)
     shift = aligned_shift(affine)
@@ -212,7 +215,7 @@ def _band_scene(learned: Learned, reader: MosaicReader, place: _Place) -> _There
         at = _carried(place.wcs, reader.wcs, *place.centre)
     law = learned.model.noise.law_at(ellipses.y, ellipses.x)
     scene, ellipses = Scene(frame, labels, place.ids, law, fine), ellipses.shift(-target.y0, -target.x0)
-    return _There(scene, ellipses, at[0] - target.x0, at[1] - target.y0, reader.wcs, target)
+    return There(scene, ellipses, at[0] - target.x0, at[1] - target.y0, reader.wcs, target)
 
 
 def _carried(
@@ -222,7 +225,7 @@ def _carried(
     return np.asarray(x), np.asarray(y)
 
 
-def _measure_band(plan: ForcedPlan, learned: Learned, there: _There) -> Columns:
+def _measure_band(plan: ForcedPlan, learned: Learned, there: There) -> Columns:
     band, scene, kron = learned.source.band, there.scene, there.kron
     auto = measure.ellipse_sums(scene, kron)
     segment = measure.segment_sums(scene)
@@ -247,7 +250,7 @@ def _measure_band(plan: ForcedPlan, learned: Learned, there: _There) -> Columns:
     return columns
 
 
-def _band_light(learned: Learned, there: _There, flux: NDArray[np.float64], snr: NDArray[np.float64]) -> Columns:
+def _band_light(learned: Learned, there: There, flux: NDArray[np.float64], snr: NDArray[np.float64]) -> Columns:
     band, scene = learned.source.band, there.scene
     radii = light_radii(scene, there.x, there.y, _REACH_OF_KRON * there.kron.a, flux)
     ellipticity, theta = segment_shapes(scene, there.x, there.y, snr)

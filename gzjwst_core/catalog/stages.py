@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from astropy.table import Column, Table
@@ -18,7 +19,7 @@ from gzjwst_core.archives.stages import (
     with_targets,
 )
 from gzjwst_core.catalog.assemble import with_mosaic_units
-from gzjwst_core.catalog.columns import columns_for
+from gzjwst_core.catalog.columns import catalog_columns
 from gzjwst_core.catalog.copies import write_copies
 from gzjwst_core.catalog.depth import depth_rows, depth_table
 from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
@@ -33,6 +34,8 @@ from gzjwst_core.errors import CatalogError, ProfileError
 from gzjwst_core.models import Field, MosaicSource, Output, Receipt, Work, digest_of
 from gzjwst_core.mosaics.depth_file import write_depth
 from gzjwst_core.mosaics.shift import NO_SHIFT, SkyShift
+from gzjwst_core.profile import SurveyProfile
+from gzjwst_core.psf.known import file_digests, with_folder
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire, standing
@@ -95,18 +98,33 @@ def plan_field(run: Run, field: Field) -> Work:
     if before is not None and ("targets" in before.inputs) != bool(run.targets):
         held = "targets of a table" if "targets" in before.inputs else "detected sources"
         raise ProfileError(f"{run.folder.url} holds {held}: give this run a folder of its own with --out")
-    sections = [profile.mosaics, profile.detect, profile.photometry, *([profile.targets] if run.targets else [])]
+    sections = [profile.mosaics, profile.detect, profile.photometry]
+    sections += [profile.targets] if run.targets else []
+    sections += [profile.psf] if profile.psf.match != "none" else []
     return Work(
         stage=_FIELD,
         version=_FIELD_VERSION,
         unit=field.name,
-        inputs=inputs_of(run, field) | _targets(run),
+        inputs=inputs_of(run, field) | _targets(run) | _psf_files(run),
         options=digest_of([profile.survey.bands, *(section.digest() for section in sections)]),
     )
 
 
 def _targets(run: Run) -> dict[str, str]:
     return {"targets": run.targets_digest} if run.targets else {}
+
+
+def _psf_files(run: Run) -> dict[str, str]:
+    """Digests of the PSFs that the profile gives, where the catalog reads them."""
+    options = run.profile.psf
+    if options.match == "none":
+        return {}
+    return {f"psf:{band}": digest for band, digest in file_digests(_with_folder(run).psf).items()}
+
+
+def _with_folder(run: Run) -> SurveyProfile:
+    psf = with_folder(run.profile.psf, Path(run.profile_folder))
+    return run.profile.model_copy(update={"psf": psf})
 
 
 def plan_transfers(run: Run, fields: Sequence[Field]) -> Transfers:
@@ -146,7 +164,7 @@ def _make_field(run: Run, work: Work, field: Field) -> Receipt:
     folder, profile = run.folder, run.profile
     with reading(run, field) as sources, folder.writing(segmap_path(field.name)) as segmap:
         made = _measure(run, sources, segmap)
-    table = apply_columns(made.table, columns_for(profile.survey.bands, profile.photometry.apertures_arcsec))
+    table = apply_columns(made.table, catalog_columns(profile.survey.bands, profile.photometry, profile.psf))
     with folder.writing(depth_path(field.name)) as path:
         write_depth(path, field.name, [(m.name, m.depth, m.wcs, m.lattice.side) for m in made.depth])
     outputs = (
@@ -168,7 +186,7 @@ def _make_field(run: Run, work: Work, field: Field) -> Receipt:
 
 
 def _measure(run: Run, sources: Sequence[MosaicSource], segmap: Any) -> FieldCatalog:
-    profile = run.profile
+    profile = _with_folder(run)
     bands = profile.survey.bands
     if run.targets:
         targets, moments = read_targets(run.targets, profile.targets), profile.targets.axes == "rms"

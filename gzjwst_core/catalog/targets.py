@@ -14,7 +14,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.columns import Flag, columns_for
+from gzjwst_core.catalog.columns import Flag, catalog_columns
 from gzjwst_core.catalog.field import FieldCatalog, Sections, build_field_catalog
 from gzjwst_core.catalog.given import Layout, places_on
 from gzjwst_core.catalog.target_list import FOV_OF_R50
@@ -98,7 +98,7 @@ def _nothing(
         open_mosaic(sources[0], profile.mosaics, check=False) as reader,
         SegmapWriter(segmap_path, reader.shape, reader.wcs),
     ):
-        table = empty_table(columns_for(bands, profile.photometry.apertures_arcsec))
+        table = empty_table(catalog_columns(bands, profile.photometry, profile.psf))
         return FieldCatalog(table, Table(), reader.band, {"targets": 0, "measured_shapes": 0})
 
 

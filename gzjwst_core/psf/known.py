@@ -3,6 +3,7 @@
 Opens files; stacking and resampling are in `stars` and `stamp`.
 """
 
+import hashlib
 import math
 from pathlib import Path
 
@@ -20,19 +21,36 @@ from gzjwst_core.psf.model import model_psf
 from gzjwst_core.psf.stamp import Psf, odd_square, resampled, unit_sum
 from gzjwst_core.psf.stars import stack_stars
 
-__all__ = ["psf_of", "with_folder"]
+__all__ = ["file_digests", "psf_of", "with_folder"]
 
 Floats = NDArray[np.float64]
 
 _RADIUS_ARCSEC = 1.5
-_LEAST_SNR, _ALONE_ARCSEC, _MOST_STARS = 30.0, 0.6, 60
-_SPOILT = 1 + 2 + 4 + 8 + 16 + 64 + 128 + 1024 + 4096  # edges, blends, saturation, halos, low weight, crowds, targets
+_LEAST_SNR, _ALONE_ARCSEC, _MOST_STARS = 20.0, 0.6, 60
+_SPOILT = 1 + 2 + 4 + 8 + 16 + 128 + 1024 + 4096  # edges, blends, saturation, halos, persistence, crowds, targets
 _NEIGHBOUR_ARCSEC = (0.2, 1.0)
 
 
 def with_folder(options: PsfOptions, folder: Path) -> PsfOptions:
     """Return the options with paths of files that start from this folder."""
     return options.model_copy(update={"files": {band: str(folder / path) for band, path in options.files.items()}})
+
+
+def file_digests(options: PsfOptions) -> dict[str, str]:
+    """Return the SHA-256 of each stated file, by band.
+
+    Raises
+    ------
+    ProfileError
+        One cannot be read.
+    """
+    digests = {}
+    for band, path in options.files.items():
+        try:
+            digests[band] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        except OSError as error:
+            raise ProfileError(f"psf.files.{band}: {path} cannot be read: {error.strerror}") from None
+    return digests
 
 
 def psf_of(source: MosaicSource, options: PsfOptions, mosaics: MosaicOptions, stars: Table) -> Psf:
@@ -58,7 +76,7 @@ def psf_of(source: MosaicSource, options: PsfOptions, mosaics: MosaicOptions, st
 
     Notes
     -----
-    Stars: `is_star`, no flag that spoils their light, signal to noise of 30 in the band, no neighbour within 0.6
+    Stars: `is_star`, no flag that spoils their light, signal to noise of 20 in the band, no neighbour within 0.6
     arcsec; the brightest 60. Fewer than `min_stars` usable ones: `model.model_psf`.
     """
     with open_mosaic(source, mosaics, check=False) as reader:

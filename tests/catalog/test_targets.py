@@ -17,7 +17,7 @@ from gzjwst_core.catalog.targets import catalog_of_targets
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.geometry import whole
 from gzjwst_core.mosaics.segmap import open_segmap
-from gzjwst_core.options import DetectOptions, MosaicOptions, Options, PhotometryOptions
+from gzjwst_core.options import DetectOptions, MosaicOptions, Options, PhotometryOptions, PsfOptions
 from gzjwst_core.storage.tables import apply_columns
 
 SIDE, SCALE = 384, 0.06
@@ -35,6 +35,7 @@ class Profile(Options):
     mosaics: MosaicOptions = MosaicOptions()
     detect: DetectOptions = DetectOptions(bands=("F277W",), threshold=5.0)
     photometry: PhotometryOptions = PhotometryOptions(apertures_arcsec=(0.3,))
+    psf: PsfOptions = PsfOptions()
 
 
 def wcs() -> WCS:

@@ -14,7 +14,7 @@ from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.reader import open_mosaic
-from gzjwst_core.options import DetectOptions, MosaicOptions, PhotometryOptions
+from gzjwst_core.options import DetectOptions, MosaicOptions, PhotometryOptions, PsfOptions
 from gzjwst_core.sky.fields import sky_fields
 from gzjwst_core.sky.mosaics import mosaic_hdus
 from gzjwst_core.sky.options import SkyOptions
@@ -36,6 +36,7 @@ class Profile:
     detect: DetectOptions = field(default_factory=lambda: DetectOptions(**RECOMMENDED))
     mosaics: MosaicOptions = field(default_factory=MosaicOptions)
     photometry: PhotometryOptions = field(default_factory=PhotometryOptions)
+    psf: PsfOptions = field(default_factory=PsfOptions)
 
 
 def recommended(**changes: Any) -> Profile:

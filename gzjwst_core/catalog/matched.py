@@ -1,0 +1,193 @@
+"""Fluxes for colours: every band with the PSF of the reddest one, in the same Kron ellipse.
+
+A second pass over the field, after its catalog has told which sources are stars: PSFs, kernels, noise of the
+convolved frames, fluxes. The ellipse is flux_auto's: with one PSF for all it holds the same part of a galaxy in each
+band, as no small circle does of a galaxy whose colour changes with radius.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from gzjwst_core.bands import wavelength_um
+from gzjwst_core.catalog.background import source_mask
+from gzjwst_core.catalog.carry import Ellipses
+from gzjwst_core.catalog.empty import radii_px
+from gzjwst_core.catalog.forced import Columns, ForcedPlan, Group, Place, band_scene, groups_of
+from gzjwst_core.catalog.frames import Frame, band_frame
+from gzjwst_core.catalog.learn import Learned, source_scale, spread
+from gzjwst_core.catalog.measure import ellipse_fluxes
+from gzjwst_core.catalog.noise import Apertures, NoiseLaw, empty_apertures, fit_noise_law
+from gzjwst_core.catalog.tiles import Detected
+from gzjwst_core.engine import CpuMap
+from gzjwst_core.mosaics.geometry import Box, fit_affine, whole
+from gzjwst_core.mosaics.reader import open_mosaic
+from gzjwst_core.mosaics.segmap import open_segmap
+from gzjwst_core.options import MosaicOptions, PsfOptions
+from gzjwst_core.psf.known import psf_of
+from gzjwst_core.psf.matching import convolved, matching_kernel
+from gzjwst_core.psf.stamp import Psf
+
+__all__ = ["measure_matched"]
+
+_NOISE_TILES, _REACH_ARCSEC = 6, 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Matched:
+    """One band and what brings it to the reddest band's PSF; no kernel for that one itself."""
+
+    learned: Learned
+    kernel: NDArray[np.float32] | None
+    law: NoiseLaw | None
+    """None where nothing is convolved: the band's own laws hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class _NoiseItem:
+    learned: Learned
+    mosaics: MosaicOptions
+    kernel: NDArray[np.float32]
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class _FluxItem:
+    group: Group
+    kron: Ellipses
+    """On the whole detection grid, in the order of the group's objects."""
+    bands: tuple[_Matched, ...]
+
+
+def measure_matched(
+    plan: ForcedPlan, detected: Detected, kron: Ellipses, table: Table, options: PsfOptions, *, cpu_map: CpuMap
+) -> tuple[Columns, dict[str, int]]:
+    """Measure `{band}_flux_matched` and `{band}_fluxerr_matched` of every source of a field.
+
+    Parameters
+    ----------
+    plan
+        Of the forced photometry.
+    detected
+        Objects on the detection grid.
+    kron
+        Their Kron ellipses there, pixels, in the order of the objects.
+    table
+        The field's catalog: its stars make the PSFs.
+    options
+        Where PSFs come from.
+    cpu_map
+        Where the work runs.
+
+    Returns
+    -------
+    columns, counts
+        uJy, in the order of the objects; `psf:<band>:<origin>` is the number of stars behind each PSF.
+
+    Raises
+    ------
+    ProfileError
+        A PSF's file cannot be used, or photutils is not installed.
+
+    Notes
+    -----
+    Errors are those of apertures on the empty sky of the convolved frames: convolving correlates the noise.
+    """
+    psfs = _psfs(plan, table, options)
+    bands = _with_laws(plan, _kernels(plan, psfs), cpu_map)
+    items = []
+    for group in groups_of(plan, detected):
+        rows = np.searchsorted(detected.objects["id"], group.objects["id"])
+        items.append(_FluxItem(group, kron.take(rows), bands))
+    parts = list(cpu_map(_measure_group, items))
+    order = np.argsort(np.concatenate([item.group.objects["id"] for item in items]), kind="stable")
+    columns = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
+    return columns, {f"psf:{band}:{psf.origin}": psf.stars for band, psf in psfs.items()}
+
+
+def _psfs(plan: ForcedPlan, table: Table, options: PsfOptions) -> dict[str, Psf]:
+    """Find every band's PSF; where one has too few stars all take the formula: a kernel wants two of one kind."""
+    psfs = {b.source.band: psf_of(b.source, options, plan.detection.mosaics, table) for b in plan.bands}
+    if any(psf.origin == "model" for psf in psfs.values()):
+        return {b.source.band: psf_of(b.source, options, plan.detection.mosaics, table[:0]) for b in plan.bands}
+    return psfs
+
+
+def _kernels(plan: ForcedPlan, psfs: Mapping[str, Psf]) -> dict[str, NDArray[np.float32] | None]:
+    reddest = max(plan.bands, key=lambda b: wavelength_um(b.source.band))
+    target = psfs[reddest.source.band]
+    kernels: dict[str, NDArray[np.float32] | None] = {}
+    for learned in plan.bands:
+        band = learned.source.band
+        turn = _turn(plan, reddest, learned)
+        kernels[band] = None if learned is reddest else matching_kernel(psfs[band], target, turn_deg=turn)
+    return kernels
+
+
+def _turn(plan: ForcedPlan, one: Learned, other: Learned) -> float:
+    """Angle from one band's grid to another's, deg."""
+    options = plan.detection.mosaics
+    with open_mosaic(one.source, options, check=False) as a, open_mosaic(other.source, options, check=False) as b:
+        matrix = fit_affine(a.wcs, b.wcs, whole(a.shape)).matrix
+    return float(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0])))
+
+
+def _with_laws(
+    plan: ForcedPlan, kernels: Mapping[str, NDArray[np.float32] | None], cpu_map: CpuMap
+) -> tuple[_Matched, ...]:
+    made = []
+    for learned in plan.bands:
+        kernel = kernels[learned.source.band]
+        if kernel is None:
+            made.append(_Matched(learned, None, None))
+            continue
+        boxes = spread(learned.grid.tiles, _NOISE_TILES)
+        items = [_NoiseItem(learned, plan.detection.mosaics, kernel, box) for box in boxes]
+        parts = list(cpu_map(_tile_apertures, items))
+        samples = [np.concatenate([one.ratio for one in of_radius]) for of_radius in zip(*parts, strict=True)]
+        made.append(_Matched(learned, kernel, fit_noise_law(samples, radii_px(learned.grid.scale_arcsec))))
+    return tuple(made)
+
+
+def _tile_apertures(item: _NoiseItem) -> list[Apertures]:
+    scale = item.learned.grid.scale_arcsec
+    box = item.box.grow(round(_REACH_ARCSEC / scale))
+    with open_mosaic(item.learned.source, item.mosaics, check=False) as reader:
+        frame = band_frame(reader.windows(box), item.learned.model, box)
+    smooth_px, grow_px = source_scale(scale)
+    sources = source_mask(frame.sub, ~frame.bad, frame.err, smooth_px=smooth_px, grow_px=grow_px)
+    smooth = _smoothed(frame, item.kernel)
+    inner = item.box.shift(-box.y0, -box.x0).slices
+    sub, err = np.ascontiguousarray(smooth.sub[inner]), np.ascontiguousarray(smooth.err[inner])
+    return empty_apertures(sub, err, np.ascontiguousarray((smooth.bad | sources)[inner]), radii_px(scale))
+
+
+def _smoothed(frame: Frame, kernel: NDArray[np.float32] | None) -> Frame:
+    """Return the frame with the other PSF; the noise map stays the unconvolved one, which the law counts from."""
+    if kernel is None:
+        return frame
+    sub, bad = convolved(frame.sub, frame.bad, kernel)
+    return Frame(sub, np.where(bad, np.float32(0), frame.err), bad, frame.wht)
+
+
+def _measure_group(item: _FluxItem) -> Columns:
+    plan, box = item.group.plan, item.group.box
+    with open_segmap(Path(plan.segmap)) as segmap:
+        labels, wcs = segmap.window(box), segmap.wcs
+    ids = np.ascontiguousarray(item.group.objects["id"])
+    place = Place(wcs, box, labels, item.kron, (item.kron.x, item.kron.y), ids)
+    columns: Columns = {}
+    for matched in item.bands:
+        with open_mosaic(matched.learned.source, plan.detection.mosaics, check=False) as reader:
+            there = band_scene(matched.learned, reader, place)
+        scene = replace(
+            there.scene, frame=_smoothed(there.scene.frame, matched.kernel), law=matched.law or there.scene.law
+        )
+        flux, error = ellipse_fluxes(scene, there.kron)
+        band = matched.learned.source.band
+        columns |= {f"{band}_flux_matched": flux, f"{band}_fluxerr_matched": error}
+    return columns
