@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 from scipy.signal import fftconvolve
 
+from gzjwst_core.catalog.sersic import sersic_stamp
 from gzjwst_core.sky.bands import BANDS, BandOptics
 from gzjwst_core.sky.geometry import DITHERS, FieldGeometry
 from gzjwst_core.sky.noise import correlated_noise, full_depth_sigma, noise_parts
 from gzjwst_core.sky.psf import psf_stamp
-from gzjwst_core.catalog.sersic import sersic_stamp
 
 __all__ = ["SATURATION_UJY", "BandImage", "background_light", "render_band", "render_light"]
 

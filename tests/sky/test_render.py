@@ -9,12 +9,12 @@ from astropy.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gzjwst_core.catalog.sersic import sersic_stamp
 from gzjwst_core.sky.bands import BANDS
 from gzjwst_core.sky.geometry import FieldGeometry
 from gzjwst_core.sky.noise import aperture_factor, correlated_noise, full_depth_sigma
 from gzjwst_core.sky.psf import psf_stamp
 from gzjwst_core.sky.render import BandImage, render_band, render_light
-from gzjwst_core.catalog.sersic import sersic_stamp
 
 SHORT = FieldGeometry(150.1, 2.2, 9.0, 17.0, 0.03, (0.12, -0.31), 19.5)
 LONG = dataclasses.replace(SHORT, pixel_scale_arcsec=0.06, offset_px=(0.37, 0.21), rows=1)
