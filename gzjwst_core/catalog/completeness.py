@@ -30,7 +30,6 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 _TAIL = 0.025
-_COUNTS = ("n_detected", "n_negative", "n_selected", "n_negative_selected", "n_overlap", "n_repeated")
 
 
 @dataclass(frozen=True)
@@ -155,8 +154,7 @@ def purity_table(counts: Mapping[str, Mapping[str, Sequence[int]]], options: Com
     ----------
     counts
         By field: `n_detected`, `n_negative`, and of those within the sample's cuts `n_selected`,
-        `n_negative_selected`; of the detections where another field looked `n_overlap`, and `n_repeated` of them. One
-        number a magnitude bin.
+        `n_negative_selected`; one number a magnitude bin.
     options
         Bins.
 
@@ -175,16 +173,13 @@ def purity_table(counts: Mapping[str, Mapping[str, Sequence[int]]], options: Com
     fields = len(counts)
     table["mag"] = np.tile((edges[1:] + edges[:-1]) / 2, fields)
     table["mag_low"], table["mag_high"] = np.tile(edges[:-1], fields), np.tile(edges[1:], fields)
-    for name in _COUNTS:
+    for name in ("n_detected", "n_negative", "n_selected", "n_negative_selected"):
         table[name] = np.concatenate([counts[field][name] for field in sorted(counts)]).astype(np.int64)
     for share, spurious, of in (
         ("purity", "n_negative", "n_detected"),
         ("purity_selected", "n_negative_selected", "n_selected"),
     ):
         table[share], table[f"{share}_low"], table[f"{share}_high"] = _purity(table[spurious], table[of])
-    again, seen = np.asarray(table["n_repeated"]), np.asarray(table["n_overlap"])
-    table["repeated"] = np.divide(again, seen, out=np.full(len(seen), np.nan), where=seen > 0)
-    table["repeated_low"], table["repeated_high"] = jeffreys(again, seen)
     return apply_columns(table, _PURITY)
 
 
@@ -215,17 +210,12 @@ _PURITY = (
     _c("n_negative", "int64", "", "meta.number", "detections on its sky without sources, with the sign turned"),
     _c("n_selected", "int64", "", "meta.number", "detections within the sample's cuts (is_primary aside)"),
     _c("n_negative_selected", "int64", "", "meta.number", "negative detections within the sample's cuts"),
-    _c("n_overlap", "int64", "", "meta.number", "detections where another field looked about as deep"),
-    _c("n_repeated", "int64", "", "meta.number", "those that the other field has too"),
     _c("purity", "float64", "", "stat.probability", "1 - n_negative / n_detected, kept in 0-1"),
     _c("purity_low", "float64", "", "stat.probability;stat.min", "lower end of its 95 % interval"),
     _c("purity_high", "float64", "", "stat.probability;stat.max", "upper end of its 95 % interval"),
     _c("purity_selected", "float64", "", "stat.probability", "the same within the sample's cuts"),
     _c("purity_selected_low", "float64", "", "stat.probability;stat.min", "lower end of its 95 % interval"),
     _c("purity_selected_high", "float64", "", "stat.probability;stat.max", "upper end of its 95 % interval"),
-    _c("repeated", "float64", "", "stat.probability", "n_repeated / n_overlap: at least so pure"),
-    _c("repeated_low", "float64", "", "stat.probability;stat.min", "lower end of its 95 % interval (Jeffreys)"),
-    _c("repeated_high", "float64", "", "stat.probability;stat.max", "upper end of its 95 % interval (Jeffreys)"),
 )
 
 

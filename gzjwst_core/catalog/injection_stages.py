@@ -17,14 +17,11 @@ from gzjwst_core.archives.stages import Brought, reading, survey_fields
 from gzjwst_core.catalog.completeness import completeness_table, count_magnitudes, purity_table
 from gzjwst_core.catalog.injection import FieldBefore, detect_negative, inject
 from gzjwst_core.catalog.recovery import passing
-from gzjwst_core.catalog.repeats import DepthGrid, Detections, repeats
 from gzjwst_core.catalog.selection import COMPLETENESS, SelectionFunction, magnitude_limits
 from gzjwst_core.catalog.stages import field_table, plan_field, segmap_path
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.errors import CatalogError, ProfileError
 from gzjwst_core.models import Field, Output, Receipt, Work, digest_of
-from gzjwst_core.mosaics.geometry import celestial_wcs
-from gzjwst_core.mosaics.layout import read_layout
 from gzjwst_core.psf.known import with_folder
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire, standing
@@ -134,7 +131,8 @@ def _before(run: Run, field: Field) -> FieldBefore:
     receipt = latest(run.folder, "catalog", field.name)
     if receipt is None:
         raise CatalogError(f"{field.name}: its catalog is gone", reason="no_catalog")
-    catalog = _read(run, field_table(field.name))
+    with run.folder.reading(field_table(field.name)) as path:
+        catalog = read_parquet(path)
     rows: Any = receipt.notes["mosaics"]
     reference = str(receipt.notes["reference_band"])
     area = next(row["area"] for row in rows if row["band"] == reference)
@@ -183,12 +181,10 @@ def measure(run: Run, work: Work) -> Done:
 
 def _make_survey(run: Run, work: Work) -> Receipt:
     options = run.profile.completeness
-    injected = {field: _read(run, injected_path(field)) for field in sorted(work.inputs)}
+    injected = {field: _injected(run, field) for field in sorted(work.inputs)}
     receipts = {field: _receipt(run, field) for field in sorted(work.inputs)}
     table = completeness_table(injected, options, run.profile.survey.bands)
-    again = _repeats(run, sorted(receipts))
     notes: dict[str, Any] = {field: receipt.notes["counts"] for field, receipt in receipts.items()}
-    notes = {field: counted | again[field] for field, counted in notes.items()}
     outputs = (
         _write(run, COMPLETENESS, table),
         _write(run, PURITY, purity_table(notes, options)),
@@ -199,51 +195,16 @@ def _make_survey(run: Run, work: Work) -> Receipt:
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
 
 
+def _injected(run: Run, field: str) -> Table:
+    with run.folder.reading(injected_path(field)) as path:
+        return read_parquet(path)
+
+
 def _receipt(run: Run, field: str) -> Receipt:
     receipt = latest(run.folder, INJECTION, field)
     if receipt is None:
         raise CatalogError(f"{field}: its injection is gone", reason="no_catalog")
     return receipt
-
-
-def _repeats(run: Run, fields: Sequence[str]) -> dict[str, dict[str, list[int]]]:
-    """Count each field's detections that lie in another one too, and those that it has again; by magnitude."""
-    options = run.profile.completeness
-    tables = {field: _read(run, field_table(field), ("ra", "dec", "mag_ref")) for field in fields}
-    grids = {field: _depth(run, field) for field in fields}
-    known = {
-        field: Detections(np.asarray(table["ra"], dtype=float), np.asarray(table["dec"], dtype=float), grid)
-        for field, table in tables.items()
-        if (grid := grids[field]) is not None
-    }
-    made = {}
-    for field, table in tables.items():
-        kept = np.zeros((2, len(table)), dtype=bool)
-        if field in known:
-            others = [known[other] for other in known if other != field]
-            kept = np.array(repeats(known[field], others, options.match_arcsec))
-        mags = [np.asarray(table["mag_ref"])[which] for which in kept]
-        counts = [count_magnitudes(mag, options) for mag in mags]
-        made[field] = {"n_overlap": counts[0], "n_repeated": counts[1]}
-    return made
-
-
-def _read(run: Run, relative: str, columns: Sequence[str] | None = None) -> Table:
-    with run.folder.reading(relative) as path:
-        return read_parquet(path, columns)
-
-
-def _depth(run: Run, field: str) -> DepthGrid | None:
-    """Read how deep a field's detection image is; None where no map of it was made."""
-    relative = f"depth/{field}.fits"
-    if not run.folder.exists(relative):
-        return None
-    with run.folder.reading(relative) as path:
-        for plane in read_layout(path):
-            if plane.name == "DETECTION":
-                depth = np.asarray(plane.pixels(path)).astype(np.float32)
-                return DepthGrid(depth, celestial_wcs(plane.header, relative))
-    return None
 
 
 def _limits(run: Run, completeness: Table, receipts: Mapping[str, Receipt]) -> Table:

@@ -5,15 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from astropy.io import fits
-from astropy.table import Table
 
 from gzjwst_core.archives.tables import write_products
 from gzjwst_core.catalog.injection_stages import FIELDS, INJECTION, PURITY, measure, plan_fields, plan_survey
 from gzjwst_core.catalog.selection import SelectionFunction
-from gzjwst_core.catalog.stages import field_table, plan_field
+from gzjwst_core.catalog.stages import plan_field
 from gzjwst_core.models import Field, Mosaic, Product, Receipt, Work
-from gzjwst_core.mosaics.geometry import stated_wcs
 from gzjwst_core.request import RunRequest, start
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import complete
@@ -51,18 +48,8 @@ def survey(run: Run, *names: str) -> list[Field]:
 
 
 def catalogued(run: Run, fields: list[Field]) -> None:
-    """Leave catalogs whose fields look at the same 10 arcsec, one source a row of sky that each has to itself."""
-    for number, work in enumerate(plan_field(run, field) for field in fields):
+    for work in (plan_field(run, field) for field in fields):
         complete(run.folder, work, partial(receipt, work))
-        shared = np.arange(5) * 2.0
-        dec = np.append(shared, 1.0 + 2 * number) / 3600
-        table = Table({"ra": np.full(6, 10.0), "dec": dec, "mag_ref": np.linspace(25, 27, 6)})
-        with run.folder.writing(field_table(work.unit)) as path:
-            write_parquet(table, path)
-        grid = fits.ImageHDU(np.full((20, 20), 28.0 - number / 10, ">f4"), name="DETECTION")
-        grid.header.extend(stated_wcs((20, 20), 1.0, 10.0, 4.0 / 3600).to_header())
-        with run.folder.writing(f"depth/{work.unit}.fits") as path:
-            fits.HDUList([fits.PrimaryHDU(), grid]).writeto(path)
 
 
 def receipt(work: Work) -> Receipt:
@@ -139,8 +126,6 @@ def test_the_surveys_tables_grow_with_a_field_and_are_not_redone(run: Run) -> No
     limits, purity = read_parquet(local / FIELDS), read_parquet(local / PURITY)
     assert limits["field"].tolist() == ["north", "south"]
     assert purity["purity"].tolist() == pytest.approx([1.0, 0.925] * 2)
-    assert purity["n_overlap"].tolist() == [3, 3, 3, 3]  # both are as deep, but for a little
-    assert purity["n_repeated"].tolist() == [3, 2, 3, 2]
 
 
 def test_what_no_longer_fits_its_catalog_or_left_the_survey_counts_no_more(run: Run) -> None:

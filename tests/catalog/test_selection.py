@@ -14,10 +14,8 @@ from scipy.stats import beta
 from gzjwst_core.catalog import selection
 from gzjwst_core.catalog.completeness import bins_of, completeness_table, count_magnitudes, jeffreys, purity_table
 from gzjwst_core.catalog.recovery import injected_columns, match
-from gzjwst_core.catalog.repeats import DepthGrid, Detections, repeats
 from gzjwst_core.catalog.selection import COMPLETENESS, SelectionFunction, magnitude_limits
 from gzjwst_core.errors import CatalogError
-from gzjwst_core.mosaics.geometry import stated_wcs
 from gzjwst_core.options import CompletenessOptions
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import apply_columns, read_parquet, write_parquet
@@ -98,28 +96,11 @@ def test_the_last_magnitude_bin_ends_with_the_range() -> None:
 def test_purity_compares_with_the_negative_sky() -> None:
     options = CompletenessOptions(mag_range=(24.0, 27.0), mag_step=1.0)
     counts = {"n_detected": [100, 100, 0], "n_negative": [0, 10, 3], "n_selected": [9, 0, 0]}
-    counts |= {"n_negative_selected": [0, 0, 0], "n_overlap": [10, 0, 0], "n_repeated": [9, 0, 0]}
-    table = purity_table({"north": counts}, options)
-    assert table["repeated"][0] == 0.9
-    assert np.isnan(table["repeated"][1])
+    table = purity_table({"north": counts | {"n_negative_selected": [0, 0, 0]}}, options)
     assert table["purity"][:2].tolist() == pytest.approx([1.0, 0.9])
     assert np.isnan(table["purity"][2])
     assert 0.94 < table["purity_low"][0] < 1 == table["purity_high"][0]
     assert 0.8 < table["purity_low"][1] < 0.9 < table["purity_high"][1] < 0.97
-
-
-def test_a_detection_is_looked_for_only_where_another_field_is_about_as_deep() -> None:
-    """Repeated; not; at the edge of the other's data; where it is shallower; on no sky of its own."""
-    wcs = stated_wcs((20, 20), 1.0, 10.0, 0.0)
-    mine, depth = DepthGrid(np.full((20, 20), 28.0, np.float32), wcs), np.full((20, 20), 27.9, np.float32)
-    depth[:10], depth[10:14] = np.nan, 27.0
-    dec = np.array([8.0, 7.0, 0.0, 2.0, 30.0]) / 3600
-    ra = np.full(5, 10.0)
-    other = Detections(ra[:1], dec[:1] + 0.1 / 3600, DepthGrid(depth, wcs))
-    overlap, repeated = repeats(Detections(ra, dec, mine), [other], 0.2)
-    assert overlap.tolist() == [True, True, False, False, False]
-    assert repeated.tolist() == [True, False, False, False, False]
-    assert not np.any(repeats(Detections(ra, dec, mine), [], 0.2))
 
 
 def test_a_paper_asks_for_any_magnitude_size_and_field(tmp_path: Path) -> None:
