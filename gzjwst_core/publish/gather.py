@@ -9,6 +9,7 @@ from astropy.table import Table
 
 from gzjwst_core.archives.stages import MOSAICS, PRODUCTS, area_arcmin2, products_of
 from gzjwst_core.catalog.comparing import CROSSMATCH
+from gzjwst_core.catalog.injection_stages import COMPLETENESS, FIELDS, PURITY
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.stages import ASTROMETRY, CATALOG, OVERLAP
 from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
@@ -17,7 +18,7 @@ from gzjwst_core.publish.facts import FileNote, MosaicCell, ReportFacts, SheetIm
 from gzjwst_core.publish.record import read_table
 from gzjwst_core.publish.rows import FROM_CATALOG, join_rows
 from gzjwst_core.publish.runlog import RunRecord
-from gzjwst_core.publish.selection_facts import COMPLETENESS, PURITY, depth_maps, residuals
+from gzjwst_core.publish.selection_facts import completeness_of, depth_maps, residuals
 from gzjwst_core.publish.sheets import choose_sheets
 from gzjwst_core.run import FROZEN_PROFILE, Run
 from gzjwst_core.storage.folder import Folder
@@ -39,6 +40,10 @@ _FILES = (
     ("catalog/depth.parquet", "area and noise law of each depth, band by band"),
     ("depth/", "depth maps: 5 sigma in 0.3 arcsec, AB, every band and the detection image"),
     (ASTROMETRY, "offsets between fields and against the reference, and what was made of them"),
+    (COMPLETENESS, "share of injected galaxies that come back, by field, magnitude and size"),
+    (PURITY, "detections on the negative image, by field and magnitude"),
+    (FIELDS, "magnitudes of 50, 80 and 90 % completeness of each field"),
+    ("catalog/injected/", "every injected galaxy of a field and what became of it"),
     (OVERLAP, "how many sources of one field another finds again, by magnitude"),
     (CROSSMATCH, "comparison with catalogs of others: matched, offsets, magnitudes, by magnitude"),
     ("catalog/matches/", "matches with each of them"),
@@ -67,7 +72,7 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
     """
     folder, profile = run.folder, run.profile
     catalog = read_table(folder, CATALOG)
-    depth = read_table(folder, MEASURED_MOSAICS)
+    depth, injected = read_table(folder, MEASURED_MOSAICS), read_table(folder, COMPLETENESS)
     rows = None if catalog is None else shown_rows(run)
     return ReportFacts(
         record=record,
@@ -79,7 +84,8 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         area_arcmin2=_searched_arcmin2(run, depth),
         depth=None if depth is None else depth[[name for name in _DEPTH_SHOWN if name in depth.colnames]],
         depth_maps=tuple(depth_maps(folder)),
-        completeness=read_table(folder, COMPLETENESS),
+        completeness=injected,
+        catalog_completeness=None if catalog is None or injected is None else completeness_of(catalog, injected),
         purity=read_table(folder, PURITY),
         residuals=() if catalog is None else tuple(residuals(catalog)),
         astrometry=read_table(folder, ASTROMETRY),

@@ -8,12 +8,12 @@ from astropy.io import fits
 from astropy.table import Table
 from numpy.typing import NDArray
 
+from gzjwst_core.catalog.selection import SelectionFunction
 from gzjwst_core.publish.facts import DepthMap, Residuals
 from gzjwst_core.storage.folder import Folder
 
-__all__ = ["depth_maps", "residuals"]
+__all__ = ["completeness_of", "depth_maps", "residuals"]
 
-COMPLETENESS, PURITY = (f"catalog/{name}.parquet" for name in ("completeness", "purity"))
 _MOST_FIELDS = 24
 _MAS = 3_600_000.0
 
@@ -25,6 +25,34 @@ def depth_maps(folder: Folder) -> Iterator[DepthMap]:
         with folder.reading(name) as path, fits.open(path, memmap=False) as hdus:
             values = np.asarray(hdus["DETECTION"].data, dtype=np.float32)
         yield DepthMap(name.removeprefix("depth/").removesuffix(".fits"), values)
+
+
+def completeness_of(catalog: Table, completeness: Table) -> NDArray[np.float64]:
+    """Look up the completeness at each source's own magnitude, size and field.
+
+    Parameters
+    ----------
+    catalog
+        Survey catalog: `field`, `mag_ref`, `r50`, `is_star`.
+    completeness
+        catalog/completeness.parquet.
+
+    Returns
+    -------
+    ndarray
+        (n,) NaN where nothing was injected. The PSF is taken off the sizes in quadrature: it is the median r50 of the
+        stars, or the smallest tenth of all where there are none; at least 0.3 of it is left.
+    """
+    selection = SelectionFunction(completeness)
+    size, star = np.asarray(catalog["r50"], dtype=np.float64), np.asarray(catalog["is_star"], dtype=bool)
+    known = np.isfinite(size)
+    psf = float(np.median(size[star & known])) if (star & known).any() else float(np.quantile(size[known], 0.1))
+    true_size = np.sqrt(np.maximum(size**2 - psf**2, (0.3 * psf) ** 2))
+    found = np.full(len(catalog), np.nan)
+    here = known & np.isin(np.asarray(catalog["field"]), selection.fields)
+    mag, field = np.asarray(catalog["mag_ref"], dtype=np.float64), np.asarray(catalog["field"])
+    found[here] = selection.completeness(mag[here], true_size[here], field[here])
+    return found
 
 
 def residuals(catalog: Table) -> Iterator[Residuals]:

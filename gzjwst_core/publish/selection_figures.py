@@ -9,8 +9,8 @@ import numpy as np
 from astropy.table import Table
 from markupsafe import Markup
 from numpy.typing import NDArray
-from scipy.stats import beta
 
+from gzjwst_core.catalog.completeness import jeffreys
 from gzjwst_core.publish.plots import (
     ASPECT,
     Axis,
@@ -41,12 +41,12 @@ def completeness_map(completeness: Table) -> Markup | None:
     Parameters
     ----------
     completeness
-        catalog/completeness.parquet: `mag_lo`, `mag_hi`, `r50_lo`, `r50_hi`, `n_in`, `n_found`.
+        catalog/completeness.parquet: `mag_low`, `mag_high`, `r50_low`, `r50_high`, `n_in`, `n_found`.
     """
     mags, sizes = _edges(completeness, "mag"), np.log10(_edges(completeness, "r50"))
     if mags.size < 2 or sizes.size < 2:
         return None
-    at = (np.searchsorted(sizes, np.log10(_floats(completeness, "r50_lo"))), _places(completeness, mags))
+    at = (np.searchsorted(sizes, np.log10(_floats(completeness, "r50_low"))), _places(completeness, mags))
     given, found = (np.zeros((sizes.size - 1, mags.size - 1)) for _ in range(2))
     np.add.at(given, at, _floats(completeness, "n_in"))
     np.add.at(found, at, _floats(completeness, "n_found"))
@@ -81,7 +81,7 @@ def purity_curves(purity: Table) -> Markup | None:
     Parameters
     ----------
     purity
-        catalog/purity.parquet: `field`, `mag_lo`, `mag_hi`, `purity`, NaN where there is nothing to tell it from.
+        catalog/purity.parquet: `field`, `mag_low`, `mag_high`, `purity`, NaN where there is nothing to tell it from.
     """
     mags = _edges(purity, "mag")
     if mags.size < 2 or not np.isfinite(_floats(purity, "purity")).any():
@@ -175,15 +175,15 @@ def _floats(table: Table, name: str) -> Floats:
 
 
 def _edges(table: Table, name: str) -> Floats:
-    return np.unique(np.concatenate([_floats(table, f"{name}_lo"), _floats(table, f"{name}_hi")]))
+    return np.unique(np.concatenate([_floats(table, f"{name}_low"), _floats(table, f"{name}_high")]))
 
 
 def _middle(table: Table) -> Floats:
-    return (_floats(table, "mag_lo") + _floats(table, "mag_hi")) / 2
+    return (_floats(table, "mag_low") + _floats(table, "mag_high")) / 2
 
 
 def _places(table: Table, mags: Floats) -> NDArray[np.intp]:
-    return np.searchsorted(mags, _floats(table, "mag_lo"))
+    return np.searchsorted(mags, _floats(table, "mag_low"))
 
 
 def _summed(table: Table, name: str, mags: Floats) -> Floats:
@@ -195,8 +195,7 @@ def _summed(table: Table, name: str, mags: Floats) -> Floats:
 def _shares(found: Floats, given: Floats) -> tuple[Floats, Floats, Floats]:
     """Share with its Jeffreys 95 % interval; NaN where nothing was given."""
     none = np.where(given > 0, 0.0, np.nan)
-    low, high = (beta.ppf(q, found + 0.5, given - found + 0.5) + none for q in (0.025, 0.975))
-    return found / np.maximum(given, 1) + none, low, high
+    return found / np.maximum(given, 1) + none, *jeffreys(found, given)
 
 
 def _mag_axis(edges: Floats, label: str = "true magnitude (AB)") -> Axis:

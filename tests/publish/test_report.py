@@ -91,8 +91,8 @@ def whole() -> ReportFacts:
         }
     )
     depth = Table({"band": ["F115W"], "depth": [28.5]}, units={"depth": "mag"})
-    injected = Table({"field": ["f1"] * 2, "mag_lo": [22.0, 23.0], "mag_hi": [23.0, 24.0], "n_in": [9, 9]})
-    injected["r50_lo"], injected["r50_hi"], injected["n_found"] = 0.1, 0.2, [9, 5]
+    injected = Table({"field": ["f1"] * 2, "mag_low": [22.0, 23.0], "mag_high": [23.0, 24.0], "n_in": [9, 9]})
+    injected["r50_low"], injected["r50_high"], injected["n_found"] = 0.1, 0.2, [9, 5]
     return ReportFacts(
         record=record(),
         title="Demo survey",
@@ -108,7 +108,7 @@ def whole() -> ReportFacts:
         depth=depth,
         depth_maps=(DepthMap("f1", np.full((4, 4), 28.5, dtype=np.float32)),),
         completeness=injected,
-        purity=Table({"field": ["f1"] * 2, "mag_lo": [22.0, 23.0], "mag_hi": [23.0, 24.0], "purity": [1.0, 0.9]}),
+        purity=Table({"field": ["f1"] * 2, "mag_low": [22.0, 23.0], "mag_high": [23.0, 24.0], "purity": [1.0, 0.9]}),
         catalog_completeness=np.full(40, 0.8),
         residuals=(Residuals("f1 and f2", rng.normal(0, 9, 5), rng.normal(0, 9, 5)),),
         astrometry=Table({"field": ["f2"], "dra": [1.25]}, units={"dra": "mas"}),

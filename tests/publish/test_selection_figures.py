@@ -25,7 +25,7 @@ SIZES = np.array([0.05, 0.1, 0.2, 0.4])
 
 def completeness() -> Table:
     rows = [
-        {"field": field, "mag_lo": low, "mag_hi": low + 1, "r50_lo": small, "r50_hi": 2 * small}
+        {"field": field, "mag_low": low, "mag_high": low + 1, "r50_low": small, "r50_high": 2 * small}
         | {"n_in": 40, "n_found": round(40 * max(0.0, min(1.0, (28 - low) / 4)))}
         for field in ("a", "b")
         for low in MAGS[:-1]
@@ -49,7 +49,7 @@ def test_completeness_is_drawn_for_every_cell_and_field() -> None:
 
 def test_a_cell_into_which_nothing_was_put_stays_empty() -> None:
     table = completeness()
-    table["n_in"][table["mag_lo"] == 22.0] = 0
+    table["n_in"][table["mag_low"] == 22.0] = 0
     drawing, curves = completeness_map(table), completeness_curves(table)
     assert drawing is not None
     assert drawing.count("<rect") == (MAGS.size - 2) * (SIZES.size - 1)
@@ -58,7 +58,7 @@ def test_a_cell_into_which_nothing_was_put_stays_empty() -> None:
 
 
 def test_purity_breaks_where_nothing_is_known() -> None:
-    table = Table({"field": ["a"] * 4, "mag_lo": MAGS[:4], "mag_hi": MAGS[1:5], "purity": [1.0, 0.9, np.nan, 0.5]})
+    table = Table({"field": ["a"] * 4, "mag_low": MAGS[:4], "mag_high": MAGS[1:5], "purity": [1.0, 0.9, np.nan, 0.5]})
     drawing = purity_curves(table)
     assert drawing is not None
     assert [part for part in re.findall(r'class="steps"[^>]* d="([^"]+)"', str(drawing)) if part.count("M") == 2]
