@@ -10,7 +10,15 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
-from gzjwst_core.catalog.columns import APERTURE_COLUMNS, BAND_COLUMNS, FLAG_MEANINGS, SURVEY_COLUMNS, Flag, columns_for
+from gzjwst_core.catalog.columns import (
+    APERTURE_COLUMNS,
+    BAND_COLUMNS,
+    FLAG_MEANINGS,
+    MATCHED_COLUMNS,
+    SURVEY_COLUMNS,
+    Flag,
+    columns_for,
+)
 from gzjwst_core.catalog.copies import write_copies
 from gzjwst_core.catalog.crossmatch import MATCH_COLUMNS, SUMMARY_COLUMNS
 from gzjwst_core.catalog.definitions import REFERENCES, SOURCE_OF
@@ -19,7 +27,7 @@ from gzjwst_core.storage.fits_tables import read_fits_table
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import COMMENTS, Column, apply_columns, read_parquet, write_parquet
 
-COLUMNS = (*SURVEY_COLUMNS, *columns_for(["F150W", "F277W"], [0.3, 1.0]))
+COLUMNS = (*SURVEY_COLUMNS, *columns_for(["F150W", "F277W"], [0.3, 1.0], matched=True))
 UCD = r"[a-z]+(\.[A-Za-z0-9]+(-[A-Za-z0-9]+)*)*"
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -56,7 +64,8 @@ def _keys() -> set[tuple[str, ...]]:
 
 
 def test_the_definitions_are_those_of_the_columns() -> None:
-    templates = {c.name for c in (*SURVEY_COLUMNS, *columns_for([], []), *BAND_COLUMNS, *APERTURE_COLUMNS)}
+    of_bands = (*BAND_COLUMNS, *MATCHED_COLUMNS, *APERTURE_COLUMNS)
+    templates = {c.name for c in (*SURVEY_COLUMNS, *columns_for([], []), *of_bands)}
     assert set(SOURCE_OF) == templates
     assert {key for keys in _keys() for key in keys} == set(REFERENCES)
     assert len({c.name for c in COLUMNS}) == len(COLUMNS)
