@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import sep
 from numpy.typing import NDArray
-from scipy.interpolate import RectBivariateSpline
+from scipy.interpolate import CubicSpline
 from scipy.ndimage import distance_transform_edt, gaussian_filter, generic_filter, maximum_filter1d
 
 from gzjwst_core.mosaics.geometry import Box
@@ -101,7 +101,8 @@ def fill_cells(values: Cells, *, smooth: bool = True) -> Cells:
     values
         NaN where nothing was measured; all NaN gives all zeros.
     smooth
-        Median filter over measured neighbours first: one cell under a galaxy's wings does not count.
+        Median filter over 3 x 3 cells first: one under a galaxy's wings does not count. A neighbour counts if the cell
+        opposite to it was measured too, or an edge would bend a slope (SExtractor's rule at the image's edges).
     """
     known = np.isfinite(values)
     if not known.any():
@@ -115,8 +116,9 @@ def fill_cells(values: Cells, *, smooth: bool = True) -> Cells:
 
 
 def _known_median(neighbours: NDArray[np.float64]) -> float:
-    known = neighbours[np.isfinite(neighbours)]
-    return float(np.median(known)) if known.size else np.nan
+    known = np.isfinite(neighbours)
+    balanced = neighbours[known & known[::-1]]
+    return float(np.median(balanced)) if balanced.size else np.nan
 
 
 def source_mask(
@@ -167,21 +169,17 @@ def source_mask(
 
 
 def _evaluate(values: Cells, side: int, box: Box) -> NDArray[np.float32]:
-    """Spline through the cells' centres, cubic where there are enough of them, constant beyond the outer centres."""
+    """Natural cubic splines through the cells' centres, along both axes; they go on beyond the outer centres."""
     rows, columns = values.shape
-    y = (np.arange(box.y0, box.y1) + 0.5) / side - 0.5
-    x = (np.arange(box.x0, box.x1) + 0.5) / side - 0.5
-    y, x = np.clip(y, 0, rows - 1), np.clip(x, 0, columns - 1)
-    if rows == 1 or columns == 1:  # a spline needs two cells: along one row, interpolate the other axis alone
-        return _along_one_axis(values, y, x)
-    spline = RectBivariateSpline(
-        np.arange(rows), np.arange(columns), values, kx=min(3, rows - 1), ky=min(3, columns - 1), s=0
-    )
-    return np.asarray(spline(y, x), dtype=np.float32)
+    down = _weights(rows, (np.arange(box.y0, box.y1) + 0.5) / side - 0.5)
+    across = _weights(columns, (np.arange(box.x0, box.x1) + 0.5) / side - 0.5)
+    return np.asarray(down @ values @ across.T, dtype=np.float32)
 
 
-def _along_one_axis(values: Cells, y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float32]:
-    line = values.ravel()
-    at = np.arange(line.size)
-    across = np.interp(y, at, line)[:, None] if values.shape[1] == 1 else np.interp(x, at, line)[None, :]
-    return np.broadcast_to(across, (y.size, x.size)).astype(np.float32)
+def _weights(count: int, at: NDArray[np.float64]) -> Cells:
+    """Part of each cell in the spline's value at each place, (places, count): a spline is linear in its values."""
+    if count == 1:
+        return np.ones((at.size, 1))
+    within = np.clip(at, -0.5, count - 0.5)  # a window may reach beyond the mosaic, where nothing is measured
+    found: Cells = CubicSpline(np.arange(count), np.eye(count), bc_type="natural")(within)
+    return found

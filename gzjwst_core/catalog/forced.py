@@ -116,12 +116,13 @@ def _measure_group(group: Group) -> Columns:
         labels, wcs = segmap.window(box), segmap.wcs
     ids = np.ascontiguousarray(objects["id"])
     law = plan.noise.law_at(objects["y"], objects["x"])
-    scene = Scene(detection_frame(plan.detection, box), labels, ids, law)
+    flat = plan.photometry.pixels == "flat"
+    scene = Scene(detection_frame(plan.detection, box), labels, ids, law, flat=flat)
     moments = Ellipses(*(objects[name] for name in ("x", "y", "a", "b", "theta"))).shift(-box.y0, -box.x0)
     kron, columns = _measure_detection(plan, scene, moments, box)
     columns |= _measure_light(scene, kron, columns["flux"], stated=plan.given)
     columns |= {"x": columns["x"] + box.x0, "y": columns["y"] + box.y0}
-    place = Place(wcs, box, labels, kron.ellipses.shift(box.y0, box.x0), (columns["x"], columns["y"]), ids)
+    place = Place(wcs, box, labels, kron.ellipses.shift(box.y0, box.x0), (columns["x"], columns["y"]), ids, flat)
     for learned in plan.bands:
         with open_mosaic(learned.source, plan.detection.mosaics, check=False) as reader:
             there = band_scene(learned, reader, place)
@@ -184,6 +185,8 @@ class Place:
     centre: tuple[NDArray[np.float64], NDArray[np.float64]]
     """Windowed centres x, y on the whole grid."""
     ids: NDArray[np.int32]
+    flat: bool
+    """Pixels are even inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +217,7 @@ def band_scene(learned: Learned, reader: MosaicReader, place: Place) -> There:
         ellipses = carry_ellipses(place.kron, affine, *_carried(place.wcs, reader.wcs, place.kron.x, place.kron.y))
         at = _carried(place.wcs, reader.wcs, *place.centre)
     law = learned.model.noise.law_at(ellipses.y, ellipses.x)
-    scene, ellipses = Scene(frame, labels, place.ids, law, fine), ellipses.shift(-target.y0, -target.x0)
+    scene, ellipses = Scene(frame, labels, place.ids, law, fine, place.flat), ellipses.shift(-target.y0, -target.x0)
     return There(scene, ellipses, at[0] - target.x0, at[1] - target.y0, reader.wcs, target)
 
 

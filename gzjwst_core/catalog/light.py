@@ -45,7 +45,7 @@ def light_radii(scene: Scene, x: Floats, y: Floats, reach_px: Floats, flux: Floa
     ndarray
         (n, 4) pixels, NaN where the flux is not positive or no circle holds that part.
     """
-    sharp = sharpened(scene.frame.sub, scene.frame.bad)
+    sharp = scene.frame.sub if scene.flat else sharpened(scene.frame.sub, scene.frame.bad)
     good = flux > 0
     whole = np.where(good, flux, 1.0)
     radii, _ = sep.flux_radius(sharp, x, y, reach_px, FRACTIONS, normflux=whole, subpix=_SUBPIX, **scene.masks)

@@ -179,7 +179,8 @@ def _measure_group(item: _FluxItem) -> Columns:
     with open_segmap(Path(plan.segmap)) as segmap:
         labels, wcs = segmap.window(box), segmap.wcs
     ids = np.ascontiguousarray(item.group.objects["id"])
-    place = Place(wcs, box, labels, item.kron, (item.kron.x, item.kron.y), ids)
+    flat = plan.photometry.pixels == "flat"
+    place = Place(wcs, box, labels, item.kron, (item.kron.x, item.kron.y), ids, flat)
     columns: Columns = {}
     for matched in item.bands:
         with open_mosaic(matched.learned.source, plan.detection.mosaics, check=False) as reader:

@@ -57,6 +57,8 @@ class Scene:
         Noise of sums: one law, or one for each source.
     fine
         Labels where they were drawn, if that was on another grid.
+    flat
+        Pixels are taken as even inside, by small circles too.
     """
 
     frame: Frame
@@ -64,6 +66,7 @@ class Scene:
     ids: NDArray[np.int32]
     law: NoiseLaw
     fine: Owners | None = None
+    flat: bool = False
 
     @property
     def owners(self) -> Owners:
@@ -166,12 +169,13 @@ def aperture_sums(scene: Scene, x: Floats, y: Floats, radius_px: float) -> Sums:
     )
     radii = np.full(x.shape, radius_px)
     circles = Ellipses(x, y, radii, radii, np.zeros(x.shape))
-    if radius_px <= SMALL_PX:
+    small = radius_px <= SMALL_PX and not scene.flat
+    if small:
         flux = small_circles(scene.frame, scene.owners, scene.ids, np.column_stack([x, y]), radius_px)
     else:
         flux = _shared(scene, circles, flux, flag)
     sums = _with_law(scene, (flux, naive, flag), circles)
-    return sums._replace(error=sums.error * excess_noise(radius_px))
+    return sums._replace(error=sums.error * excess_noise(radius_px)) if small else sums
 
 
 def _with_law(scene: Scene, found: tuple[Floats, Floats, NDArray[Any]], ellipses: Ellipses) -> Sums:

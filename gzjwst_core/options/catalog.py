@@ -123,6 +123,8 @@ class PhotometryOptions(Options):
 
     apertures_arcsec: tuple[Positive, ...] = (0.2, 0.3, 0.5, 0.7, 1.0)
     """Diameters of the fixed apertures."""
+    pixels: Literal["smooth", "flat"] = "smooth"
+    """Light inside a pixel: as its neighbours tell, so that grids agree on small circles; or even, as SExtractor's."""
     kron_factor: Positive = 2.5
     """Kron ellipse in units of the Kron radius."""
     kron_min_factor: Positive = 2.4

@@ -23,6 +23,8 @@ def depth_maps(folder: Folder) -> Iterator[DepthMap]:
     names = sorted(name for name, _ in folder.files() if name.startswith("depth/") and name.endswith(".fits"))
     for name in names[:_MOST_FIELDS]:
         with folder.reading(name) as path, fits.open(path, memmap=False) as hdus:
+            if "DETECTION" not in hdus:  # a field without any target was not looked at
+                continue
             values = np.asarray(hdus["DETECTION"].data, dtype=np.float32)
         yield DepthMap(name.removeprefix("depth/").removesuffix(".fits"), values)
 
