@@ -18,6 +18,7 @@ __all__ = [
     "cutouts",
     "fetch",
     "images",
+    "injection",
     "locate",
     "lost_targets",
     "megabytes",
@@ -79,11 +80,16 @@ def crossmatch(done: Sequence[Done]) -> str:
     return f"{_sum(done, 'matches')} matches with {_sum(done, 'compared')} catalogs{_others(done)}"
 
 
+def injection(done: Sequence[Done]) -> str:
+    """Tell how many galaxies were injected, and how many detections are noise."""
+    fields = "field" if len(done) == 1 else "fields"
+    return f"{_sum(done, 'injected')} galaxies into {len(done)} {fields}; {_sum(done, 'negative')} false detections"
+
+
 def completeness(done: Sequence[Done]) -> str:
-    """Tell how many injected galaxies were found again, and how many detections are noise."""
+    """Tell how many injected galaxies came back."""
     injected, found, blended = (_sum(done, name) for name in ("injected", "found", "blended"))
-    lost = f"{found} found, {blended} lost to brighter sources" if injected else "nothing injected"
-    return f"{injected} galaxies injected into {len(done)} fields: {lost}; {_sum(done, 'negative')} false detections"
+    return f"{found} of {injected} injected galaxies found, {blended} lost to brighter sources"
 
 
 def cutouts(done: Sequence[Done]) -> str:

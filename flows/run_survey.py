@@ -88,7 +88,6 @@ def _survey(run: Run, journal: Journal) -> None:
         journal.each("crossmatch", {"survey": crossmatch_survey.submit(run, plan_crossmatch(run))}, lines.crossmatch)
     journal.stop_after("crossmatch")
     _completeness(run, journal, fields)
-    journal.stop_after("completeness")
     plan = plan_cutouts(run, fields)
     cuts: dict[str, PrefectFuture[Done]] = {}
     for field in fields:
@@ -129,10 +128,12 @@ def _completeness(run: Run, journal: Journal, fields: list[Field]) -> None:
         work = works[field.name]
         injections[field.name] = inject_field.submit(run, work, field, _results(_bring(run, field, [work])))
     if injections:
-        journal.each("completeness", injections, lines.completeness)
+        journal.each("injection", injections, lines.injection)
+    journal.stop_after("injection")
     survey = plan_completeness(run) if injections else None
     if survey is not None:
-        measure_completeness(run, survey)
+        journal.each("completeness", {"survey": measure_completeness.submit(run, survey)}, lines.completeness)
+    journal.stop_after("completeness")
 
 
 def _bring(run: Run, field: Field, works: Sequence[Work]) -> dict[str, PrefectFuture[Brought]]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import ConfigDict, Field
 
@@ -20,26 +20,26 @@ from gzjwst_core.engine import cores
 from gzjwst_core.errors import CatalogError, ProfileError, StorageError
 from gzjwst_core.options import Options
 from gzjwst_core.profile import SurveyProfile, load_profile, profile_folder_of
+from gzjwst_core.psf.known import file_digests, with_folder
 from gzjwst_core.run import Run, default_cache
 from gzjwst_core.storage.tables import empty_table
 
 __all__ = ["STAGES", "RunRequest", "Stage", "profile_of", "start"]
 
 Stage = Literal[
-    "query", "locate", "fetch", "catalog", "merge", "crossmatch", "completeness", "cutouts", "images", "publish"
-]
-STAGES: tuple[Stage, ...] = (
     "query",
     "locate",
     "fetch",
     "catalog",
     "merge",
     "crossmatch",
+    "injection",
     "completeness",
     "cutouts",
     "images",
     "publish",
-)
+]
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 class RunRequest(Options):
@@ -128,6 +128,7 @@ def start(request: RunRequest) -> Run:
     _check("--catalog", request.catalog, partial(read_targets, options=profile.targets))
     _check("--ids-from" if request.ids_from else "merge.ids_from", request.ids_from or run.earlier, read_earlier)
     _check("astrometry.reference", run.reference, read_reference)
+    file_digests(with_folder(profile.psf, Path(run.profile_folder)))  # a PSF that is not there is told now
     return run
 
 

@@ -108,9 +108,9 @@ def merge_rows(
 
     Notes
     -----
-    The primary is the row that is fully covered and free of the flags EDGE, TRUNCATED and SATURATED; then the one with
-    the least noise (error of the smallest aperture in the reddest band that every field has; weights of two reductions
-    have no common unit); then farthest from an edge; then of the first field by name.
+    The primary is the row that is fully covered and free of the flags EDGE, GAP, TRUNCATED and SATURATED; then the one
+    with the least noise (error of the smallest aperture in the reddest band that every field has; weights of two
+    reductions have no common unit); then farthest from an edge; then of the first field by name.
     """
     groups = group_rows(rows, places, options.radius_arcsec)
     names = unique_names(survey, rows, groups.is_primary, _earlier_names(earlier, groups, options.radius_arcsec))

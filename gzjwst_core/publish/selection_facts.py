@@ -47,10 +47,11 @@ def completeness_of(catalog: Table, completeness: Table) -> NDArray[np.float64]:
     """
     selection = SelectionFunction(completeness)
     size, star = np.asarray(catalog["r50"], dtype=np.float64), np.asarray(catalog["is_star"], dtype=bool)
-    known = np.isfinite(size)
+    known, found = np.isfinite(size), np.full(len(catalog), np.nan)
+    if not known.any():
+        return found
     psf = float(np.median(size[star & known])) if (star & known).any() else float(np.quantile(size[known], 0.1))
     true_size = np.sqrt(np.maximum(size**2 - psf**2, (0.3 * psf) ** 2))
-    found = np.full(len(catalog), np.nan)
     here = known & np.isin(np.asarray(catalog["field"]), selection.fields)
     mag, field = np.asarray(catalog["mag_ref"], dtype=np.float64), np.asarray(catalog["field"])
     found[here] = selection.completeness(mag[here], true_size[here], field[here])

@@ -91,11 +91,11 @@ def close(run: Run, log: RunLog) -> RunEnd:
     folder = run.folder
     record = record_of(run, log)
     changed = any(stage.done for stage in log.stages if stage.stage in _MAKING) or log.troubles
-    if log.error is None and folder.exists(CATALOG) and (changed or not folder.exists(REPORT)):
-        folder.write(REPORT, report_html(facts_of(run, record)).encode())
     previous = folder.read(RUNS) if folder.exists(RUNS) else None
     folder.write(RUNS, append_run(previous, record))
+    if log.error is None and folder.exists(CATALOG) and (changed or not folder.exists(REPORT)):
+        folder.write(REPORT, report_html(facts_of(run, record)).encode())
     return RunEnd(exit_code=record.exit_code, message=record.message, record=record.model_dump_json(indent=1))
 
 
-_MAKING = ("catalog", "merge", "completeness", "cutouts", "images", "publish")
+_MAKING = ("catalog", "merge", "crossmatch", "completeness", "cutouts", "images", "publish")

@@ -10,7 +10,7 @@ from astropy.table import Table
 from PIL import Image
 
 from gzjwst_core.publish.depth_figures import depth_limits, depth_uri
-from gzjwst_core.publish.selection_facts import residuals
+from gzjwst_core.publish.selection_facts import completeness_of, residuals
 from gzjwst_core.publish.selection_figures import (
     astrometric_residuals,
     completeness_curves,
@@ -117,3 +117,24 @@ def test_a_large_depth_map_is_drawn_small() -> None:
     depth = np.full((1000, 700), 27.0, dtype=np.float32)
     picture = Image.open(io.BytesIO(base64.b64decode(depth_uri(depth, (26.0, 28.0)).partition(",")[2])))
     assert max(picture.size) <= 320
+
+
+def test_completeness_is_looked_up_for_every_source_that_has_a_size() -> None:
+    table = completeness()
+    table["mag"], table["r50"] = table["mag_low"] + 0.5, np.sqrt(table["r50_low"] * table["r50_high"])
+    for kind in ("completeness", "selected"):
+        for end in ("", "_low", "_high"):
+            table[f"{kind}{end}"] = table["n_found"] / table["n_in"]
+    sources = Table(
+        {
+            "field": ["a", "b", "elsewhere", "a"],
+            "mag_ref": [24.5, 26.5, 24.5, 24.5],
+            "r50": [0.25, 0.25, 0.25, np.nan],
+            "is_star": [False] * 4,
+        }
+    )
+    found = completeness_of(sources, table)
+    assert found[:2].tolist() == pytest.approx([1.0, 0.5])
+    assert np.isnan(found[2:]).all()
+    assert completeness_of(sources[:0], table).size == 0
+    assert np.isnan(completeness_of(sources[3:], table)).all()
