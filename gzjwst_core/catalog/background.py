@@ -170,16 +170,15 @@ def source_mask(
 
 def _evaluate(values: Cells, side: int, box: Box) -> NDArray[np.float32]:
     """Natural cubic splines through the cells' centres, along both axes; they go on beyond the outer centres."""
-    rows, columns = values.shape
-    down = _weights(rows, (np.arange(box.y0, box.y1) + 0.5) / side - 0.5)
-    across = _weights(columns, (np.arange(box.x0, box.x1) + 0.5) / side - 0.5)
-    return np.asarray(down @ values @ across.T, dtype=np.float32)
+    y, x = (np.arange(box.y0, box.y1) + 0.5) / side - 0.5, (np.arange(box.x0, box.x1) + 0.5) / side - 0.5
+    return np.asarray(_spline(_spline(values, y, axis=0), x, axis=1), dtype=np.float32)
 
 
-def _weights(count: int, at: NDArray[np.float64]) -> Cells:
-    """Part of each cell in the spline's value at each place, (places, count): a spline is linear in its values."""
+def _spline(values: Cells, at: NDArray[np.float64], *, axis: int) -> Cells:
+    """Evaluate point by point: a product of matrices would round differently in windows of different size."""
+    count = values.shape[axis]
     if count == 1:
-        return np.ones((at.size, 1))
+        return np.repeat(values, at.size, axis=axis)
     within = np.clip(at, -0.5, count - 0.5)  # a window may reach beyond the mosaic, where nothing is measured
-    found: Cells = CubicSpline(np.arange(count), np.eye(count), bc_type="natural")(within)
+    found: Cells = CubicSpline(np.arange(count), values, axis=axis, bc_type="natural")(within)
     return found

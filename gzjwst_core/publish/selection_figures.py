@@ -87,7 +87,7 @@ def purity_curves(purity: Table) -> Markup | None:
     if mags.size < 2 or not np.isfinite(_floats(purity, "purity")).any():
         return None
     fields = sorted(set(purity["field"].tolist()))[:_MOST_FIELDS]
-    frame = Frame(_mag_axis(mags), Axis(0.0, 1.04, "purity", _SHARE_TICKS), "Purity")
+    frame = Frame(_mag_axis(mags, "mag_ref (AB)"), Axis(0.0, 1.04, "purity", _SHARE_TICKS), "Purity")
     drawn = []
     for field, colour in zip(fields, field_colours(len(fields)), strict=True):
         rows = purity[np.asarray(purity["field"]) == field]
