@@ -8,8 +8,9 @@ import pytest
 from astropy.table import Table
 
 from gzjwst_core.archives import stages as archives
+from gzjwst_core.archives.stages import Listing
 from gzjwst_core.archives.tables import mosaics_of, write_mosaics, write_products
-from gzjwst_core.catalog.stages import CATALOG, MOSAICS, plan_field, plan_transfers, with_targets
+from gzjwst_core.catalog.stages import CATALOG, MOSAICS, plan_field, plan_merge, plan_transfers, with_targets
 from gzjwst_core.cutouts.stages import CUTOUTS, Plan, plan, tidy
 from gzjwst_core.errors import ArchiveUnavailableError, BudgetError, ProfileError
 from gzjwst_core.images.stages import IMAGES, measures_of, pin
@@ -315,3 +316,28 @@ def test_cutouts_are_made_anew_when_their_fields_offset_changes_and_only_then(ru
     assert keys() == first
     merged_with(run, south=[12.5, -3.01])
     assert keys()["south"] not in (first["south"], bare["south"])
+
+
+def test_naming_a_mosaic_for_persistence_redoes_the_catalog_and_no_cutout(run: Run) -> None:
+    fields = survey(run, {"a": [24.0, 24.5]})
+    flagged = run.profile.mosaics.model_copy(update={"persistence": ("a",)})
+    other = run.replace(profile=run.profile.model_copy(update={"mosaics": flagged}))
+    assert plan_field(other, fields[0]).key != plan_field(run, fields[0]).key
+    assert plan(other, fields).chunks == plan(run, fields).chunks
+
+
+def test_a_field_that_is_as_deep_as_it_was_not_is_merged_anew(run: Run) -> None:
+    """The tables of mosaics and depths come from its receipt's notes: the same sources do not make them stand."""
+    fields = survey(run, {"a": []})
+    listing = Listing(fields=tuple(fields), kept=1, dropped=0)
+    for name in ("s", "t"):
+        run.folder.write(f"{name}.fits", b"x")
+    keys = set()
+    for depth in (27.0, 28.0):
+        work = Work(stage="catalog", version="3", unit="a", inputs={}, options=str(depth))
+        outputs = tuple(run.folder.output(f"{name}.fits") for name in ("s", "t"))
+        notes = {"mosaics": [{"depth": depth}]}
+        made = Receipt(**work.model_dump(), key=work.key, outputs=outputs, notes=notes)
+        complete(run.folder, work, partial(Receipt.model_copy, made))
+        keys.add(plan_merge(run, listing).key)
+    assert len(keys) == 2

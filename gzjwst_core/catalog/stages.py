@@ -219,7 +219,7 @@ def plan_merge(run: Run, listing: Listing) -> Work:
     """
     names, of_table = {field.name for field in listing.fields}, run.targets_digest
     made = [r for r in all_latest(run.folder, _FIELD) if r.unit in names and r.inputs.get("targets", "") == of_table]
-    fields = {receipt.unit: receipt.outputs[1].digest for receipt in made}
+    fields = {receipt.unit: _digest_of_field(receipt) for receipt in made}
     if not fields:
         said = "none of the targets lies in a field" if run.targets else "no field has a catalog: nothing to merge"
         raise CatalogError(f"{run.profile.name}: {said}", reason="no_catalog")
@@ -231,6 +231,11 @@ def plan_merge(run: Run, listing: Listing) -> Work:
         inputs=fields | {f"{_OUTSIDE}{what}": digest for what, digest in run.outside_digests.items()},
         options=digest_of([section.digest() for section in sections]),
     )
+
+
+def _digest_of_field(receipt: Receipt) -> str:
+    """Digest of a field's table, and of the notes that the survey's tables of mosaics and depths are made from."""
+    return digest_of([receipt.outputs[1].digest, *(receipt.notes.get(name) for name in ("mosaics", "depth"))])
 
 
 def merge(run: Run, work: Work) -> Done:

@@ -116,7 +116,7 @@ def _digest_of_rows(rows: Table) -> str:
 
 def _options_digest(run: Run) -> str:
     profile = run.profile
-    return digest_of([profile.cutouts.digest(), profile.mosaics.digest(), dict(profile.images.gain)])
+    return digest_of([profile.cutouts.digest(), profile.mosaics.pixels_digest(), dict(profile.images.gain)])
 
 
 @dataclass(frozen=True, slots=True)

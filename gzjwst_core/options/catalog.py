@@ -33,6 +33,10 @@ class MosaicOptions(Options):
     persistence: tuple[Regex, ...] = ()
     """Mosaics known for persistence, whose sources get a flag: regular expressions that fit the whole obs_id."""
 
+    def pixels_digest(self) -> str:
+        """Digest of what changes pixels: flags do not."""
+        return digest_of(self.model_dump(mode="json", exclude={"persistence"}))
+
 
 _RECIPES: Mapping[str, Mapping[str, Any]] = {
     "recommended": {},

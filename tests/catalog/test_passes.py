@@ -99,7 +99,9 @@ def test_nothing_is_lost_or_doubled_at_seams(plan: DetectionPlan, tmp_path: Path
     one, labels = detected(plan, tmp_path / "one.fits")
     many, pieces = detected(plan, tmp_path / "many.fits", tile_px=128, halo_px=64)
     assert len(one) > 30
-    assert abs(len(one) - len(many)) <= 1  # SEP deals a blend's last pixels out at random, and cleans by what came of it
+    assert (
+        abs(len(one) - len(many)) <= 1
+    )  # SEP deals a blend's last pixels out at random, and cleans by what came of it
     distance, row = cKDTree(np.column_stack([many["x"], many["y"]])).query(np.column_stack([one["x"], one["y"]]))
     assert len(set(row.tolist())) >= len(one) - 1
     assert np.mean(distance < 0.01) >= 0.85
