@@ -14,15 +14,21 @@ ROOT = Path(__file__).resolve().parents[2]
 _CHILD = """
 import sys, time
 from pathlib import Path
-sys.path[:0] = [{root!r}, {bench!r}]
+sys.path.insert(0, {root!r})
 from gzjwst_core.engine import peak_memory_mb
 from gzjwst_core.profile import load_profile
 from gzjwst_core.sky.build import load_sky
 from gzjwst_core.catalog.field import build_field_catalog
-from truth import sources_of
+from gzjwst_core.models import MosaicSource
+from gzjwst_core.mosaics.planes import keep_planes
 folder = Path({folder!r})
 profile = load_profile("demo")
-sources = sources_of(load_sky(folder / "sky"), folder, profile, "o001_t001")
+sources, sky = [], load_sky(folder / "sky")
+for mosaic in [m for m in sky.mosaics if m.field == "o001_t001"]:
+    path = folder / (mosaic.band + ".fits")
+    with (sky.folder / mosaic.path).open("rb") as stream, path.open("wb") as target:
+        keep_planes(stream, target, profile.mosaics.sci_planes, mosaic.filename)
+    sources.append(MosaicSource(field=mosaic.field, band=mosaic.band, path=str(path), uri="", identity=mosaic.obs_id))
 start, begun = peak_memory_mb(), time.process_time()
 made = build_field_catalog(sources, profile, folder / "seg.fits", bands=profile.survey.bands)
 pixels = sum(row["width"] * row["height"] for row in made.mosaics) / 1e6
@@ -46,7 +52,7 @@ def main() -> None:
     print("   Mpx   sources    cpu_s   start_MB    peak_MB   (four bands together)")
     for side in sides:
         with tempfile.TemporaryDirectory() as folder:
-            names = {"root": str(ROOT), "bench": str(ROOT / "tests" / "bench"), "folder": folder, "side": side}
+            names = {"root": str(ROOT), "folder": folder, "side": side}
             for code in (_MAKE, _CHILD):
                 subprocess.run([sys.executable, "-c", code.format(**names)], check=True)
 
