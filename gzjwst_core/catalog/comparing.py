@@ -27,7 +27,7 @@ __all__ = ["CROSSMATCH", "STAGE", "crossmatch", "matches_path", "plan_crossmatch
 
 _log = logging.getLogger(__name__)
 
-STAGE, _VERSION = "crossmatch", "1"
+STAGE, _VERSION = "crossmatch", "2"
 CROSSMATCH = "catalog/crossmatch.parquet"
 _REACH_ARCSEC = 10.0
 """A source of ours is in their area if one of theirs is this near; likewise theirs, where no depth map says more."""
