@@ -31,7 +31,6 @@ STAGE, _VERSION = "crossmatch", "2"
 CROSSMATCH = "catalog/crossmatch.parquet"
 _REACH_ARCSEC = 10.0
 """A source of ours is in their area if one of theirs is this near; likewise theirs, where no depth map says more."""
-_BAD_MAG = 60.0  # 99 and -99 stand for none
 
 
 def matches_path(name: str) -> str:
@@ -111,17 +110,16 @@ def _ours(run: Run, options: CompareOptions) -> tuple[Sources, list[str]]:
 
 def _theirs(run: Run, options: CompareOptions) -> Sources:
     """Read their rows with a position; magnitudes from magnitudes, else from fluxes."""
-    found, ra, dec = read_outside(_path(run, options), options)
-    of_band = {"band": options.band.lower(), "BAND": options.band}
+    magnitude, flux = options.of_band(options.magnitude), options.of_band(options.flux)
+    found, ra, dec = read_outside(_path(run, options), options, (magnitude, flux))
     mag = np.full(len(found), np.nan)
-    if options.magnitude:
-        mag = found.numbers(options.magnitude.format(**of_band), "mag", "mag")
-    elif options.flux:
+    if magnitude:
+        mag = found.magnitudes(magnitude)
+    elif flux:
         unit = "1e-8 Jy" if options.flux_unit == "10nJy" else options.flux_unit
-        flux = found.numbers(options.flux.format(**of_band), unit, "uJy")
-        mag = 23.9 - 2.5 * np.log10(np.where(flux > 0, flux, np.nan))
+        values = found.numbers(flux, unit, "uJy")
+        mag = 23.9 - 2.5 * np.log10(np.where(values > 0, values, np.nan))
     good = (np.abs(ra) <= 360) & (np.abs(dec) <= 90)  # NaN is not good
-    mag = np.where(np.abs(mag) < _BAD_MAG, mag, np.nan)
     ra = np.mod(ra, 360.0, out=ra.copy(), where=good)
     return Sources(found.identifiers(options.id), ra, dec, mag).take(good)
 

@@ -110,6 +110,10 @@ class CompareOptions(TableOptions):
             raise ValueError("offset_radius_arcsec must not be below radius_arcsec")
         return self
 
+    def of_band(self, column: str) -> str:
+        """Return the name of a column of the band."""
+        return column.format(band=self.band.lower(), BAND=self.band)
+
     def digest(self) -> str:
         """Digest of what decides here; the files count by their content, not by their place."""
         return digest_of(self.model_dump(mode="json", exclude={"path"}))
