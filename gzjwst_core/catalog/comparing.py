@@ -125,7 +125,7 @@ def _theirs(run: Run, options: CompareOptions) -> Sources:
 
 
 def _path(run: Run, options: CompareOptions) -> str:
-    return str(Path(run.profile_folder) / Path(options.path).expanduser())
+    return run.beside_profile(options.path)
 
 
 def _digest(run: Run, options: CompareOptions) -> str:
