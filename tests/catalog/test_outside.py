@@ -139,3 +139,22 @@ def test_the_profile_names_formats_that_are_known() -> None:
     assert made.targets.axes == "aperture"
     with pytest.raises(ProfileError, match=r"targets\.format"):
         validate_profile(data | {"targets": {"format": "sdss"}}, "p.toml")
+
+
+@pytest.mark.parametrize(
+    ("compare", "said"),
+    [
+        ([{"name": "a", "path": "x.fits"}, {"name": "a", "path": "y.fits", "band": "F200W"}], "compare: two .* 'a'"),
+        (
+            [{"name": "a", "path": "x", "magnitude": "mag_{filter}"}],
+            r"compare\.0\.magnitude: .*allowed: {band}, {BAND}",
+        ),
+        ([{"name": "a", "path": "x", "flux": "f_{"}], r"compare\.0\.flux: .*allowed: {band}, {BAND}"),
+    ],
+)
+def test_a_comparison_that_could_not_be_made_is_refused_with_the_profile(
+    compare: list[dict[str, str]], said: str
+) -> None:
+    data = {"survey": {"name": "s", "bands": ["F444W"]}, "local": [{"band": "F444W", "path": "x.fits"}]}
+    with pytest.raises(ProfileError, match=said):
+        validate_profile(data | {"compare": compare}, "p.toml")
