@@ -1,7 +1,8 @@
 """Comparisons with catalogs of others as a stage of a run: read them, compare, write tables, leave a receipt.
 
 A catalog that is missing or cannot be read fails for itself: the others are compared, the survey goes on, and the run
-says so. The receipt holds digests of the files, never where they lie.
+says so. The receipt holds digests of the files, never where they lie. A file that was there when the stage was planned
+and cannot be read now is a fault of the moment: the stage fails, and is tried again by the next run.
 """
 
 import logging
@@ -29,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 STAGE, _VERSION = "crossmatch", "2"
 CROSSMATCH = "catalog/crossmatch.parquet"
+_INPUT, _UNREADABLE = "compare:", "unreadable:"
 _REACH_ARCSEC = 10.0
 """A source of ours is in their area if one of theirs is this near; likewise theirs, where no depth map says more."""
 
@@ -49,7 +51,7 @@ def plan_crossmatch(run: Run) -> Work:
     merged = latest(run.folder, "merge", "survey")
     if merged is None:
         raise CatalogError(f"{run.profile.name}: there is no survey catalog to compare", reason="no_catalog")
-    given = {f"compare:{one.name}": _digest(run, one) for one in run.profile.compare}
+    given = {_INPUT + one.name: _digest(run, one) for one in run.profile.compare}
     return Work(
         stage=STAGE,
         version=_VERSION,
@@ -71,6 +73,8 @@ def _make(run: Run, work: Work) -> Receipt:
         try:
             made[options.name] = _compare(run, options)
         except (CatalogError, StorageError) as error:
+            if isinstance(error, StorageError) and not work.inputs[_INPUT + options.name].startswith(_UNREADABLE):
+                raise  # the file was there when this was planned: nothing that a receipt could hold for good
             _log.warning("compare %s: %s", options.name, error)
             failed[options.name] = [error.reason, _without_folder(run, options, str(error))]
     outputs = [_write(run.folder, CROSSMATCH, summary_of(made.values()))]
@@ -133,7 +137,7 @@ def _digest(run: Run, options: CompareOptions) -> str:
     try:
         return digest_of_files(_path(run, options))
     except StorageError as error:
-        return error.reason
+        return f"{_UNREADABLE}{error.reason}"
 
 
 def _without_folder(run: Run, options: CompareOptions, said: str) -> str:

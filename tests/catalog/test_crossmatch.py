@@ -15,7 +15,7 @@ from gzjwst_core.catalog.comparing import CROSSMATCH, crossmatch, matches_path, 
 from gzjwst_core.catalog.coverage import on_data
 from gzjwst_core.catalog.crossmatch import Comparison, Sources, compare, near_any
 from gzjwst_core.catalog.stages import CATALOG
-from gzjwst_core.errors import CatalogError
+from gzjwst_core.errors import CatalogError, StorageError
 from gzjwst_core.models import Receipt
 from gzjwst_core.options import AstrometryOptions, CompareOptions, QueryOptions, SurveyOptions
 from gzjwst_core.options.archives import LocalMosaics
@@ -240,6 +240,23 @@ def test_comparisons_stand_until_a_file_changes_wherever_it_lies(tmp_path: Path)
     (tmp_path / "profiles" / "other.csv").rename(tmp_path / "moved.csv")
     elsewhere = run_with(tmp_path, CompareOptions(name="other", path=str(tmp_path / "moved.csv")))
     assert plan_crossmatch(elsewhere).key == there.key
+
+
+def test_a_file_that_goes_away_under_the_comparison_leaves_no_receipt(tmp_path: Path) -> None:
+    (tmp_path / "profiles").mkdir()
+    other = tmp_path / "profiles" / "other.csv"
+    other.write_text("id,ra,dec\n1,0.0,60.0\n")
+    run = run_with(tmp_path, CompareOptions(name="other", path="other.csv"))
+    made_survey(run, sky(5))
+    there = plan_crossmatch(run)
+    text = other.read_text()
+    other.unlink()
+    with pytest.raises(StorageError, match="no such file"):
+        crossmatch(run, there)
+    gone = crossmatch(run, plan_crossmatch(run))
+    assert gone.counts == {"compared": 0, "failed:not_found": 1, "matches": 0}
+    other.write_text(text)
+    assert crossmatch(run, there).counts == {"compared": 1, "matches": 0}
 
 
 def test_without_a_survey_catalog_there_is_nothing_to_compare(tmp_path: Path) -> None:
