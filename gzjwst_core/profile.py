@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
-from pydantic import ValidationError, model_validator
+from pydantic import ValidationError, field_validator, model_validator
 
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import (
@@ -77,6 +77,15 @@ class SurveyProfile(Options):
     publish: PublishOptions = PublishOptions()
     sky: SkyOptions | None = None
     """A synthetic sky on loopback archives stands in for the real ones (the demo, rehearsals)."""
+
+    @field_validator("compare")
+    @classmethod
+    def _are_named_once(cls, given: tuple[CompareOptions, ...]) -> tuple[CompareOptions, ...]:
+        names = [one.name for one in given]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two are named {twice!r}: the name is that of a file, give each its own")
+        return given
 
     @model_validator(mode="after")
     def _has_a_source(self) -> "SurveyProfile":

@@ -125,10 +125,12 @@ def start(request: RunRequest) -> Run:
         ids_from=request.ids_from and _absolute(request.ids_from),
         offline=request.offline,
     )
-    _check("--catalog", request.catalog, partial(read_targets, options=profile.targets))
-    _check("--ids-from" if request.ids_from else "merge.ids_from", request.ids_from or run.earlier, read_earlier)
+    _check("--catalog", _at_home(request.catalog), partial(read_targets, options=profile.targets))
+    earlier = _at_home(request.ids_from) or run.earlier
+    _check("--ids-from" if request.ids_from else "merge.ids_from", earlier, read_earlier)
     _check("astrometry.reference", run.reference, read_reference)
     file_digests(with_folder(profile.psf, Path(run.profile_folder)))  # a PSF that is not there is told now
+    _ = run.outside_digests  # what cannot be read whole is found now, not after the detection
     return run
 
 
@@ -141,6 +143,10 @@ def _check(what: str, path: str, read: Callable[[str], object]) -> None:
             read(path)
     except (CatalogError, StorageError) as error:
         raise ProfileError(f"{what} {error}") from None
+
+
+def _at_home(path: str) -> str:
+    return path and str(Path(path).expanduser())
 
 
 def _absolute(url: str) -> str:

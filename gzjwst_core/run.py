@@ -66,32 +66,28 @@ class Run(Value):
 
     @cached_property
     def targets_digest(self) -> str:
-        """Digest of the table of targets; empty without one."""
-        if not self.targets:
-            return ""
-        try:
-            return digest_of_files(self.targets)
-        except StorageError as error:
-            raise ProfileError(f"--catalog {error}") from None
+        """Digest of the table of targets and of its name, which the catalog states; empty without one."""
+        return self.targets and _digest(self.targets, "--catalog", named=True)
 
     @property
     def earlier(self) -> str:
         """Local path of the earlier release whose names are carried over; empty without one."""
-        return self.ids_from or self._beside_profile(self.profile.merge.ids_from)
+        return self.ids_from or self.beside_profile(self.profile.merge.ids_from)
 
     @property
     def reference(self) -> str:
         """Local path of the astrometric reference; empty without one."""
-        return self._beside_profile(self.profile.astrometry.reference)
+        return self.beside_profile(self.profile.astrometry.reference)
 
     @cached_property
     def outside_digests(self) -> dict[str, str]:
         """Digests of the tables from outside that merging reads."""
         given = {"astrometry.reference": self.reference, "merge.ids_from": self.earlier}
-        return {key: _digest_of_file(path, key) for key, path in given.items() if path}
+        return {key: _digest(path, key) for key, path in given.items() if path}
 
-    def _beside_profile(self, path: str) -> str:
-        return path and str(Path(self.profile_folder) / path)
+    def beside_profile(self, path: str) -> str:
+        """Return the local path, or pattern, of a file that the profile names; empty for none."""
+        return path and str(Path(self.profile_folder) / Path(path).expanduser())
 
     @property
     def cuts(self) -> tuple[Cut, ...]:
@@ -114,11 +110,11 @@ class Run(Value):
         return tuple(wanted[: self.limit])
 
 
-def _digest_of_file(path: str, said: str) -> str:
+def _digest(path: str, said: str, *, named: bool = False) -> str:
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError as error:
-        raise ProfileError(f"{said} {path}: cannot be read: {error.strerror}") from None
+        return digest_of_files(path, named=named)
+    except StorageError as error:
+        raise ProfileError(f"{said} {error}") from None
 
 
 def pinned_images(run: Run) -> ImageOptions:

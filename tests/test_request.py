@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gzjwst_core.errors import ProfileError, StorageError
+from gzjwst_core.psf.known import file_digests, with_folder
 from gzjwst_core.request import RunRequest, start
 from gzjwst_core.run import locked
 
@@ -68,6 +69,41 @@ def test_tables_from_outside_count_by_their_content_and_not_by_their_place(
     assert start(ask()).outside_digests == {}
     (tmp_path / "two.csv").write_text(EARLIER + "b,3,4\n")
     assert start(ask(ids_from="two.csv")).outside_digests != runs[0].outside_digests
+
+
+def test_an_earlier_release_of_several_files_has_a_digest_of_all_of_them(
+    ask: Callable[..., RunRequest], tmp_path: Path
+) -> None:
+    (tmp_path / "ids1.csv").write_text(EARLIER)
+    (tmp_path / "ids2.csv").write_text("id_str,ra,dec\nb,3,4\n")
+    digests = start(ask(ids_from="ids*.csv")).outside_digests
+    (tmp_path / "ids2.csv").write_text("id_str,ra,dec\nc,3,4\n")
+    assert start(ask(ids_from="ids*.csv")).outside_digests != digests
+
+
+def test_a_table_of_targets_counts_by_its_name_too_as_the_catalog_states_it(
+    ask: Callable[..., RunRequest], tmp_path: Path
+) -> None:
+    for name in ("one.csv", "two.csv", "elsewhere/one.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("ra,dec\n1,2\n")
+    one, two, same = (start(ask(catalog=n)).targets_digest for n in ("one.csv", "two.csv", "elsewhere/one.csv"))
+    assert one == same != two
+
+
+def test_a_path_may_start_at_home_wherever_it_is_given(
+    ask: Callable[..., RunRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    for name, text in (("e.csv", EARLIER), ("r.csv", "ra,dec\n1,2\n"), ("p.fits", "psf")):
+        (tmp_path / "home" / name).write_text(text)
+    given = ('merge.ids_from="~/e.csv"', 'astrometry.reference="~/r.csv"', 'psf.files={F444W="~/p.fits"}')
+    run = start(ask(overrides=given, catalog="~/r.csv"))
+    assert (run.earlier, run.reference) == (str(tmp_path / "home" / "e.csv"), str(tmp_path / "home" / "r.csv"))
+    assert set(run.outside_digests) == {"merge.ids_from", "astrometry.reference"}
+    assert list(file_digests(with_folder(run.profile.psf, Path(run.profile_folder)))) == ["F444W"]
+    assert start(ask(ids_from="~/e.csv")).earlier == run.earlier
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from gzjwst_core.catalog.columns import Flag
-from gzjwst_core.catalog.offsets import Offset, Pairs, measure_offset
+from gzjwst_core.catalog.nearest import close_rows
+from gzjwst_core.catalog.offsets import Offset, measure_offset, sky_pairs
 from gzjwst_core.mosaics.shift import NO_SHIFT, SkyShift, moved
 from gzjwst_core.options import AstrometryOptions
 from gzjwst_core.storage.tables import Column, apply_columns
@@ -58,7 +59,13 @@ ASTROMETRY_COLUMNS = (
     Column("scatter", "float64", "mas", "stat.stdev;pos.angDistance", "1.4826 x MAD of the pairs, one axis"),
     Column("left_dra", "float64", "mas", "stat.fit.residual", "dra that the adopted shifts leave"),
     Column("left_ddec", "float64", "mas", "stat.fit.residual", "ddec that the adopted shifts leave"),
-    Column("dmag", "float64", "mag", "phot.mag;arith.diff", "median magnitude of the other minus the field's"),
+    Column(
+        "dmag",
+        "float64",
+        "mag",
+        "phot.mag;arith.diff",
+        "median magnitude, ours - theirs: the field's minus the other's",
+    ),
     Column("used", "bool", "", "meta.code", "went into the solution; adopted: was added to the positions"),
 )
 """Columns of catalog/astrometry.parquet."""
@@ -72,7 +79,7 @@ class Comparison(NamedTuple):
     """A field's name, or REFERENCE."""
     offset: Offset
     dmag: float = math.nan
-    """Median magnitude of the pairs, the other's minus the field's."""
+    """Median magnitude of the pairs, the field's minus the other's."""
 
 
 class Solved(NamedTuple):
@@ -209,9 +216,8 @@ def compare_with(rows: Table, reference: Table, options: AstrometryOptions) -> I
     if len(reference) == 0:
         return
     names, field = np.unique(np.asarray(rows["field"]), return_inverse=True)
-    ours, theirs = (cKDTree(unit_vectors(table["ra"], table["dec"])) for table in (rows, reference))
-    near = ours.sparse_distance_matrix(theirs, chord(options.radius_arcsec), output_type="ndarray")
-    close = np.column_stack([near["i"], near["j"]]).astype(np.int64)
+    ours, theirs = (unit_vectors(table["ra"], table["dec"]) for table in (rows, reference))
+    close = np.column_stack(close_rows(ours, theirs, chord(options.radius_arcsec)))
     like = Table({"ra": reference["ra"], "dec": reference["dec"], "mag_ref": reference["mag"]}, copy=False)
     for key, one, two in _by_key(field[close[:, 0]], close):
         yield _comparison((str(names[key]), REFERENCE), rows, like, (one, two), options)
@@ -233,12 +239,10 @@ def _comparison(
     options: AstrometryOptions,
 ) -> Comparison:
     one, two = close
-    ra, dec = np.asarray(mine["ra"])[one], np.asarray(mine["dec"])[one]
-    dx = (np.asarray(others["ra"])[two] - ra + 180) % 360 - 180
-    pairs = Pairs(one, two, dx * np.cos(np.deg2rad(dec)) * 3.6e6, (np.asarray(others["dec"])[two] - dec) * 3.6e6)
-    offset = measure_offset(pairs, options.radius_arcsec, options.min_pairs)
+    first, second = ((np.asarray(table["ra"]), np.asarray(table["dec"])) for table in (mine, others))
+    offset = measure_offset(sky_pairs(first, second, one, two), options.radius_arcsec, options.min_pairs)
     kept = offset.kept
-    dmag = np.asarray(others["mag_ref"], dtype=np.float64)[two[kept]] - np.asarray(mine["mag_ref"])[one[kept]]
+    dmag = np.asarray(mine["mag_ref"], dtype=np.float64)[one[kept]] - np.asarray(others["mag_ref"])[two[kept]]
     dmag = dmag[np.isfinite(dmag)]
     return Comparison(*names, offset, float(np.median(dmag)) if dmag.size else math.nan)
 

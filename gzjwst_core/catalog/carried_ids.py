@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from gzjwst_core.catalog.astrometry import chord, unit_vectors
+from gzjwst_core.catalog.nearest import mutual_nearest
 
 __all__ = ["NameCounts", "carried_names", "name_counts"]
 
@@ -62,17 +62,6 @@ def carried_names(
         found[rows[one]] = names[two]
         free[names[two]] = False
     return np.where(found >= 0, np.append(np.asarray(earlier["id_str"], dtype=str), "")[found], "")
-
-
-def mutual_nearest(one: Floats, two: Floats, reach: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows of two lists of unit vectors that are each other's nearest, and within reach (a chord)."""
-    if not (len(one) and len(two)):
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    distance, there = cKDTree(two).query(one)
-    _, back = cKDTree(one).query(two)
-    rows = np.arange(len(one))
-    mutual = (back[there] == rows) & (distance <= reach)
-    return rows[mutual], np.asarray(there[mutual], dtype=np.int64)
 
 
 def name_counts(names: NDArray[np.str_], earlier: Table) -> NameCounts:

@@ -1,7 +1,8 @@
 """Comparisons with catalogs of others as a stage of a run: read them, compare, write tables, leave a receipt.
 
 A catalog that is missing or cannot be read fails for itself: the others are compared, the survey goes on, and the run
-says so. The receipt holds digests of the files, never where they lie.
+says so. The receipt holds digests of the files, never where they lie. A file that was there when the stage was planned
+and cannot be read now is a fault of the moment: the stage fails, and is tried again by the next run.
 """
 
 import logging
@@ -27,11 +28,11 @@ __all__ = ["CROSSMATCH", "STAGE", "crossmatch", "matches_path", "plan_crossmatch
 
 _log = logging.getLogger(__name__)
 
-STAGE, _VERSION = "crossmatch", "1"
+STAGE, _VERSION = "crossmatch", "2"
 CROSSMATCH = "catalog/crossmatch.parquet"
+_INPUT, _UNREADABLE = "compare:", "unreadable:"
 _REACH_ARCSEC = 10.0
 """A source of ours is in their area if one of theirs is this near; likewise theirs, where no depth map says more."""
-_BAD_MAG = 60.0  # 99 and -99 stand for none
 
 
 def matches_path(name: str) -> str:
@@ -50,7 +51,7 @@ def plan_crossmatch(run: Run) -> Work:
     merged = latest(run.folder, "merge", "survey")
     if merged is None:
         raise CatalogError(f"{run.profile.name}: there is no survey catalog to compare", reason="no_catalog")
-    given = {f"compare:{one.name}": _digest(run, one) for one in run.profile.compare}
+    given = {_INPUT + one.name: _digest(run, one) for one in run.profile.compare}
     return Work(
         stage=STAGE,
         version=_VERSION,
@@ -72,6 +73,8 @@ def _make(run: Run, work: Work) -> Receipt:
         try:
             made[options.name] = _compare(run, options)
         except (CatalogError, StorageError) as error:
+            if isinstance(error, StorageError) and not work.inputs[_INPUT + options.name].startswith(_UNREADABLE):
+                raise  # the file was there when this was planned: nothing that a receipt could hold for good
             _log.warning("compare %s: %s", options.name, error)
             failed[options.name] = [error.reason, _without_folder(run, options, str(error))]
     outputs = [_write(run.folder, CROSSMATCH, summary_of(made.values()))]
@@ -111,23 +114,22 @@ def _ours(run: Run, options: CompareOptions) -> tuple[Sources, list[str]]:
 
 def _theirs(run: Run, options: CompareOptions) -> Sources:
     """Read their rows with a position; magnitudes from magnitudes, else from fluxes."""
-    found, ra, dec = read_outside(_path(run, options), options)
-    of_band = {"band": options.band.lower(), "BAND": options.band}
+    magnitude, flux = options.of_band(options.magnitude), options.of_band(options.flux)
+    found, ra, dec = read_outside(_path(run, options), options, (magnitude, flux))
     mag = np.full(len(found), np.nan)
-    if options.magnitude:
-        mag = found.numbers(options.magnitude.format(**of_band), "mag", "mag")
-    elif options.flux:
+    if magnitude:
+        mag = found.magnitudes(magnitude)
+    elif flux:
         unit = "1e-8 Jy" if options.flux_unit == "10nJy" else options.flux_unit
-        flux = found.numbers(options.flux.format(**of_band), unit, "uJy")
-        mag = 23.9 - 2.5 * np.log10(np.where(flux > 0, flux, np.nan))
+        values = found.numbers(flux, unit, "uJy")
+        mag = 23.9 - 2.5 * np.log10(np.where(values > 0, values, np.nan))
     good = (np.abs(ra) <= 360) & (np.abs(dec) <= 90)  # NaN is not good
-    mag = np.where(np.abs(mag) < _BAD_MAG, mag, np.nan)
     ra = np.mod(ra, 360.0, out=ra.copy(), where=good)
     return Sources(found.identifiers(options.id), ra, dec, mag).take(good)
 
 
 def _path(run: Run, options: CompareOptions) -> str:
-    return str(Path(run.profile_folder) / Path(options.path).expanduser())
+    return run.beside_profile(options.path)
 
 
 def _digest(run: Run, options: CompareOptions) -> str:
@@ -135,7 +137,7 @@ def _digest(run: Run, options: CompareOptions) -> str:
     try:
         return digest_of_files(_path(run, options))
     except StorageError as error:
-        return error.reason
+        return f"{_UNREADABLE}{error.reason}"
 
 
 def _without_folder(run: Run, options: CompareOptions, said: str) -> str:

@@ -5,15 +5,18 @@ others is `outside`, which of their rows lie on our mosaics is `coverage`, the s
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 from scipy.spatial import cKDTree
 
+from gzjwst_core.catalog.astrometry import chord, unit_vectors
+from gzjwst_core.catalog.nearest import close_rows, mutual_nearest
+from gzjwst_core.catalog.offsets import Offset, measure_offset, sky_pairs
+from gzjwst_core.mosaics.shift import NO_SHIFT, SkyShift, moved
 from gzjwst_core.storage.tables import Column, apply_columns, empty_table
 
 __all__ = ["MATCH_COLUMNS", "SUMMARY_COLUMNS", "Comparison", "Sources", "compare", "near_any", "summary_of"]
@@ -36,8 +39,10 @@ SUMMARY_COLUMNS = (
     Column("theirs_fraction", "float64", "", "stat.value", "theirs_matched / theirs; NaN = none", _OURS),
     Column("dmag", "float64", "mag", "phot.mag;arith.diff", "median of ours - theirs, in bins of theirs", _OURS),
     Column("dmag_mad", "float64", "mag", "stat.value", "1.4826 x median absolute deviation of dmag", _OURS),
-    Column("offset_ra", "float64", "mas", "pos.eq.ra;arith.diff", "systematic theirs - ours x cos(dec)", _OURS),
-    Column("offset_dec", "float64", "mas", "pos.eq.dec;arith.diff", "systematic theirs - ours", _OURS),
+    Column(
+        "offset_ra", "float64", "mas", "pos.eq.ra;arith.diff", "systematic theirs - ours x cos(dec); NaN = none", _OURS
+    ),
+    Column("offset_dec", "float64", "mas", "pos.eq.dec;arith.diff", "systematic theirs - ours; NaN = none", _OURS),
     Column("offset_error", "float64", "mas", "stat.error;pos", "standard error of the offset, of one axis", _OURS),
     Column("scatter", "float64", "mas", "stat.stdev;pos", "1.4826 x median absolute deviation of one axis", _OURS),
 )
@@ -52,9 +57,7 @@ MATCH_COLUMNS = (
 """catalog/matches/<name>.parquet: one row a match, in the order of our catalog."""
 
 _SIGMA_OF_MAD = 1.4826
-_BIN_ARCSEC = 0.05
-_FIRST_REACH_ARCSEC, _LEAST_REACH_ARCSEC, _CLIP, _ROUNDS = 0.2, 0.02, 3.5, 20
-_MEDIAN_OVER_MEAN = math.sqrt(math.pi / 2)
+_LEAST_PAIRS = 10
 _ARCSEC = 206264.80624709636
 
 
@@ -82,14 +85,6 @@ class Comparison(NamedTuple):
     """MATCH_COLUMNS."""
 
 
-class _Offset(NamedTuple):
-    east: float
-    north: float
-    """arcsec, theirs - ours; 0 without pairs."""
-    scatter: float
-    error: float
-
-
 def compare(
     ours: Sources, theirs: Sources, what: tuple[str, str], *, radius_arcsec: float, offset_radius_arcsec: float
 ) -> Comparison:
@@ -115,11 +110,11 @@ def compare(
 
     Notes
     -----
-    The offset is the median of the pairs around the fullest place among all pairs within `offset_radius_arcsec`,
-    clipped at 3.5 times their scatter until nothing changes: chance pairs lie everywhere, true ones around one place.
+    The offset is that of `offsets.measure_offset`, of at least 10 pairs. One that is not more than chance would bring
+    is not taken off, and the summary states none (NaN).
     """
-    offset = _offset(ours, theirs, offset_radius_arcsec)
-    mine, its, separation = _matches(ours, _moved(theirs, offset), radius_arcsec)
+    offset = _measured(ours, theirs, offset_radius_arcsec)
+    mine, its, separation = _nearest(ours, theirs, offset, radius_arcsec)
     dmag = ours.mag[mine] - theirs.mag[its]
     matches = Table([ours.names[mine], theirs.names[its], separation, dmag], names=[c.name for c in MATCH_COLUMNS])
     hit_ours, hit_theirs = np.zeros(ours.ra.size, dtype=bool), np.zeros(theirs.ra.size, dtype=bool)
@@ -146,81 +141,31 @@ def near_any(ra: Floats, dec: Floats, other_ra: Floats, other_dec: Floats, reach
     """Tell which positions have one of the others within reach: a catalog's area, where nothing better is known."""
     if not other_ra.size or not ra.size:
         return np.zeros(ra.size, dtype=bool)
-    distance, _ = cKDTree(_vectors(other_ra, other_dec)).query(_vectors(ra, dec))
-    return np.asarray(distance <= reach_arcsec / _ARCSEC)
+    distance, _ = cKDTree(unit_vectors(other_ra, other_dec)).query(unit_vectors(ra, dec))
+    return np.asarray(distance <= chord(reach_arcsec))
 
 
 # ---------------------------------------------------------------- positions
 
 
-def _vectors(ra: Floats, dec: Floats) -> Floats:
-    longitude, latitude = np.radians(ra), np.radians(dec)
-    cos = np.cos(latitude)
-    return np.stack([cos * np.cos(longitude), cos * np.sin(longitude), np.sin(latitude)], axis=1)
+def _places(sources: Sources) -> tuple[Floats, Floats]:
+    return sources.ra, sources.dec
 
 
-def _away(ours: Sources, theirs: Sources, one: NDArray[np.int64], two: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Arcsec to the east and north from ours to theirs."""
-    east = (theirs.ra[two] - ours.ra[one] + 180) % 360 - 180
-    return east * np.cos(np.radians(ours.dec[one])) * 3600, (theirs.dec[two] - ours.dec[one]) * 3600
+def _measured(ours: Sources, theirs: Sources, radius_arcsec: float) -> Offset:
+    one, two = (unit_vectors(*_places(each)) for each in (ours, theirs))
+    close = close_rows(one, two, chord(radius_arcsec))
+    return measure_offset(sky_pairs(_places(ours), _places(theirs), *close), radius_arcsec, _LEAST_PAIRS)
 
 
-def _moved(theirs: Sources, offset: _Offset) -> Sources:
-    east = offset.east / 3600 / np.cos(np.radians(theirs.dec))
-    return theirs._replace(ra=theirs.ra - east, dec=theirs.dec - offset.north / 3600)
-
-
-def _offset(ours: Sources, theirs: Sources, radius: float) -> _Offset:
-    pairs = _pairs(ours, theirs, radius)
-    x, y = _away(ours, theirs, *pairs)
-    if not x.size:
-        return _Offset(0.0, 0.0, math.nan, math.nan)
-    centre, reach, kept = _peak(x, y, radius), _FIRST_REACH_ARCSEC, np.zeros(x.size, dtype=bool)
-    for _ in range(_ROUNDS):
-        before, kept = kept, np.hypot(x - centre[0], y - centre[1]) <= reach
-        if not kept.any() or np.array_equal(before, kept):
-            break
-        centre = float(np.median(x[kept])), float(np.median(y[kept]))
-        scatter = math.sqrt((_scatter(x[kept]) ** 2 + _scatter(y[kept]) ** 2) / 2)
-        reach = min(max(_CLIP * scatter, _LEAST_REACH_ARCSEC), _FIRST_REACH_ARCSEC)
-    if not kept.any():
-        return _Offset(0.0, 0.0, math.nan, math.nan)
-    return _Offset(*centre, scatter, _MEDIAN_OVER_MEAN * scatter / math.sqrt(int(kept.sum())))
-
-
-def _pairs(ours: Sources, theirs: Sources, radius: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Every pair within the radius."""
-    if not ours.ra.size or not theirs.ra.size:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    tree = cKDTree(_vectors(theirs.ra, theirs.dec))
-    near = tree.query_ball_point(_vectors(ours.ra, ours.dec), radius / _ARCSEC, return_sorted=True)
-    counts = [len(found) for found in near]
-    two = np.fromiter((row for found in near for row in found), dtype=np.int64, count=sum(counts))
-    return np.repeat(np.arange(ours.ra.size), counts), two
-
-
-def _peak(x: Floats, y: Floats, radius: float) -> tuple[float, float]:
-    """Return the middle of the fullest place among pairs, of equally full ones the nearest to zero."""
-    half = math.ceil(radius / _BIN_ARCSEC)
-    edges = (np.arange(2 * half + 2) - half - 0.5) * _BIN_ARCSEC
-    counts, _, _ = np.histogram2d(x, y, bins=(edges, edges))
-    full = np.rint(uniform_filter(counts, 3, mode="constant") * 9)
-    middle = (np.arange(2 * half + 1) - half) * _BIN_ARCSEC
-    best = np.lexsort((np.hypot(middle[:, None], middle[None, :]).ravel(), -full.ravel()))[0]
-    return float(middle[best // middle.size]), float(middle[best % middle.size])
-
-
-def _matches(ours: Sources, theirs: Sources, radius: float) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """Rows of both that are each other's nearest within the radius, and how far apart they are, arcsec."""
-    one, two = _pairs(ours, theirs, radius)
-    x, y = _away(ours, theirs, one, two)
-    distance = np.hypot(x, y)
-    order = np.lexsort((two, one, distance))
-    _, first_one = np.unique(one[order], return_index=True)
-    _, first_two = np.unique(two[order], return_index=True)
-    kept = order[np.intersect1d(first_one, first_two)]
-    kept = kept[np.argsort(one[kept])]
-    return one[kept], two[kept], distance[kept]
+def _nearest(
+    ours: Sources, theirs: Sources, offset: Offset, radius_arcsec: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """Rows of both that are each other's nearest once a good offset is off, and how far apart they are, arcsec."""
+    shift = SkyShift(-offset.dra, -offset.ddec) if offset.good else NO_SHIFT
+    one, two = unit_vectors(*_places(ours)), unit_vectors(*moved(*_places(theirs), shift))
+    mine, its = mutual_nearest(one, two, chord(radius_arcsec))
+    return mine, its, _ARCSEC * np.linalg.norm(one[mine] - two[its], axis=1)
 
 
 # ---------------------------------------------------------------- figures
@@ -248,13 +193,11 @@ def _differences(dmag: Floats) -> dict[str, float]:
     return {"dmag": middle, "dmag_mad": _scatter(known)}
 
 
-def _said(offset: _Offset) -> dict[str, float]:
-    found = not math.isnan(offset.scatter)
-    east, north = (offset.east, offset.north) if found else (math.nan, math.nan)
-    values = (east, north, offset.error, offset.scatter)
-    return dict(zip(("offset_ra", "offset_dec", "offset_error", "scatter"), (1000 * v for v in values), strict=True))
+def _said(offset: Offset) -> dict[str, float]:
+    error = math.hypot(offset.dra_err, offset.ddec_err) / math.sqrt(2)
+    values = (offset.dra, offset.ddec, error, offset.scatter) if offset.good else (math.nan,) * 4
+    return dict(zip(("offset_ra", "offset_dec", "offset_error", "scatter"), values, strict=True))
 
 
-def _scatter(values: Sequence[float] | Floats) -> float:
-    known = np.asarray(values)
+def _scatter(known: Floats) -> float:
     return _SIGMA_OF_MAD * float(np.median(np.abs(known - np.median(known)))) if known.size else math.nan

@@ -25,7 +25,7 @@ from gzjwst_core.catalog.naming import NOTHING_EARLIER, Earlier, group_number, u
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.options import MergeOptions
 
-__all__ = ["EarlierRelease", "merge_fields", "merge_rows", "stack"]
+__all__ = ["EarlierRelease", "merge_rows", "stack"]
 
 Floats = NDArray[np.float64]
 
@@ -50,31 +50,6 @@ class Groups(NamedTuple):
     leader: NDArray[np.int64]
     """(n,) row of each row's primary; a primary's own row."""
     is_primary: NDArray[np.bool_]
-
-
-def merge_fields(tables: Mapping[str, Table], survey: str, options: MergeOptions) -> Table:
-    """Merge field catalogs whose positions agree into one survey catalog that keeps every detection.
-
-    Parameters
-    ----------
-    tables
-        Field catalogs by field; all with the same columns, `field` equal to the key, `source_id` unique in it.
-    survey, options
-        As for `merge_rows`.
-
-    Returns
-    -------
-    Table
-        As `merge_rows`.
-
-    Raises
-    ------
-    CatalogError
-        As `stack`.
-    """
-    rows = stack(tables)
-    places = np.asarray(rows["ra"], dtype=np.float64), np.asarray(rows["dec"], dtype=np.float64)
-    return merge_rows(rows, places, survey, options)
 
 
 def merge_rows(
@@ -168,7 +143,7 @@ def stack(tables: Mapping[str, Table]) -> Table:
     Parameters
     ----------
     tables
-        As for `merge_fields`.
+        Field catalogs by field; all with the same columns, `field` equal to the key, `source_id` unique in it.
 
     Raises
     ------

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve
 
-__all__ = ["Offset", "Pairs", "measure_offset"]
+__all__ = ["Offset", "Pairs", "measure_offset", "sky_pairs"]
 
 Floats = NDArray[np.float64]
 
@@ -57,6 +57,23 @@ class Offset(NamedTuple):
 
 
 _NONE = Offset(0, math.nan, math.nan, math.nan, math.nan, math.nan, good=False, kept=np.zeros(0, dtype=np.int64))
+
+
+def sky_pairs(
+    first: tuple[Floats, Floats], second: tuple[Floats, Floats], one: NDArray[np.int64], two: NDArray[np.int64]
+) -> Pairs:
+    """Say how far the rows of pairs lie apart.
+
+    Parameters
+    ----------
+    first, second
+        Right ascension and declination of each list, deg.
+    one, two
+        (n,) rows of the first and of the second list; close to each other.
+    """
+    ra, dec = first[0][one], first[1][one]
+    east = ((second[0][two] - ra + 180) % 360 - 180) * np.cos(np.deg2rad(dec))
+    return Pairs(one, two, east * 3.6e6, (second[1][two] - dec) * 3.6e6)
 
 
 def measure_offset(pairs: Pairs, radius_arcsec: float, min_pairs: int) -> Offset:

@@ -4,11 +4,12 @@ Parquet, FITS, CSV and ECSV. What the columns are used for is in `target_list` a
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from functools import partial
 from glob import glob
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from astropy import units as u
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 from gzjwst_core.errors import CatalogError, StorageError
 from gzjwst_core.options import TableOptions
 from gzjwst_core.storage.atomic import storage_error
-from gzjwst_core.storage.fits_tables import read_fits_table
-from gzjwst_core.storage.tables import read_parquet
+from gzjwst_core.storage.fits_tables import fits_column_names, read_fits_table
+from gzjwst_core.storage.tables import parquet_column_names, read_parquet
 
 __all__ = ["Outside", "digest_of_files", "files_of", "read_outside"]
 
@@ -35,14 +36,16 @@ _ID = ("ext_id", "id", "id_str", "source_id", "objid", "object_id", "objectid", 
 _OPTAP = "_optap"
 """Ends the names of ASTRODEEP's files; what is before it names the field."""
 
-_READERS: Mapping[str, Callable[[Path, str], Table]] = {
-    ".parquet": lambda path, _: read_parquet(path),
-    ".pq": lambda path, _: read_parquet(path),
-    ".fits": read_fits_table,
-    ".fit": read_fits_table,
-    ".csv": lambda path, _: _read_text(path, "ascii.csv"),
-    ".ecsv": lambda path, _: _read_text(path, "ascii.ecsv"),
-}
+_BAD_MAG = 60.0  # 99 and -99 stand for none
+
+
+class _Part(NamedTuple):
+    """One file."""
+
+    table: Table
+    """The columns that are wanted."""
+    names: list[str]
+    """Of all its columns."""
 
 
 class Outside:
@@ -51,17 +54,17 @@ class Outside:
     Parameters
     ----------
     parts
-        A table a file, by the file's name without its ending.
+        What was read of each file, by the file's name without its ending.
     where
         Names the table in messages.
     """
 
-    def __init__(self, parts: Mapping[str, Table], where: str) -> None:
+    def __init__(self, parts: Mapping[str, _Part], where: str) -> None:
         self._parts = parts
         self._where = where
 
     def __len__(self) -> int:
-        return sum(len(part) for part in self._parts.values())
+        return sum(len(part.table) for part in self._parts.values())
 
     def has(self, name: str, usual: Sequence[str] = ()) -> bool:
         """Whether a column is there: the named one, or where none is named one of the usual names.
@@ -92,9 +95,14 @@ class Outside:
         """Return a column of numbers, from its own unit or `unit` to another."""
         return self._floats(name, usual, u.Unit(unit), u.Unit(to))
 
+    def magnitudes(self, name: str, usual: Sequence[str] = ()) -> Floats:
+        """Return a column of magnitudes, NaN where there is none: 99 and -99 stand for none."""
+        values = self._floats(name, usual, u.mag, u.mag)
+        return np.where(np.abs(values) < _BAD_MAG, values, np.nan)
+
     def texts(self, name: str) -> NDArray[np.str_]:
         """Return a column as text; empty where there is none."""
-        parts = [part[self._column(part, name, ())] for part in self._parts.values()]
+        parts = [part.table[self._column(part, name, ())] for part in self._parts.values()]
         return np.concatenate([np.ma.filled(np.ma.asarray(part.astype(str)), "") for part in parts])
 
     def identifiers(self, name: str) -> NDArray[np.str_]:
@@ -111,14 +119,14 @@ class Outside:
     @property
     def which_catalogue(self) -> NDArray[np.str_]:
         """File each row is of: its name without the ending, and without `_optap`."""
-        return np.concatenate([np.full(len(part), stem) for stem, part in self._parts.items()])
+        return np.concatenate([np.full(len(part.table), stem) for stem, part in self._parts.items()])
 
-    def _of_part(self, stem: str, part: Table, name: str) -> NDArray[np.str_]:
+    def _of_part(self, stem: str, part: _Part, name: str) -> NDArray[np.str_]:
         key = self._column(part, name, _ID)
         if key is None:
-            found = [str(row) for row in range(1, len(part) + 1)]
+            found = [str(row) for row in range(1, len(part.table) + 1)]
         else:
-            found = [str(value) for value in np.ma.filled(np.ma.asarray(part[key].astype(str)), "").tolist()]
+            found = [str(value) for value in np.ma.filled(np.ma.asarray(part.table[key].astype(str)), "").tolist()]
             _refuse_doubles(found, f"{self._where}{f' ({stem})' if len(self._parts) > 1 else ''}: column {key}")
         return np.array([f"{stem}:{one}" for one in found] if len(self._parts) > 1 else found, dtype=str)
 
@@ -127,19 +135,21 @@ class Outside:
         for part in self._parts.values():
             key = self._column(part, name, usual)
             if key is None:
-                raise CatalogError(f"{self._where}: no column of {', '.join(usual)} (it has {_few(part.colnames)})")
-            parts.append(_converted(part[key], default, to))
+                raise CatalogError(f"{self._where}: no column of {', '.join(usual)} (it has {_few(part.names)})")
+            parts.append(_converted(part.table[key], default, to))
         return np.concatenate(parts)
 
-    def _column(self, part: Table, name: str, usual: Sequence[str]) -> str | None:
+    def _column(self, part: _Part, name: str, usual: Sequence[str]) -> str | None:
         """Return a table's own name of a column, in the order of the usual names."""
-        known = {own.lower(): own for own in reversed(part.colnames)}
+        known = {own.lower(): own for own in reversed(part.names)}
         if name and name.lower() not in known:
-            raise CatalogError(f"{self._where}: no column {name} (it has {_few(part.colnames)})")
+            raise CatalogError(f"{self._where}: no column {name} (it has {_few(part.names)})")
         return next((known[one.lower()] for one in ([name] if name else usual) if one.lower() in known), None)
 
 
-def read_outside(path: str | PathLike[str], options: TableOptions) -> tuple[Outside, Floats, Floats]:
+def read_outside(
+    path: str | PathLike[str], options: TableOptions, columns: Iterable[str] = ()
+) -> tuple[Outside, Floats, Floats]:
     """Read somebody's table.
 
     Parameters
@@ -148,6 +158,9 @@ def read_outside(path: str | PathLike[str], options: TableOptions) -> tuple[Outs
         `.parquet`, `.fits` (also `.fits.gz`), `.csv` or `.ecsv`, or a pattern that several files of one kind answer to.
     options
         Names of columns.
+    columns
+        Names of columns, in any case, that will be asked for besides identifiers and positions. The others stay out of
+        memory: public tables have hundreds.
 
     Returns
     -------
@@ -161,10 +174,9 @@ def read_outside(path: str | PathLike[str], options: TableOptions) -> tuple[Outs
     StorageError
         A file cannot be opened, or none answers to the pattern.
     """
-    files = files_of(path)
-    if not files[0].is_file():
-        raise StorageError(f"{path}: no such file", reason="not_found")
-    parts = {_stem(file): _read(file, options.hdu) for file in files}
+    files = _existing(path)
+    wanted = {name.lower() for name in (*columns, options.id, options.ra, options.dec, *_ID, *_RA, *_DEC)}
+    parts = {_stem(file): _read(file, options.hdu, wanted) for file in files}
     if len(parts) < len(files):
         raise CatalogError(f"{path}: two files have the same name")
     found = Outside(parts, str(path) if len(files) > 1 else str(files[0]))
@@ -177,18 +189,32 @@ def files_of(path: str | PathLike[str]) -> list[Path]:
     return [plain] if plain.is_file() else sorted(Path(found) for found in glob(str(path))) or [plain]  # noqa: PTH207
 
 
-def digest_of_files(path: str | PathLike[str]) -> str:
+def digest_of_files(path: str | PathLike[str], *, named: bool = False) -> str:
     """Digest of what the files hold; where there are several their names count too, as rows are named by them.
+
+    Parameters
+    ----------
+    path
+        As for `read_outside`.
+    named
+        The name of a single file counts as well: `which_catalogue` is made of it.
 
     Raises
     ------
     StorageError
-        A file cannot be read.
+        A file is not there (`not_found`) or cannot be read.
     """
-    digests = {_stem(file): _digest(file) for file in files_of(path)}
-    if len(digests) == 1:
+    digests = {_stem(file): _digest(file) for file in _existing(path)}
+    if len(digests) == 1 and not named:
         return next(iter(digests.values()))
     return hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
+
+
+def _existing(path: str | PathLike[str]) -> list[Path]:
+    files = files_of(path)
+    if not files[0].is_file():
+        raise StorageError(f"{path}: no such file", reason="not_found")
+    return files
 
 
 def _digest(path: Path) -> str:
@@ -203,15 +229,44 @@ def _stem(path: Path) -> str:
     return path.name.partition(".")[0].removesuffix(_OPTAP)
 
 
-def _read(path: Path, hdu: str) -> Table:
+def _read(path: Path, hdu: str, wanted: Container[str]) -> _Part:
     suffix = Path(path.stem).suffix if path.suffix.lower() == ".gz" else path.suffix
     reader = _READERS.get(suffix.lower())
     if reader is None:
         raise CatalogError(f"{path}: a table is one of {', '.join(_READERS)}")
-    table = reader(path, hdu)
-    if len(table) == 0:
+    part = reader(path, hdu, wanted)
+    if part.table.colnames and len(part.table) == 0:
         raise CatalogError(f"{path}: the table has no rows")
-    return table
+    return part
+
+
+def _chosen(names: Iterable[str], wanted: Container[str]) -> list[str]:
+    return [name for name in names if name.lower() in wanted]
+
+
+def _from_parquet(path: Path, _hdu: str, wanted: Container[str]) -> _Part:
+    names = parquet_column_names(path)
+    return _Part(read_parquet(path, _chosen(names, wanted)), names)
+
+
+def _from_fits(path: Path, hdu: str, wanted: Container[str]) -> _Part:
+    names = fits_column_names(path, hdu)
+    return _Part(read_fits_table(path, hdu, _chosen(names, wanted)), names)
+
+
+def _from_text(form: str, path: Path, _hdu: str, wanted: Container[str]) -> _Part:
+    table = _read_text(path, form)
+    return _Part(table[_chosen(table.colnames, wanted)], table.colnames)
+
+
+_READERS: Mapping[str, Callable[[Path, str, Container[str]], _Part]] = {
+    ".parquet": _from_parquet,
+    ".pq": _from_parquet,
+    ".fits": _from_fits,
+    ".fit": _from_fits,
+    ".csv": partial(_from_text, "ascii.csv"),
+    ".ecsv": partial(_from_text, "ascii.ecsv"),
+}
 
 
 def _read_text(path: Path, form: str) -> Table:

@@ -4,6 +4,7 @@ Files in, checked tables out; formats and the names of columns are those of `out
 `astrometry` and `carried_ids`.
 """
 
+from collections.abc import Sequence
 from os import PathLike
 
 import numpy as np
@@ -22,7 +23,6 @@ _MAG = (
     *("f444w_mag_tot", "f277w_mag_tot"),
 )
 _USUAL = TableOptions()
-_UNKNOWN_MAG = 60.0  # 99 and -99 stand for none
 
 
 def read_reference(path: str | PathLike[str]) -> Table:
@@ -47,9 +47,8 @@ def read_reference(path: str | PathLike[str]) -> Table:
     StorageError
         The file cannot be opened.
     """
-    found, ra, dec, good = _positions(path)
-    mag = found.numbers("", usual=_MAG) if found.has("", _MAG) else np.full(len(found), np.nan)
-    mag = np.where(np.abs(mag) < _UNKNOWN_MAG, mag, np.nan)
+    found, ra, dec, good = _positions(path, _MAG)
+    mag = found.magnitudes("", _MAG) if found.has("", _MAG) else np.full(len(found), np.nan)
     if np.isfinite(mag).any():
         good &= np.isfinite(mag)
     if not good.any():
@@ -77,7 +76,7 @@ def read_earlier(path: str | PathLike[str]) -> Table:
     StorageError
         The file cannot be opened.
     """
-    found, ra, dec, good = _positions(path)
+    found, ra, dec, good = _positions(path, ("id_str", "is_primary"))
     names = found.texts("id_str")
     _check(names, path)
     nowhere = np.where(good, 0.0, np.nan)
@@ -91,9 +90,9 @@ def _primaries(found: Outside) -> NDArray[np.bool_]:
 
 
 def _positions(
-    path: str | PathLike[str],
+    path: str | PathLike[str], columns: Sequence[str]
 ) -> tuple[Outside, NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    found, ra, dec = read_outside(path, _USUAL)
+    found, ra, dec = read_outside(path, _USUAL, columns)
     good: NDArray[np.bool_] = (np.abs(ra) <= 360) & (np.abs(dec) <= 90)  # NaN is not good
     return found, np.mod(ra, 360.0, out=ra.copy(), where=good), dec, good
 

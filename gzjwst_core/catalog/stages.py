@@ -60,7 +60,7 @@ __all__ = [
 ]
 
 _FIELD, _FIELD_VERSION = "catalog", "3"
-_MERGE, _MERGE_VERSION = "merge", "3"
+_MERGE, _MERGE_VERSION = "merge", "4"
 CATALOG = "catalog/catalog.parquet"
 MOSAICS = "catalog/mosaics.parquet"
 ASTROMETRY = "catalog/astrometry.parquet"

@@ -53,7 +53,8 @@ def read_targets(path: str | PathLike[str], options: TargetOptions = _USUAL) -> 
     StorageError
         A file cannot be opened.
     """
-    found, ra, dec = read_outside(path, options)
+    named = (options.fov, options.r50, options.a, options.b, options.theta)
+    found, ra, dec = read_outside(path, options, (*named, *_FOV, *_R50))
     good = (np.abs(ra) <= 360) & (np.abs(dec) <= 90)  # NaN is not good
     columns = {
         "ext_id": found.identifiers(options.id),

@@ -1,9 +1,9 @@
 """Tables that others made: targets (`--catalog`) and catalogs to compare with. Which of their columns mean what."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import AfterValidator, model_validator
 
 from gzjwst_core.models import digest_of
 from gzjwst_core.options.base import Band, Options, Positive, Slug
@@ -37,6 +37,17 @@ _FORMATS: Mapping[str, Mapping[str, Any]] = {
         "flux_unit": "nJy",
     },
 }
+
+
+def _of_band(template: str) -> str:
+    try:
+        template.format(band="", BAND="")
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise ValueError(f"{template!r}: {error} (allowed: {{band}}, {{BAND}})") from error
+    return template
+
+
+BandColumn = Annotated[str, AfterValidator(_of_band)]
 
 
 class TableOptions(Options):
@@ -93,9 +104,9 @@ class CompareOptions(TableOptions):
     """File, or a pattern such as `astrodeep/*_optap.fits`; relative paths start at the profile's folder."""
     band: Band = "F444W"
     """Band whose total magnitudes are compared."""
-    magnitude: str = ""
+    magnitude: BandColumn = ""
     """Column with AB magnitudes; `{band}` and `{BAND}` stand for the band in small and in capital letters."""
-    flux: str = ""
+    flux: BandColumn = ""
     """Column with fluxes, where there are no magnitudes."""
     flux_unit: Literal["uJy", "nJy", "10nJy", "mJy", "Jy"] = "uJy"
     """Unit of `flux` where the column states none."""
@@ -109,6 +120,10 @@ class CompareOptions(TableOptions):
         if self.offset_radius_arcsec < self.radius_arcsec:
             raise ValueError("offset_radius_arcsec must not be below radius_arcsec")
         return self
+
+    def of_band(self, column: str) -> str:
+        """Return the name of a column of the band."""
+        return column.format(band=self.band.lower(), BAND=self.band)
 
     def digest(self) -> str:
         """Digest of what decides here; the files count by their content, not by their place."""

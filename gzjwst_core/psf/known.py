@@ -33,7 +33,8 @@ _NEIGHBOUR_ARCSEC = (0.2, 1.0)
 
 def with_folder(options: PsfOptions, folder: Path) -> PsfOptions:
     """Return the options with paths of files that start from this folder."""
-    return options.model_copy(update={"files": {band: str(folder / path) for band, path in options.files.items()}})
+    files = {band: str(folder / Path(path).expanduser()) for band, path in options.files.items()}
+    return options.model_copy(update={"files": files})
 
 
 def file_digests(options: PsfOptions) -> dict[str, str]:

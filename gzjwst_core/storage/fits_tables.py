@@ -3,6 +3,8 @@
 The other formats, and what a table of ours may hold, are in `tables`. Same table, same library versions = same bytes.
 """
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from os import fspath
 from typing import Any
 
@@ -11,12 +13,13 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Column as TableColumn
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.tables import COMMENTS, AnyPath, plain_table
 
-__all__ = ["read_fits_table", "write_fits"]
+__all__ = ["fits_column_names", "read_fits_table", "write_fits"]
 
 
 def write_fits(table: Table, path: AnyPath) -> None:
@@ -53,7 +56,13 @@ def write_fits(table: Table, path: AnyPath) -> None:
         raise storage_error(error, fspath(path)) from error
 
 
-def read_fits_table(path: AnyPath, hdu: str = "") -> Table:
+def fits_column_names(path: AnyPath, hdu: str = "") -> list[str]:
+    """Names of the columns that `read_fits_table` reads; raises what it raises."""
+    with _opened(path, hdu) as found:
+        return [column.name for column in found.columns if _is_flat(column)]
+
+
+def read_fits_table(path: AnyPath, hdu: str = "", columns: Collection[str] | None = None) -> Table:
     """Read a binary table of a FITS file; masked values become NaN or empty text.
 
     Parameters
@@ -62,24 +71,39 @@ def read_fits_table(path: AnyPath, hdu: str = "") -> Table:
         Local path.
     hdu
         Name (in any case) or number of the extension; empty = the first table.
+    columns
+        Names of those to read; None = all. The others are not brought into memory.
 
     Returns
     -------
     Table
-        Strings are `str`; `unit`, `description` and UCD where the file has them.
+        In the order of the file. Strings are `str`; integers with missing values are float64;
+        `unit`, `description` and UCD where the file has them.
 
     Raises
     ------
     CatalogError
-        There is no binary table in the file, or none of that name; says which there are.
+        There is no binary table in the file, or none of that name (says which there are), or its data are damaged.
     StorageError
         The file cannot be opened.
     """
+    with _opened(path, hdu) as found:
+        numbered = [(n, c) for n, c in enumerate(found.columns, start=1) if _is_flat(c)]
+        wanted = [n for n, column in numbered if columns is None or column.name in columns]
+        try:
+            return Table([_from_fits(found, n) for n in wanted], copy=False)
+        except (TypeError, ValueError) as error:  # what a cut file gives
+            raise CatalogError(f"{path}: the FITS table is damaged: {error}") from error
+        finally:
+            for column in found.columns:
+                column.array = None  # else astropy copies every column when the file is closed
+
+
+@contextmanager
+def _opened(path: AnyPath, hdu: str) -> Iterator[fits.BinTableHDU]:
     try:
-        with fits.open(fspath(path), memmap=False) as hdus:
-            found = _table_hdu(hdus, hdu, path)
-            flat = [n for n, column in enumerate(found.columns, start=1) if _is_flat(column)]
-            return Table([_from_fits(found, n) for n in flat])
+        with fits.open(fspath(path), memmap=True) as hdus:
+            yield _table_hdu(hdus, hdu, path)
     except OSError as error:
         raise storage_error(error, fspath(path)) from error
 
@@ -138,10 +162,11 @@ def _ascii(text: str) -> str:
 
 def _from_fits(hdu: fits.BinTableHDU, number: int) -> TableColumn:
     name = hdu.columns[number - 1].name
-    values = np.asarray(hdu.data[name])
+    values = np.asarray(hdu.data.field(number - 1))
     if values.dtype.kind in "SU":
         values = np.char.rstrip(values.astype(str))
-    made = TableColumn(values.astype(values.dtype.newbyteorder("="), copy=False), name=name)
+    # a copy: the file's own memory is gone when it is closed
+    made = TableColumn(_native(_with_nan(values, hdu.columns[number - 1])), name=name)
     text = hdu.columns[number - 1].unit
     made.unit = u.Unit(text, parse_strict="silent") if text else None
     made.description = hdu.header.get(f"TCOMM{number}")
@@ -149,6 +174,18 @@ def _from_fits(hdu: fits.BinTableHDU, number: int) -> TableColumn:
         if f"{key}{number}" in hdu.header:
             made.meta[name] = hdu.header[f"{key}{number}"]
     return made
+
+
+def _native(values: NDArray[Any]) -> NDArray[Any]:
+    return values.astype(values.dtype.newbyteorder("="))
+
+
+def _with_nan(values: NDArray[Any], column: fits.Column) -> NDArray[Any]:
+    """Put NaN where the stored integer is the one that stands for no value (TNULL)."""
+    if not isinstance(column.null, int) or values.dtype.kind not in "iuf":
+        return values
+    missing = values == column.null * (column.bscale or 1) + (column.bzero or 0)
+    return np.where(missing, np.nan, values) if missing.any() else values
 
 
 def _table_hdu(hdus: fits.HDUList, name: str, path: AnyPath) -> fits.BinTableHDU:

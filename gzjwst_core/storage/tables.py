@@ -6,7 +6,8 @@ atomically at its final name (`storage`): these functions write to the path they
 versions = same bytes: no clock is written.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any
@@ -27,6 +28,7 @@ __all__ = [
     "Column",
     "apply_columns",
     "empty_table",
+    "parquet_column_names",
     "plain_table",
     "read_parquet",
     "write_ecsv",
@@ -112,18 +114,30 @@ def read_parquet(path: AnyPath, columns: Iterable[str] | None = None, *, where: 
     StorageError
         The file cannot be opened.
     """
-    try:
+    with _reading(path):
         schema = pq.read_schema(fspath(path))
         wanted = _wanted(schema.names, columns, path)
         keep = None if where is None else [(where[0], "==", where[1])]
         arrow = pq.read_table(fspath(path), columns=wanted, filters=keep)
+    table = Table({name: _from_arrow(arrow[name]) for name in wanted}, copy=False)
+    _restore(table, schema.metadata or {})
+    return table
+
+
+def parquet_column_names(path: AnyPath) -> list[str]:
+    """Names of the columns of a parquet file; raises what `read_parquet` raises."""
+    with _reading(path):
+        return list(pq.read_schema(fspath(path)).names)
+
+
+@contextmanager
+def _reading(path: AnyPath) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise storage_error(error, fspath(path)) from error
     except pa.ArrowException as error:
         raise CatalogError(f"{path}: not a parquet table that can be read: {error}") from error
-    table = Table({name: _from_arrow(arrow[name]) for name in wanted}, copy=False)
-    _restore(table, schema.metadata or {})
-    return table
 
 
 def write_ecsv(table: Table, path: AnyPath) -> None:

@@ -10,13 +10,14 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gzjwst_core.catalog.astrometry import compare_with
 from gzjwst_core.catalog.comparing import CROSSMATCH, crossmatch, matches_path, plan_crossmatch
 from gzjwst_core.catalog.coverage import on_data
 from gzjwst_core.catalog.crossmatch import Comparison, Sources, compare, near_any
 from gzjwst_core.catalog.stages import CATALOG
-from gzjwst_core.errors import CatalogError
+from gzjwst_core.errors import CatalogError, StorageError
 from gzjwst_core.models import Receipt
-from gzjwst_core.options import CompareOptions, QueryOptions, SurveyOptions
+from gzjwst_core.options import AstrometryOptions, CompareOptions, QueryOptions, SurveyOptions
 from gzjwst_core.options.archives import LocalMosaics
 from gzjwst_core.profile import SurveyProfile
 from gzjwst_core.run import Run
@@ -60,6 +61,33 @@ def test_a_systematic_offset_is_found_and_taken_off(offset: tuple[float, float])
     right = made.matches["id_str"] == made.matches["ext_id"]
     assert right.mean() > 0.99
     assert np.median(made.matches["separation"]) < 0.03
+
+
+@pytest.mark.parametrize("count", [20, 120])
+def test_two_lists_that_have_nothing_in_common_have_no_offset_and_match_by_chance_alone(count: int) -> None:
+    """400 and 2400 of ours: with an offset fitted to chance pairs, several times as many would match."""
+    side, radius = 30.0, 0.3
+    rng = np.random.default_rng(1)
+    shares = []
+    for _ in range(20):
+        ra, dec = rng.uniform(0, side / 3600, (2, 2, count))
+        one, two = (sky(count)._replace(ra=ra[n], dec=dec[n]) for n in (0, 1))
+        row = compared(one, two).summary[0]
+        assert np.isnan([row["offset_ra"], row["offset_dec"], row["offset_error"], row["scatter"]]).all()
+        shares.append(row["ours_fraction"])
+    assert np.mean(shares) < 2 * (1 - np.exp(-np.pi * radius**2 * count / side**2)) + 3e-3
+
+
+def test_magnitudes_are_ours_minus_theirs_in_both_tables() -> None:
+    ours = sky(60)
+    brighter = ours._replace(mag=ours.mag - 0.5)
+    mine, its = (
+        Table({"ra": one.ra, "dec": one.dec, "mag_ref": one.mag, "mag": one.mag, "field": ["f"] * 60})
+        for one in (ours, brighter)
+    )
+    (astrometry,) = compare_with(mine, its, AstrometryOptions())
+    assert astrometry.dmag == pytest.approx(0.5)
+    assert compared(ours, brighter).summary["dmag"][0] == pytest.approx(0.5)
 
 
 def test_what_one_lacks_is_counted_by_magnitude_both_ways() -> None:
@@ -212,6 +240,23 @@ def test_comparisons_stand_until_a_file_changes_wherever_it_lies(tmp_path: Path)
     (tmp_path / "profiles" / "other.csv").rename(tmp_path / "moved.csv")
     elsewhere = run_with(tmp_path, CompareOptions(name="other", path=str(tmp_path / "moved.csv")))
     assert plan_crossmatch(elsewhere).key == there.key
+
+
+def test_a_file_that_goes_away_under_the_comparison_leaves_no_receipt(tmp_path: Path) -> None:
+    (tmp_path / "profiles").mkdir()
+    other = tmp_path / "profiles" / "other.csv"
+    other.write_text("id,ra,dec\n1,0.0,60.0\n")
+    run = run_with(tmp_path, CompareOptions(name="other", path="other.csv"))
+    made_survey(run, sky(5))
+    there = plan_crossmatch(run)
+    text = other.read_text()
+    other.unlink()
+    with pytest.raises(StorageError, match="no such file"):
+        crossmatch(run, there)
+    gone = crossmatch(run, plan_crossmatch(run))
+    assert gone.counts == {"compared": 0, "failed:not_found": 1, "matches": 0}
+    other.write_text(text)
+    assert crossmatch(run, there).counts == {"compared": 1, "matches": 0}
 
 
 def test_without_a_survey_catalog_there_is_nothing_to_compare(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """One sky object is one primary, whatever the order of the fields."""
 
 import random
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gzjwst_core.catalog.columns import Flag, columns_for
-from gzjwst_core.catalog.merge import merge_fields
+from gzjwst_core.catalog.merge import merge_rows, stack
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.options import MergeOptions
 from gzjwst_core.storage.tables import apply_columns
@@ -33,8 +34,14 @@ def catalog(field: str, offsets_arcsec: list[tuple[float, float]], **values: obj
     return apply_columns(table, COLUMNS)
 
 
+def merge_fields(tables: Mapping[str, Table]) -> Table:
+    """Merge catalogs whose positions agree."""
+    rows = stack(tables)
+    return merge_rows(rows, (np.asarray(rows["ra"]), np.asarray(rows["dec"])), "demo", OPTIONS)
+
+
 def merged(**tables: Table) -> Table:
-    return merge_fields(tables, "demo", OPTIONS)
+    return merge_fields(tables)
 
 
 def test_one_object_in_two_fields_is_one_group_with_the_deeper_row_as_primary() -> None:
@@ -108,17 +115,17 @@ def test_names_get_letters_only_where_they_collide_and_a_lone_primary_keeps_its_
 
 def test_a_further_field_elsewhere_changes_no_row() -> None:
     first = {"b": catalog("b", [(0, 0), (3, 1)]), "c": catalog("c", [(0.1, 0)])}
-    before = merge_fields(first, "demo", OPTIONS)
-    after = merge_fields({**first, "a": catalog("a", [(60, 0)])}, "demo", OPTIONS)
+    before = merge_fields(first)
+    after = merge_fields({**first, "a": catalog("a", [(60, 0)])})
     assert [tuple(row) for row in after[1:]] == [tuple(row) for row in before]
 
 
 def test_merging_again_is_the_same() -> None:
     tables = {"a": catalog("a", [(0, 0)]), "b": catalog("b", [(0.1, 0)])}
-    once = merge_fields(tables, "demo", OPTIONS)
+    once = merge_fields(tables)
     names = [c.name for c in COLUMNS]
     again = {f: once[names][np.asarray(once["field"]) == f] for f in tables}
-    assert [tuple(r) for r in merge_fields(again, "demo", OPTIONS)] == [tuple(r) for r in once]
+    assert [tuple(r) for r in merge_fields(again)] == [tuple(r) for r in once]
 
 
 def test_empty_fields_merge() -> None:
@@ -153,10 +160,10 @@ def test_every_group_has_one_primary_and_the_order_of_fields_is_nothing(
     sky: list[tuple[list[tuple[float, float]], int]], shuffler: random.Random
 ) -> None:
     tables = {f"f{n}": catalog(f"f{n}", offsets, edge_dist=edge) for n, (offsets, edge) in enumerate(sky)}
-    table = merge_fields(tables, "demo", OPTIONS)
+    table = merge_fields(tables)
     shuffled = list(tables.items())
     shuffler.shuffle(shuffled)
-    assert [tuple(r) for r in merge_fields(dict(shuffled), "demo", OPTIONS)] == [tuple(r) for r in table]
+    assert [tuple(r) for r in merge_fields(dict(shuffled))] == [tuple(r) for r in table]
 
     primary = np.asarray(table["is_primary"])
     groups, counts = np.unique(table["group_id"][primary], return_counts=True)

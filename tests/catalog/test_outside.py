@@ -1,5 +1,6 @@
 """Tables of others: named columns, formats of known releases, several files as one."""
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.errors import CatalogError, ProfileError
 from gzjwst_core.options import TargetOptions
 from gzjwst_core.profile import SurveyProfile, validate_profile
+from gzjwst_core.storage.fits_tables import write_fits
+from gzjwst_core.storage.tables import write_parquet
 
 
 def options(**given: Any) -> TargetOptions:
@@ -39,6 +42,26 @@ def test_the_digest_is_of_what_files_hold_and_of_the_names_of_several(tmp_path: 
     assert one == digest_of_files(tmp_path / "b.csv") != both
     (tmp_path / "b.csv").rename(tmp_path / "c.csv")
     assert digest_of_files(tmp_path / "*.csv") != both
+
+
+@pytest.mark.parametrize("name", ["wide.fits", "wide.parquet"])
+def test_columns_that_nobody_asks_for_stay_out_of_memory(name: str, tmp_path: Path) -> None:
+    rows = 4000
+    wide = Table({"ID": np.arange(rows), "RA": np.linspace(1, 2, rows), "DEC": np.zeros(rows), "MAG": np.ones(rows)})
+    for n in range(60):
+        wide[f"c{n}"] = np.random.default_rng(n).normal(size=rows)
+    (write_fits if name.endswith("fits") else write_parquet)(wide, tmp_path / name)
+    read_outside(tmp_path / name, options())  # once for what is imported late
+    tracemalloc.start()
+    try:
+        found, ra, _ = read_outside(tmp_path / name, options(), ["mag"])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.4 * (tmp_path / name).stat().st_size
+    assert (ra[-1], found.magnitudes("mag")[-1], found.identifiers("")[-1]) == (2.0, 1.0, str(rows - 1))
+    with pytest.raises(CatalogError, match=r"no column FLUX \(it has ID, RA, DEC, MAG, c0, c1"):
+        read_targets(tmp_path / name, options(a="FLUX"))
 
 
 def test_columns_are_read_by_the_names_of_the_profile(tmp_path: Path) -> None:
@@ -102,7 +125,7 @@ def test_a_named_column_that_is_not_there_is_an_error_and_a_given_key_wins_over_
 
 def test_numbers_are_brought_to_the_unit_that_is_asked_for(tmp_path: Path) -> None:
     Table({"ra": [1.0], "dec": [1.0], "f": [5.0] * u.nJy, "g": [5.0]}).write(tmp_path / "t.fits")
-    found, _, _ = read_outside(tmp_path / "t.fits", options())
+    found, _, _ = read_outside(tmp_path / "t.fits", options(), ("F", "g"))
     assert found.numbers("F", "uJy", "uJy")[0] == pytest.approx(0.005)
     assert found.numbers("g", "mJy", "uJy")[0] == pytest.approx(5000.0)
 
@@ -116,3 +139,22 @@ def test_the_profile_names_formats_that_are_known() -> None:
     assert made.targets.axes == "aperture"
     with pytest.raises(ProfileError, match=r"targets\.format"):
         validate_profile(data | {"targets": {"format": "sdss"}}, "p.toml")
+
+
+@pytest.mark.parametrize(
+    ("compare", "said"),
+    [
+        ([{"name": "a", "path": "x.fits"}, {"name": "a", "path": "y.fits", "band": "F200W"}], "compare: two .* 'a'"),
+        (
+            [{"name": "a", "path": "x", "magnitude": "mag_{filter}"}],
+            r"compare\.0\.magnitude: .*allowed: {band}, {BAND}",
+        ),
+        ([{"name": "a", "path": "x", "flux": "f_{"}], r"compare\.0\.flux: .*allowed: {band}, {BAND}"),
+    ],
+)
+def test_a_comparison_that_could_not_be_made_is_refused_with_the_profile(
+    compare: list[dict[str, str]], said: str
+) -> None:
+    data = {"survey": {"name": "s", "bands": ["F444W"]}, "local": [{"band": "F444W", "path": "x.fits"}]}
+    with pytest.raises(ProfileError, match=said):
+        validate_profile(data | {"compare": compare}, "p.toml")

@@ -201,3 +201,25 @@ def test_only_the_rows_asked_for_are_read(tmp_path: Path) -> None:
     assert table.colnames == ["x"]
     assert table["x"].tolist() == [1, 3]
     assert len(read_parquet(tmp_path / "t.parquet", where=("field", "c"))) == 0
+
+
+def test_an_integer_that_stands_for_no_value_becomes_nan(tmp_path: Path) -> None:
+    columns = [
+        fits.Column("MAG", "J", null=-32768, array=np.array([20, -32768, 22], dtype=np.int32)),
+        fits.Column("N", "J", null=-5, bzero=2**31, array=np.array([1, 2, 2**31 - 5], dtype=np.uint32)),
+        fits.Column("ID", "K", null=-1, array=np.array([2**60 + 1, 0, 1])),
+    ]
+    fits.BinTableHDU.from_columns(columns).writeto(tmp_path / "t.fits")
+    read = read_fits_table(tmp_path / "t.fits")
+    np.testing.assert_array_equal(read["MAG"], [20, np.nan, 22])
+    np.testing.assert_array_equal(read["N"], [1, 2, np.nan])
+    assert read["ID"].tolist() == [2**60 + 1, 0, 1]  # none is missing: no digit is lost
+
+
+@pytest.mark.filterwarnings("ignore:File may have been truncated")
+def test_a_fits_table_that_was_cut_is_an_error_that_names_it(tmp_path: Path) -> None:
+    write_fits(Table({"a": np.zeros(5000)}), tmp_path / "t.fits")
+    whole = (tmp_path / "t.fits").read_bytes()
+    (tmp_path / "t.fits").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CatalogError, match=r"t\.fits: the FITS table is damaged"):
+        read_fits_table(tmp_path / "t.fits")
