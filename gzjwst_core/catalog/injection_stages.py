@@ -4,7 +4,6 @@ A field's work depends on its catalog's: what was detected anew is measured anew
 one and the survey's tables. The science is in `injection`, `recovery`, `completeness` and `selection`.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,9 +19,9 @@ from gzjwst_core.catalog.recovery import passing
 from gzjwst_core.catalog.selection import COMPLETENESS, SelectionFunction, magnitude_limits
 from gzjwst_core.catalog.stages import field_table, plan_field, segmap_path
 from gzjwst_core.engine import cpu_map
-from gzjwst_core.errors import CatalogError, ProfileError
+from gzjwst_core.errors import CatalogError
 from gzjwst_core.models import Field, Output, Receipt, Work, digest_of
-from gzjwst_core.psf.known import with_folder
+from gzjwst_core.psf.known import file_digests, with_folder
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire, standing
 from gzjwst_core.storage.scratch import scratch
@@ -54,7 +53,8 @@ def plan_fields(run: Run, fields: Sequence[Field]) -> dict[str, Work]:
     if run.targets or run.profile.completeness.sources == 0:
         return {}
     catalogs = {field.name: plan_field(run, field) for field in fields if field.bands}
-    more = {"psf": _psf_files(run)} if run.profile.psf.files else {}
+    psfs = file_digests(with_folder(run.profile.psf, Path(run.profile_folder)))
+    more = {f"psf:{band}": digest for band, digest in psfs.items()}
     return {
         name: Work(
             stage=INJECTION,
@@ -72,14 +72,6 @@ def _options(run: Run) -> str:
     profile = run.profile
     cuts = [cut.digest() for cut in run.cuts]
     return digest_of([profile.survey.bands, profile.completeness.digest(), profile.psf.digest(), cuts])
-
-
-def _psf_files(run: Run) -> str:
-    files = with_folder(run.profile.psf, Path(run.profile_folder)).files
-    try:
-        return digest_of({band: hashlib.sha256(Path(path).read_bytes()).hexdigest() for band, path in files.items()})
-    except OSError as error:
-        raise ProfileError(f"psf.files: {error.filename}: {error.strerror}") from None
 
 
 def inject_field(run: Run, work: Work, field: Field, _fetched: Sequence[Brought]) -> Done:

@@ -116,6 +116,16 @@ def test_points_are_dropped_only_for_a_kept_one_that_is_too_near(points: np.ndar
         assert stays == (nearest > least)
 
 
+def test_more_galaxies_than_find_places_are_refused_and_the_most_allowed_find_theirs() -> None:
+    with pytest.raises(ValueError, match="density 300: at most 225 find places 2 arcsec apart"):
+        CompletenessOptions(density=300.0, apart_arcsec=2.0)
+    options = CompletenessOptions(density=225.0, apart_arcsec=2.0)
+    rng = np.random.default_rng(1)
+    tries = rng.uniform(0, 120, (8 * 900, 2))  # four square arcmin; what _points draws in its second round
+    kept = far_apart(tries[:, 0], tries[:, 1], options.apart_arcsec)
+    assert kept.sum() >= options.density * 4
+
+
 def test_a_reader_adds_light_where_there_are_data(sky: TinySky, tmp_path: Path) -> None:
     source = sky.fields[FIELD][1]
     with open_mosaic(source, MosaicOptions()) as reader:

@@ -104,6 +104,22 @@ def test_an_injection_knows_its_catalog_and_its_options_and_no_others(run: Run) 
     assert plan_fields(deeper, fields)["north"].key != key
 
 
+def test_a_psf_counts_by_its_content_and_not_by_its_place(run: Run, tmp_path: Path) -> None:
+    fields = survey(run, "north")
+    catalogued(run, fields)
+    keys = []
+    for name, content in (("a.fits", b"1"), ("b.fits", b"1"), ("b.fits", b"2")):
+        (tmp_path / name).write_bytes(content)
+        keys.append(plan_fields(changed(run, "psf", files={"F277W": str(tmp_path / name)}), fields)["north"].key)
+    assert keys[0] == keys[1] != keys[2]
+    assert plan_fields(run, fields)["north"].key not in keys
+    matched = changed(run, "psf", files={"F277W": str(tmp_path / "a.fits")}, match="reddest")
+    moved = changed(run, "psf", files={"F277W": str(tmp_path / "c.fits")}, match="reddest")
+    (tmp_path / "a.fits").write_bytes(b"2")
+    (tmp_path / "c.fits").write_bytes(b"2")
+    assert plan_field(matched, fields[0]).key == plan_field(moved, fields[0]).key
+
+
 def test_the_surveys_tables_grow_with_a_field_and_are_not_redone(run: Run) -> None:
     fields = survey(run, "north", "south")
     assert plan_survey(run) is None
