@@ -1,4 +1,4 @@
-"""What became of injected galaxies: found, lost to a brighter neighbour, selected; and with which numbers.
+"""What became of injected galaxies: found, or lost to a brighter neighbour; and with which numbers.
 
 Tables in, tables out. An injected galaxy is *recovered* if a detection lies within `match_arcsec`, or within half of
 its r50 if that is more, and was not there before. On a real source that was there before it is recovered if that is
@@ -96,9 +96,7 @@ def passing(found: Table, cuts: Sequence[Cut]) -> NDArray[np.bool_]:
     return select(found, [cut for cut in cuts if cut.column in found.colnames])[0]
 
 
-def recovered_table(
-    galaxies: Table, found: Table, matched: Matched, cuts: Sequence[Cut], bands: Sequence[str]
-) -> Table:
+def recovered_table(galaxies: Table, found: Table, matched: Matched, bands: Sequence[str]) -> Table:
     """Put the injected galaxies of a batch and what was measured of them side by side.
 
     Parameters
@@ -109,8 +107,6 @@ def recovered_table(
         Detections with them in the mosaics.
     matched
         From `match`.
-    cuts
-        The sample's.
     bands
         Of the survey.
 
@@ -123,7 +119,6 @@ def recovered_table(
     rows = matched.row[near]
     made = {name: np.asarray(galaxies[name]) for name in _GIVEN}
     made |= {"recovered": matched.recovered, "blended": matched.blended}
-    made["selected"] = matched.recovered & _spread(passing(found, cuts), near, rows, fill=False)
     made["mag_out"] = _spread(np.asarray(found["mag_ref"]), near, rows)
     made["r50_out"] = _spread(np.asarray(found["r50"]), near, rows)
     for band in bands:
@@ -136,10 +131,8 @@ def recovered_table(
     return apply_columns(Table({column.name: made[column.name] for column in columns}), columns)
 
 
-def _spread(
-    values: NDArray[Any], near: NDArray[np.bool_], rows: NDArray[np.int64], fill: object = np.nan
-) -> NDArray[Any]:
-    out = np.full(len(near), fill, dtype=values.dtype)
+def _spread(values: NDArray[Any], near: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[Any]:
+    out = np.full(len(near), np.nan, dtype=values.dtype)
     out[near] = values[rows]
     return out
 
@@ -163,7 +156,6 @@ def injected_columns(bands: Sequence[str]) -> tuple[Column, ...]:
         Column("pa", "float32", "deg", "pos.posAng", "position angle of its major axis, east of north"),
         Column("recovered", "bool", "", "meta.code", "a detection is near that is new, or has gained its light"),
         Column("blended", "bool", "", "meta.code", "the nearest detection is a brighter real source: lost"),
-        Column("selected", "bool", "", "meta.code", "recovered, and within the sample's cuts"),
         Column("mag_out", "float32", "mag", "phot.mag", "mag_ref of the detection, NaN = there is none"),
         Column("r50_out", "float32", "arcsec", "phys.angSize", "r50 of the detection (round, with the PSF in it)"),
     ]

@@ -257,6 +257,11 @@ class CompletenessOptions(Options):
             raise ValueError(f"limit_r50 {self.limit_r50} must lie within r50_range")
         return self
 
+    def digest_of_injection(self) -> str:
+        """Digest of what decides what is injected and found, and not of how it is counted."""
+        counting = {"mag_step", "r50_bins", "limit_r50"}
+        return digest_of(self.model_dump(mode="json", exclude=counting))
+
     @model_validator(mode="after")
     def _so_many_fit(self) -> "CompletenessOptions":
         if self.density * (self.apart_arcsec / 60) ** 2 > _FULLEST:

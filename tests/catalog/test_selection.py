@@ -32,9 +32,11 @@ def galaxies(count: int, field: str = "north", seed: int = 1) -> Table:
     flux = 10 ** (0.4 * (23.9 - mag))
     made: dict[str, Any] = {"field": np.full(count, field), "batch": np.zeros(count, int), "mag": mag, "r50": r50}
     made |= {name: np.ones(count) for name in ("ra", "dec", "sersic_n", "axis_ratio", "pa", "F277W_fluxerr_tot")}
-    made |= {"recovered": recovered, "blended": ~recovered & (mag < 25), "selected": recovered & (mag < 26)}
+    made |= {"recovered": recovered, "blended": ~recovered & (mag < 25)}
     made |= {"mag_out": mag + 0.1, "r50_out": r50 * 1.2, "F277W_flux_in": flux, "F277W_flux_tot": flux / 10**0.04}
-    return apply_columns(Table(made), injected_columns(BANDS))
+    table = apply_columns(Table(made), injected_columns(BANDS))
+    table["selected"] = recovered & (mag < 26)
+    return table
 
 
 def share(mag: Any, r50: Any) -> Any:
