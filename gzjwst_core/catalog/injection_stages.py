@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
-from gzjwst_core.archives.stages import PRODUCTS, Brought, reading, survey_fields
+from gzjwst_core.archives.stages import PRODUCTS, Brought, check_room, reading, scratch_bytes, survey_fields
 from gzjwst_core.catalog.columns import catalog_columns
 from gzjwst_core.catalog.completeness import completeness_table, count_magnitudes, purity_table
 from gzjwst_core.catalog.injection import FieldBefore, detect_negative, inject
@@ -72,13 +72,18 @@ def plan_fields(run: Run, fields: Sequence[Field]) -> dict[str, Work]:
     dict
         By field; only fields whose catalog stands. None at all where the profile asks for no completeness, or the run
         has targets instead of detections.
+
+    Raises
+    ------
+    BudgetError
+        The cache cannot hold the largest field and its scratch files; says how much is missing.
     """
     if run.targets or run.profile.completeness.sources == 0:
         return {}
     catalogs = {field.name: plan_field(run, field) for field in fields if field.bands}
     psfs = file_digests(with_folder(run.profile.psf, Path(run.profile_folder)))
     more = {f"psf:{band}": digest for band, digest in psfs.items()}
-    return {
+    works = {
         name: Work(
             stage=INJECTION,
             version=_INJECTION_VERSION,
@@ -89,6 +94,9 @@ def plan_fields(run: Run, fields: Sequence[Field]) -> dict[str, Work]:
         for name, work in catalogs.items()
         if standing(run.folder, work) is not None
     }
+    to_do = {name for name, work in works.items() if standing(run.folder, work) is None}
+    check_room(run, [field for field in fields if field.name in to_do])
+    return works
 
 
 def _field_options(run: Run) -> str:
@@ -124,7 +132,7 @@ def _make_field(run: Run, work: Work, field: Field) -> Receipt:
     sections = profile.model_copy(update={"psf": with_folder(profile.psf, Path(run.profile_folder))})
     with (
         scratch(Path(run.cache) / "scratch") as place,
-        reading(run, field) as sources,
+        reading(run, field, scratch_bytes(run, field)) as sources,
         folder.reading(segmap_path(field.name)) as segmap,
     ):
         more: dict[str, Any] = {"bands": bands, "scratch": place, "cpu_map": cpu_map}
