@@ -38,11 +38,11 @@ def _show(found: Estimate) -> None:
     for name in ("field", "band", "where"):
         table.add_column(name, no_wrap=True)
     table.add_column("file, or why it is nowhere", overflow="fold")
-    for name in ("bytes", "1st visit", "2nd visit"):
+    for name in ("bytes", "catalog", "injection", "cutouts"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("cached")
     for row in found.rows:
-        sizes = [megabytes(size) for size in (row.size, row.catalog_bytes, row.cutout_bytes)]
+        sizes = [megabytes(size) for size in (row.size, row.catalog_bytes, row.injection_bytes, row.cutout_bytes)]
         name = row.address.rpartition("/")[2]
         table.add_row(row.field, row.band, row.where, name, *sizes, "yes" if row.cached else "no")
     console.print(table)
@@ -53,7 +53,8 @@ def _show(found: Estimate) -> None:
 def _sums(found: Estimate) -> list[str]:
     every = f"{megabytes(found.cached)} for every mosaic at once"
     disk = f"{megabytes(found.free)} free where the output goes" if found.free >= 0 else "the output goes elsewhere"
-    visits = f"{megabytes(found.first_visit)} for the catalogs, {megabytes(found.second_visit)} for the cutouts"
+    visits = f"{megabytes(found.first_visit)} for the catalogs, again {megabytes(found.injection_visit)} for injection"
+    visits += f" and {megabytes(found.second_visit)} for the cutouts"
     return [
         f"products  {found.products} listed, {found.kept} kept",
         f"mosaics   {found.located} located, {found.missing} missing",

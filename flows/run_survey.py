@@ -32,7 +32,15 @@ from gzjwst_core.request import RunRequest
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done
 from tasks.archives import fetch_mosaic, locate_field, query_products, record_mosaics
-from tasks.catalog import catalog_field, merge_survey, plan_catalog, plan_merge, plan_transfers, with_targets
+from tasks.catalog import (
+    catalog_field,
+    drop_stale,
+    merge_survey,
+    plan_catalog,
+    plan_merge,
+    plan_transfers,
+    with_targets,
+)
 from tasks.crossmatch import crossmatch_survey, plan_crossmatch
 from tasks.completeness import inject_field, measure_completeness, plan_completeness, plan_injections
 from tasks.cutouts import cut_chunk, plan_cutouts, tidy_chunks
@@ -82,6 +90,7 @@ def _survey(run: Run, journal: Journal) -> None:
     journal.stop_after("locate")
     _catalogs(run, journal, with_targets(run, [field for field in fields if field.bands]))
     journal.one("merge", merge_survey.submit(run, plan_merge(run, listing)), lines.merge)
+    drop_stale(run)
     run = journal.pinned(pin_colour(run))
     journal.stop_after("merge")
     if run.profile.compare:
@@ -130,7 +139,7 @@ def _completeness(run: Run, journal: Journal, fields: list[Field]) -> None:
     if injections:
         journal.each("injection", injections, lines.injection)
     journal.stop_after("injection")
-    survey = plan_completeness(run) if injections else None
+    survey = plan_completeness(run)
     if survey is not None:
         journal.each("completeness", {"survey": measure_completeness.submit(run, survey)}, lines.completeness)
     journal.stop_after("completeness")

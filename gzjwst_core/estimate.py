@@ -41,8 +41,10 @@ class EstimateRow(Value):
     size: int
     catalog_bytes: int
     """To fetch for the catalog."""
+    injection_bytes: int
+    """To fetch again for completeness and purity: only where the cache cannot hold every mosaic until then."""
     cutout_bytes: int
-    """To fetch again for the cutouts: only where the cache cannot hold every mosaic until then."""
+    """To fetch again for the cutouts: likewise."""
     cached: bool
 
 
@@ -56,13 +58,18 @@ class Estimate(Value):
     located: int
     missing: int
     first_visit: int
+    """For the catalogs."""
+    injection_visit: int
+    """For completeness and purity."""
     second_visit: int
+    """For the cutouts."""
     targets: int
     basis: str
     """What the number of targets was taken from."""
     output: int
     needed: int
-    """Bytes that the cache must have room for: those of the largest field, while it is brought and read."""
+    """Bytes that the cache must have room for: those of the largest field, while it is brought and read, and of its
+    scratch files."""
     cached: int
     """Bytes that the cache would hold, were it large enough for every mosaic."""
     capacity: int
@@ -99,6 +106,7 @@ def estimate(run: Run) -> Estimate:
         located=sum(mosaic.located for mosaic in mosaics),
         missing=sum(not mosaic.located for mosaic in mosaics),
         first_visit=sum(row.catalog_bytes for row in rows),
+        injection_visit=sum(row.injection_bytes for row in rows),
         second_visit=sum(row.cutout_bytes for row in rows),
         targets=targets,
         basis=basis,
@@ -120,9 +128,14 @@ def _row(run: Run, field: Field, mosaic: Mosaic, *, again: bool) -> EstimateRow:
         address=mosaic.uri if mosaic.located else f"{mosaic.obs_id}: {reason}",
         size=mosaic.size,
         catalog_bytes=moved,
+        injection_bytes=moved if again and _injects(run) else 0,
         cutout_bytes=moved if again else 0,
         cached=is_cached(run, mosaic),
     )
+
+
+def _injects(run: Run) -> bool:
+    return run.profile.completeness.sources > 0 and not run.targets
 
 
 def _free(run: Run) -> int:

@@ -6,12 +6,21 @@ from prefect import task
 
 from gzjwst_core.archives.stages import Brought, Transfers
 from gzjwst_core.catalog import stages
+from gzjwst_core.catalog.stale import drop_stale
 from gzjwst_core.models import Field, Work
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done
 from tasks.policy import ASKED_ANEW, RECEIPTED, as_state
 
-__all__ = ["catalog_field", "merge_survey", "plan_catalog", "plan_merge", "plan_transfers", "with_targets"]
+__all__ = [
+    "catalog_field",
+    "drop_stale",
+    "merge_survey",
+    "plan_catalog",
+    "plan_merge",
+    "plan_transfers",
+    "with_targets",
+]
 
 plan_catalog = stages.plan_field
 plan_merge = stages.plan_merge

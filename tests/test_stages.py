@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from gzjwst_core import estimate as estimating
 from gzjwst_core.archives import stages as archives
+from gzjwst_core.archives.known import cache_of
 from gzjwst_core.archives.stages import Listing
 from gzjwst_core.archives.tables import mosaics_of, write_mosaics, write_products
 from gzjwst_core.catalog.stages import CATALOG, MOSAICS, plan_field, plan_merge, plan_transfers, with_targets
@@ -16,6 +18,7 @@ from gzjwst_core.errors import ArchiveUnavailableError, BudgetError, ProfileErro
 from gzjwst_core.images.stages import IMAGES, measures_of, pin
 from gzjwst_core.models import Attempt, Field, Mosaic, Output, Product, Receipt, Work
 from gzjwst_core.names import file_stem
+from gzjwst_core.options import CompletenessOptions
 from gzjwst_core.publish.gather import shown_rows
 from gzjwst_core.publish.record import RunLog, _bands_without_mosaics, _targets, record_of
 from gzjwst_core.request import RunRequest, start
@@ -222,6 +225,33 @@ def test_a_cache_that_cannot_hold_a_field_refuses_the_run(run: Run) -> None:
     assert plan_transfers(run, [field, field]).bytes == 2 * 10**9
     with pytest.raises(BudgetError, match=r"need 2 GB.* 1\.2 GB: raise --cache-gb"):
         plan_transfers(run.replace(cache_gb=1.2), [field])
+
+
+def test_scratch_copies_of_detection_bands_need_room_and_a_third_visit_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bands = ("F150W", "F277W", "F356W", "F444W")
+    known = {"obs_id": "o", "size": 10**9, "archive": "mast"}
+    mosaics = [
+        Mosaic(field="f", band=b, product_uri=b, filename=f"{b}_i2d.fits", uri=f"mast:{b}", identity=b, **known)
+        for b in bands
+    ]
+    field = Field(name="f", mosaics=tuple(mosaics))
+    none = run.profile.model_copy(update={"completeness": CompletenessOptions(sources=0)})
+    without = run.model_copy(update={"profile": none})
+    assert (archives.scratch_bytes(run, field), archives.scratch_bytes(without, field)) == (3 * 10**9, 0)
+    assert (plan_transfers(run, [field]).largest, plan_transfers(without, [field]).largest) == (7 * 10**9, 5 * 10**9)
+    with pytest.raises(BudgetError, match=r"scratch files need 7 GB.* 6 GB"):
+        plan_transfers(run.replace(cache_gb=6.0), [field])
+    with archives.reading(run, Field(name="f", mosaics=()), scratch=5):
+        assert list(cache_of(run).held()) != []
+    monkeypatch.setattr(estimating, "list_products", lambda _: ())
+    monkeypatch.setattr(estimating, "listing_of", lambda *_: archives.Listing(fields=(field,), kept=4, dropped=0))
+    monkeypatch.setattr(estimating, "locate", lambda *_, **__: field)
+    for cache_gb, one, again in ((10.0, run, 0), (3.0, run, 4), (3.0, without, 0)):
+        found = estimating.estimate(one.replace(cache_gb=cache_gb))
+        assert (found.first_visit, found.injection_visit) == (4 * 10**9, again * 10**9)
+        assert found.second_visit == (4 * 10**9 if cache_gb == 3.0 else 0)
 
 
 def test_targets_and_detected_sources_do_not_share_a_folder(run: Run, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Bringing a run's mosaics to where they are read, and holding them there while they are.
 
 A task that reads holds its field's mosaics in the cache, and brings those that are not there (any more); fetching ahead
-of that spares it the wait, as far as the cache has room. Mosaics are visited twice, and the cache may be smaller than
-the survey.
+of that spares it the wait, as far as the cache has room. Mosaics are visited up to three times (catalog, injection,
+cutouts), and the cache may be smaller than the survey.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +31,7 @@ __all__ = [
     "inputs_of",
     "is_cached",
     "reading",
+    "scratch_bytes",
     "transfers",
 ]
 
@@ -60,11 +61,11 @@ class Transfers(Value):
     kept: int
     """That the cache would hold, were it large enough for all."""
     largest: int
-    """That the cache must have room for: the largest field, while it is brought and read."""
+    """That the cache must have room for: the largest field, while it is brought and read, and its scratch files."""
 
 
 @contextmanager
-def reading(run: Run, field: Field) -> Iterator[list[MosaicSource]]:
+def reading(run: Run, field: Field, scratch: int = 0) -> Iterator[list[MosaicSource]]:
     """Hold a field's located mosaics where they can be read, as long as the block runs.
 
     Parameters
@@ -73,6 +74,8 @@ def reading(run: Run, field: Field) -> Iterator[list[MosaicSource]]:
         The run.
     field
         Located. Waits while other readers hold what the cache has room for.
+    scratch
+        Bytes of scratch files that the reader will put beside the mosaics: room is held for them too.
 
     Yields
     ------
@@ -87,7 +90,7 @@ def reading(run: Run, field: Field) -> Iterator[list[MosaicSource]]:
     cache, found = cache_of(run), _with_archives(run, field.mosaics)
     for last in (False, True):
         wanted = _room(run, cache, found)
-        with cache.holding(wanted):
+        with cache.holding(wanted | _scratch(run, field, scratch)):
             brought = [_bring(run, cache, mosaic, archive) for mosaic, archive in found]
             sources = [one.source for one in brought if one is not None]
             if len(sources) == len(found) or last:
@@ -138,7 +141,8 @@ def transfers(run: Run, fields: Iterable[Field]) -> Transfers:
         found = _with_archives(run, field.mosaics)
         moved += sum(_moved(run, cache, m, a) for m, a in found if not _is_here(run, cache, m, a))
         kept += sum(_kept(run, cache, m, a) for m, a in found)
-        largest = max(largest, sum(_room(run, cache, found).values()))
+        read = sum(_kept(run, cache, m, a) for m, a in found) + scratch_bytes(run, field)
+        largest = max(largest, read, sum(_room(run, cache, found).values()))
     return Transfers(bytes=moved, kept=kept, largest=largest)
 
 
@@ -152,15 +156,35 @@ def check_room(run: Run, fields: Iterable[Field]) -> Transfers:
     """
     needed, budget = transfers(run, fields), capacity(run)
     if needed.largest > budget:
-        said = f"a field's mosaics need {needed.largest / 1e9:.3g} GB, the cache {run.cache} has room for"
+        said = f"a field's mosaics and scratch files need {needed.largest / 1e9:.3g} GB, the cache {run.cache}"
         cure = "raise --cache-gb" if run.cache_gb else "make room on its disk"
-        raise BudgetError(f"{said} {budget / 1e9:.3g} GB: {cure}, move it with --cache, or take fewer bands")
+        said += f" has room for {budget / 1e9:.3g} GB"
+        raise BudgetError(f"{said}: {cure}, move it with --cache, or take fewer bands")
     return needed
 
 
 def capacity(run: Run) -> int:
     """Bytes that the run's cache may hold."""
     return cache_of(run).capacity()
+
+
+def scratch_bytes(run: Run, field: Field) -> int:
+    """Estimate what injection puts beside a field's mosaics: negative copies of the detection bands' planes.
+
+    The planes of injected light, which go before those come, are files of holes, and the segmap is small: not counted.
+    """
+    if run.targets or run.profile.completeness.sources == 0:
+        return 0
+    cache, detect = cache_of(run), run.profile.detect
+    planes = {mosaic.band: _planes(run, cache, mosaic) for mosaic in field.mosaics if mosaic.located}
+    searched = [planes[band] for band in detect.bands if band in planes]
+    searched = searched or [max(planes.values(), default=0)]
+    return sum(searched[:1] if detect.combine == "single" else searched)
+
+
+def _scratch(run: Run, field: Field, size: int) -> dict[str, int]:
+    """Say what scratch files take as if they were an entry, which never comes."""
+    return {digest_of(["scratch", run.folder.url, field.name]): size} if size else {}
 
 
 def _with_archives(run: Run, mosaics: Iterable[Mosaic]) -> list[tuple[Mosaic, Archive]]:
@@ -240,6 +264,10 @@ def _kept(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> int
         return _moved(run, cache, mosaic, archive)
     if lies_here(mosaic, archive):
         return 0
+    return _planes(run, cache, mosaic)
+
+
+def _planes(run: Run, cache: MosaicCache, mosaic: Mosaic) -> int:
     there = cache.size(cache.key(mosaic, run.profile.mosaics.sci_planes))
     if there is not None:
         return there

@@ -22,6 +22,7 @@ from gzjwst_core.archives.reading import (
     inputs_of,
     is_cached,
     reading,
+    scratch_bytes,
     transfers,
 )
 from gzjwst_core.archives.rules import choose_products
@@ -50,6 +51,7 @@ __all__ = [
     "query",
     "reading",
     "record",
+    "scratch_bytes",
     "survey_fields",
     "transfers",
     "with_targets",

@@ -77,7 +77,7 @@ def completeness_table(injected: Mapping[str, Table], options: CompletenessOptio
     Parameters
     ----------
     injected
-        Injected galaxies (`recovery.injected_columns`) by field.
+        Injected galaxies (`recovery.injected_columns`) by field, with `selected`: recovered, and within the cuts.
     options
         Bins.
     bands

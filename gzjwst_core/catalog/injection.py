@@ -34,11 +34,19 @@ from gzjwst_core.errors import NoValidPixelsError
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.geometry import Box, pixel_scale_arcsec
 from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
-from gzjwst_core.options import CompletenessOptions, Cut, MosaicOptions, PsfOptions
+from gzjwst_core.options import CompletenessOptions, MosaicOptions, PsfOptions
 from gzjwst_core.psf.known import psf_of
 from gzjwst_core.psf.stamp import Psf
 
-__all__ = ["FieldBefore", "InjectionSections", "detect_negative", "inject", "inject_batch", "place_galaxies"]
+__all__ = [
+    "FieldBefore",
+    "Injected",
+    "InjectionSections",
+    "detect_negative",
+    "inject",
+    "inject_batch",
+    "place_galaxies",
+]
 
 Scratch = Callable[[str], Path]
 Floats = NDArray[np.float64]
@@ -73,6 +81,16 @@ class FieldBefore:
     """With data in the reference band."""
 
 
+@dataclass(frozen=True)
+class Injected:
+    """What was injected into a field, and what of it was found."""
+
+    galaxies: Table
+    """One row a galaxy; columns of `recovery.injected_columns`."""
+    detections: Table
+    """Those of the recovered galaxies, in their order; columns of a field's catalog."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Item:
     """The light of one batch in one band."""
@@ -88,12 +106,11 @@ def inject(
     sources: Sequence[MosaicSource],
     profile: InjectionSections,
     before: FieldBefore,
-    cuts: Sequence[Cut],
     *,
     bands: tuple[str, ...],
     scratch: Scratch,
     cpu_map: CpuMap = map,
-) -> Table:
+) -> Injected:
     """Inject galaxies into one field, batch after batch, and look for them.
 
     Parameters
@@ -104,19 +121,12 @@ def inject(
         Sections `mosaics`, `detect`, `photometry`, `psf` and `completeness`.
     before
         The field as it is.
-    cuts
-        The sample's.
     bands
         Of the survey.
     scratch
         Makes paths for local files; see `storage.scratch`.
     cpu_map
         Where the work runs; the result does not depend on it.
-
-    Returns
-    -------
-    Table
-        One row a galaxy; columns of `recovery.injected_columns`.
 
     Raises
     ------
@@ -127,7 +137,7 @@ def inject(
     psfs = {s.band: psf_of(s, profile.psf, profile.mosaics, before.catalog) for s in sources}
     colours = colours_of(before.catalog, here, before.reference_band)
     reference = next(source for source in sources if source.band == before.reference_band)
-    parts = []
+    parts, detections = [], []
     for batch, count in enumerate(batch_sizes(options, before.area_arcmin2)):
         rng = generator(options, before.name, batch)
         galaxies = with_fluxes(rng, draw_galaxies(rng, count, options), colours, here)
@@ -135,8 +145,9 @@ def inject(
         galaxies["field"], galaxies["batch"] = before.name, batch
         found = inject_batch(sources, profile, galaxies, psfs, bands=bands, scratch=scratch, cpu_map=cpu_map)
         matched = match(galaxies, found, before.catalog, options.match_arcsec)
-        parts.append(recovered_table(galaxies, found, matched, cuts, bands))
-    return vstack(parts, metadata_conflicts="silent")
+        parts.append(recovered_table(galaxies, found, matched, bands))
+        detections.append(found[matched.row[matched.recovered]])
+    return Injected(*(vstack(tables, metadata_conflicts="silent") for tables in (parts, detections)))
 
 
 def inject_batch(

@@ -1,10 +1,10 @@
 """Completeness and purity as stages of a run: a field's injection, and the survey's tables made from all of them.
 
 A field's work depends on its catalog's: what was detected anew is measured anew. Adding a field touches only the new
-one and the survey's tables. The science is in `injection`, `recovery`, `completeness` and `selection`.
+one and the survey's tables; bins and the sample's cuts touch only those. The science is in `injection`, `recovery`,
+`completeness` and `selection`.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,25 +13,37 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
-from gzjwst_core.archives.stages import Brought, reading, survey_fields
+from gzjwst_core.archives.stages import PRODUCTS, Brought, check_room, reading, scratch_bytes, survey_fields
+from gzjwst_core.catalog.columns import catalog_columns
 from gzjwst_core.catalog.completeness import completeness_table, count_magnitudes, purity_table
 from gzjwst_core.catalog.injection import FieldBefore, detect_negative, inject
 from gzjwst_core.catalog.recovery import passing
 from gzjwst_core.catalog.selection import COMPLETENESS, SelectionFunction, magnitude_limits
 from gzjwst_core.catalog.stages import field_table, plan_field, segmap_path
 from gzjwst_core.engine import cpu_map
-from gzjwst_core.errors import CatalogError, ProfileError
+from gzjwst_core.errors import CatalogError
 from gzjwst_core.models import Field, Output, Receipt, Work, digest_of
-from gzjwst_core.psf.known import with_folder
+from gzjwst_core.psf.known import file_digests, with_folder
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire, standing
 from gzjwst_core.storage.scratch import scratch
 from gzjwst_core.storage.tables import Column, apply_columns, read_parquet, write_parquet
 
-__all__ = ["COMPLETENESS", "FIELDS", "INJECTION", "PURITY", "inject_field", "measure", "plan_fields", "plan_survey"]
+__all__ = [
+    "COMPLETENESS",
+    "FIELDS",
+    "INJECTION",
+    "PURITY",
+    "SURVEY",
+    "inject_field",
+    "measure",
+    "plan_fields",
+    "plan_survey",
+    "standing_survey",
+]
 
-INJECTION, _INJECTION_VERSION = "injection", "1"
-SURVEY, _SURVEY_VERSION = "completeness", "1"
+INJECTION, _INJECTION_VERSION = "injection", "2"
+SURVEY, _SURVEY_VERSION = "completeness", "2"
 PURITY = "catalog/purity.parquet"
 FIELDS = "catalog/fields.parquet"
 _LIMITS = {"mag_50": 0.5, "mag_80": 0.8, "mag_90": 0.9}
@@ -42,6 +54,16 @@ def injected_path(field: str) -> str:
     return f"catalog/injected/{field}.parquet"
 
 
+def detections_path(field: str) -> str:
+    """Path of the catalog of the injected galaxies that were recovered."""
+    return f"catalog/injected/detections/{field}.parquet"
+
+
+def negative_path(field: str) -> str:
+    """Path of the catalog of a field's negative sky."""
+    return f"catalog/negative/{field}.parquet"
+
+
 def plan_fields(run: Run, fields: Sequence[Field]) -> dict[str, Work]:
     """Say what each field's injection is made from: its catalog's work, the PSFs, and the options of injection.
 
@@ -50,36 +72,36 @@ def plan_fields(run: Run, fields: Sequence[Field]) -> dict[str, Work]:
     dict
         By field; only fields whose catalog stands. None at all where the profile asks for no completeness, or the run
         has targets instead of detections.
+
+    Raises
+    ------
+    BudgetError
+        The cache cannot hold the largest field and its scratch files; says how much is missing.
     """
     if run.targets or run.profile.completeness.sources == 0:
         return {}
     catalogs = {field.name: plan_field(run, field) for field in fields if field.bands}
-    more = {"psf": _psf_files(run)} if run.profile.psf.files else {}
-    return {
+    psfs = file_digests(with_folder(run.profile.psf, Path(run.profile_folder)))
+    more = {f"psf:{band}": digest for band, digest in psfs.items()}
+    works = {
         name: Work(
             stage=INJECTION,
             version=_INJECTION_VERSION,
             unit=name,
             inputs={"catalog": work.key} | more,
-            options=_options(run),
+            options=_field_options(run),
         )
         for name, work in catalogs.items()
         if standing(run.folder, work) is not None
     }
+    to_do = {name for name, work in works.items() if standing(run.folder, work) is None}
+    check_room(run, [field for field in fields if field.name in to_do])
+    return works
 
 
-def _options(run: Run) -> str:
+def _field_options(run: Run) -> str:
     profile = run.profile
-    cuts = [cut.digest() for cut in run.cuts]
-    return digest_of([profile.survey.bands, profile.completeness.digest(), profile.psf.digest(), cuts])
-
-
-def _psf_files(run: Run) -> str:
-    files = with_folder(run.profile.psf, Path(run.profile_folder)).files
-    try:
-        return digest_of({band: hashlib.sha256(Path(path).read_bytes()).hexdigest() for band, path in files.items()})
-    except OSError as error:
-        raise ProfileError(f"psf.files: {error.filename}: {error.strerror}") from None
+    return digest_of([profile.survey.bands, profile.completeness.digest_of_injection(), profile.psf.digest()])
 
 
 def inject_field(run: Run, work: Work, field: Field, _fetched: Sequence[Brought]) -> Done:
@@ -110,29 +132,32 @@ def _make_field(run: Run, work: Work, field: Field) -> Receipt:
     sections = profile.model_copy(update={"psf": with_folder(profile.psf, Path(run.profile_folder))})
     with (
         scratch(Path(run.cache) / "scratch") as place,
-        reading(run, field) as sources,
+        reading(run, field, scratch_bytes(run, field)) as sources,
         folder.reading(segmap_path(field.name)) as segmap,
     ):
         more: dict[str, Any] = {"bands": bands, "scratch": place, "cpu_map": cpu_map}
-        injected = inject(sources, sections, before, run.cuts, **more)
+        injected = inject(sources, sections, before, **more)
         negative = detect_negative(sources, sections, before, segmap, **more)
-    output = _write(run, injected_path(field.name), injected)
-    counts = {"injected": len(injected), "negative": len(negative), "detected": len(before.catalog)}
-    counts |= {name: int(np.sum(injected[column])) for name, column in _COUNTED.items()}
+    columns = catalog_columns(bands, profile.photometry, profile.psf)
+    outputs = (
+        _write(run, injected_path(field.name), injected.galaxies),
+        _write(run, detections_path(field.name), apply_columns(injected.detections, columns)),
+        _write(run, negative_path(field.name), apply_columns(negative, columns)),
+    )
+    counts = {"injected": len(injected.galaxies), "negative": len(negative), "detected": len(before.catalog)}
+    counts |= {name: int(np.sum(injected.galaxies[column])) for name, column in _COUNTED.items()}
     notes = {"reference_band": before.reference_band, "area": before.area_arcmin2}
-    by_magnitude: dict[str, Any] = {"counts": _by_magnitude(run, before.catalog, negative)}
-    return Receipt(**work.model_dump(), key=work.key, outputs=(output,), counts=counts, notes=notes | by_magnitude)
+    return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts, notes=notes)
 
 
-_COUNTED = {"found": "recovered", "blended": "blended", "selected": "selected"}
+_COUNTED = {"found": "recovered", "blended": "blended"}
 
 
 def _before(run: Run, field: Field) -> FieldBefore:
     receipt = latest(run.folder, "catalog", field.name)
     if receipt is None:
         raise CatalogError(f"{field.name}: its catalog is gone", reason="no_catalog")
-    with run.folder.reading(field_table(field.name)) as path:
-        catalog = read_parquet(path)
+    catalog = _read(run, field_table(field.name))
     rows: Any = receipt.notes["mosaics"]
     reference = str(receipt.notes["reference_band"])
     area = next(row["area"] for row in rows if row["band"] == reference)
@@ -140,7 +165,8 @@ def _before(run: Run, field: Field) -> FieldBefore:
     return FieldBefore(field.name, catalog, reference, searched, float(area))
 
 
-def _by_magnitude(run: Run, catalog: Table, negative: Table) -> dict[str, list[int]]:
+def _by_magnitude(run: Run, field: str) -> dict[str, list[int]]:
+    catalog, negative = _read(run, field_table(field)), _read(run, negative_path(field))
     tables = {"n_detected": catalog, "n_negative": negative}
     tables["n_selected"] = catalog[passing(catalog, run.cuts)]
     tables["n_negative_selected"] = negative[passing(negative, run.cuts)]
@@ -162,14 +188,30 @@ def plan_survey(run: Run) -> Work | None:
     Work or None
         None where no field has one.
     """
-    fields, options = survey_fields(run), _options(run)
-    catalogs = {receipt.unit: receipt.key for receipt in all_latest(run.folder, "catalog")}
-    made = [r for r in all_latest(run.folder, INJECTION) if r.unit in fields and r.options == options]
-    fitting = [r for r in made if r.inputs["catalog"] == catalogs.get(r.unit)]
-    inputs = {receipt.unit: f"{receipt.key}|{receipt.outputs[0].digest}" for receipt in fitting}
-    if not inputs:
+    if run.targets or run.profile.completeness.sources == 0:
         return None
-    return Work(stage=SURVEY, version=_SURVEY_VERSION, unit="survey", inputs=inputs, options=options)
+    fields, wanted = survey_fields(run), (_INJECTION_VERSION, _field_options(run))
+    catalogs = {receipt.unit: receipt.key for receipt in all_latest(run.folder, "catalog")}
+    made = [r for r in all_latest(run.folder, INJECTION) if r.unit in fields and (r.version, r.options) == wanted]
+    fitting = [r for r in made if r.inputs["catalog"] == catalogs.get(r.unit)]
+    if not fitting:
+        return None
+    cuts, completeness = [cut.digest() for cut in run.cuts], run.profile.completeness.digest()
+    return Work(
+        stage=SURVEY,
+        version=_SURVEY_VERSION,
+        unit="survey",
+        inputs={r.unit: f"{r.key}|{digest_of([output.digest for output in r.outputs])}" for r in fitting},
+        options=digest_of([run.profile.survey.bands, completeness, cuts]),
+    )
+
+
+def standing_survey(run: Run) -> Receipt | None:
+    """Return the receipt of the survey's tables, if they tell of the catalogs as they are and of this profile."""
+    if not run.folder.exists(PRODUCTS) or latest(run.folder, SURVEY, "survey") is None:
+        return None
+    work = plan_survey(run)
+    return standing(run.folder, work) if work is not None else None
 
 
 def measure(run: Run, work: Work) -> Done:
@@ -184,19 +226,27 @@ def _make_survey(run: Run, work: Work) -> Receipt:
     injected = {field: _injected(run, field) for field in sorted(work.inputs)}
     receipts = {field: _receipt(run, field) for field in sorted(work.inputs)}
     table = completeness_table(injected, options, run.profile.survey.bands)
-    notes: dict[str, Any] = {field: receipt.notes["counts"] for field, receipt in receipts.items()}
+    noise = {field: _by_magnitude(run, field) for field in receipts}
     outputs = (
         _write(run, COMPLETENESS, table),
-        _write(run, PURITY, purity_table(notes, options)),
+        _write(run, PURITY, purity_table(noise, options)),
         _write(run, FIELDS, _limits(run, table, receipts)),
     )
     names = ("injected", "detected", "negative", *_COUNTED)
     counts = {name: sum(receipt.counts[name] for receipt in receipts.values()) for name in names}
+    counts["selected"] = int(np.sum(table["n_selected"]))
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
 
 
 def _injected(run: Run, field: str) -> Table:
-    with run.folder.reading(injected_path(field)) as path:
+    galaxies, detections = _read(run, injected_path(field)), _read(run, detections_path(field))
+    galaxies["selected"] = False
+    galaxies["selected"][galaxies["recovered"]] = passing(detections, run.cuts)
+    return galaxies
+
+
+def _read(run: Run, relative: str) -> Table:
+    with run.folder.reading(relative) as path:
         return read_parquet(path)
 
 

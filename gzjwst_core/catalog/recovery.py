@@ -1,8 +1,9 @@
-"""What became of injected galaxies: found, lost to a brighter neighbour, selected; and with which numbers.
+"""What became of injected galaxies: found, or lost to a brighter neighbour; and with which numbers.
 
 Tables in, tables out. An injected galaxy is *recovered* if a detection lies within `match_arcsec`, or within half of
-its r50 if that is more, unless that detection is a real source that was there before and is brighter: then it is
-*blended*, which counts as lost.
+its r50 if that is more, and was not there before. On a real source that was there before it is recovered if that is
+fainter and has gained at least half of the injected flux: it then looks like the injected one. A brighter one has
+swallowed it (*blended*), a fainter one as it was is only a chance neighbour: both count as lost.
 """
 
 from collections.abc import Sequence
@@ -23,13 +24,15 @@ __all__ = ["Matched", "injected_columns", "match", "nearest", "passing", "recove
 
 Floats = NDArray[np.float64]
 
+_LEAST_GAIN = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Matched:
     """What was found where galaxies are, one entry a galaxy."""
 
     row: NDArray[np.int64]
-    """Of the detection; -1 = none is near enough."""
+    """Of the detection; -1 = none is near enough, or only one that was there before and has not gained by it."""
     recovered: NDArray[np.bool_]
     blended: NDArray[np.bool_]
 
@@ -58,7 +61,7 @@ def match(galaxies: Table, found: Table, before: Table, radius_arcsec: float) ->
     galaxies
         `ra`, `dec` (deg), `mag`, `r50` (arcsec).
     found
-        Detections with the galaxies in the mosaics: `ra`, `dec`.
+        Detections with the galaxies in the mosaics: `ra`, `dec`, `mag_ref`.
     before
         Detections without them: `ra`, `dec`, `mag_ref`.
     radius_arcsec
@@ -68,13 +71,20 @@ def match(galaxies: Table, found: Table, before: Table, radius_arcsec: float) ->
     near = apart <= np.maximum(radius_arcsec, np.asarray(galaxies["r50"], dtype=float) / 2)
     ra, dec = _places(found)
     old, moved = nearest(ra[row[near]], dec[row[near]], *_places(before))
-    was_there = moved <= radius_arcsec
-    brighter = np.zeros(len(old), dtype=bool)
-    mag = np.asarray(before["mag_ref"], dtype=float)
-    brighter[was_there] = mag[old[was_there]] < np.asarray(galaxies["mag"], dtype=float)[near][was_there]
-    blended = np.zeros(len(row), dtype=bool)
-    blended[near] = brighter
-    return Matched(np.where(near, row, -1), near & ~blended, blended)
+    there = moved <= radius_arcsec
+    flux_in = _flux(galaxies["mag"])[near]
+    flux_before = np.zeros(len(old))
+    flux_before[there] = _flux(before["mag_ref"])[old[there]]
+    gained = _flux(found["mag_ref"])[row[near]] - flux_before
+    blended, recovered = np.zeros(len(row), dtype=bool), np.zeros(len(row), dtype=bool)
+    blended[near] = flux_before > flux_in
+    recovered[near] = (flux_before <= flux_in) & (~there | (gained >= _LEAST_GAIN * flux_in))
+    return Matched(np.where(recovered | blended, row, -1), recovered, blended)
+
+
+def _flux(mag: Any) -> Floats:
+    """Return fluxes relative to AB = 0; none where there is no magnitude."""
+    return np.nan_to_num(10 ** (-0.4 * np.asarray(mag, dtype=float)))
 
 
 def _places(table: Table) -> tuple[Floats, Floats]:
@@ -86,9 +96,7 @@ def passing(found: Table, cuts: Sequence[Cut]) -> NDArray[np.bool_]:
     return select(found, [cut for cut in cuts if cut.column in found.colnames])[0]
 
 
-def recovered_table(
-    galaxies: Table, found: Table, matched: Matched, cuts: Sequence[Cut], bands: Sequence[str]
-) -> Table:
+def recovered_table(galaxies: Table, found: Table, matched: Matched, bands: Sequence[str]) -> Table:
     """Put the injected galaxies of a batch and what was measured of them side by side.
 
     Parameters
@@ -99,21 +107,18 @@ def recovered_table(
         Detections with them in the mosaics.
     matched
         From `match`.
-    cuts
-        The sample's.
     bands
         Of the survey.
 
     Returns
     -------
     Table
-        Columns of `injected_columns`; what was measured is NaN where no detection is near.
+        Columns of `injected_columns`; what was measured is NaN where no detection is its.
     """
     near = matched.row >= 0
     rows = matched.row[near]
     made = {name: np.asarray(galaxies[name]) for name in _GIVEN}
     made |= {"recovered": matched.recovered, "blended": matched.blended}
-    made["selected"] = matched.recovered & _spread(passing(found, cuts), near, rows, fill=False)
     made["mag_out"] = _spread(np.asarray(found["mag_ref"]), near, rows)
     made["r50_out"] = _spread(np.asarray(found["r50"]), near, rows)
     for band in bands:
@@ -126,10 +131,8 @@ def recovered_table(
     return apply_columns(Table({column.name: made[column.name] for column in columns}), columns)
 
 
-def _spread(
-    values: NDArray[Any], near: NDArray[np.bool_], rows: NDArray[np.int64], fill: object = np.nan
-) -> NDArray[Any]:
-    out = np.full(len(near), fill, dtype=values.dtype)
+def _spread(values: NDArray[Any], near: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[Any]:
+    out = np.full(len(near), np.nan, dtype=values.dtype)
     out[near] = values[rows]
     return out
 
@@ -151,10 +154,9 @@ def injected_columns(bands: Sequence[str]) -> tuple[Column, ...]:
         Column("sersic_n", "float32", "", "src.morph.param", "its Sersic index"),
         Column("axis_ratio", "float32", "", "src.ellipticity", "its minor over major axis"),
         Column("pa", "float32", "deg", "pos.posAng", "position angle of its major axis, east of north"),
-        Column("recovered", "bool", "", "meta.code", "a detection is near that was not a brighter source before"),
+        Column("recovered", "bool", "", "meta.code", "a detection is near that is new, or has gained its light"),
         Column("blended", "bool", "", "meta.code", "the nearest detection is a brighter real source: lost"),
-        Column("selected", "bool", "", "meta.code", "recovered, and within the sample's cuts"),
-        Column("mag_out", "float32", "mag", "phot.mag", "mag_ref of the detection, NaN = none is near"),
+        Column("mag_out", "float32", "mag", "phot.mag", "mag_ref of the detection, NaN = there is none"),
         Column("r50_out", "float32", "arcsec", "phys.angSize", "r50 of the detection (round, with the PSF in it)"),
     ]
     for band in bands:

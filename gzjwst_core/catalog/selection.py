@@ -25,6 +25,7 @@ COMPLETENESS = "catalog/completeness.parquet"
 Floats = NDArray[np.float64]
 
 _KINDS = ("completeness", "completeness_low", "completeness_high", "selected", "selected_low", "selected_high")
+_NO_WEIGHT = 1e-9
 _NEEDED = ("field", "mag", "mag_low", "mag_high", "r50", "r50_low", "r50_high", "n_in", *_KINDS)
 
 
@@ -51,8 +52,10 @@ class _Surface:
             if values.shape[axis] == 1:
                 axes[axis] = np.append(axes[axis], axes[axis] + 1)
                 values = np.repeat(values, 2, axis=axis)
-        made: Floats = RegularGridInterpolator(axes, values)(np.stack([x, y], axis=-1))
-        return made
+        unknown = np.isnan(values)  # interpolated beside the shares: 0 x NaN would spill over bins that are known
+        both = np.stack([np.where(unknown, 0, values), unknown], axis=-1)
+        made = RegularGridInterpolator(axes, both)(np.stack([x, y], axis=-1))
+        return np.where(made[..., 1] > _NO_WEIGHT, np.nan, made[..., 0])
 
 
 class SelectionFunction:

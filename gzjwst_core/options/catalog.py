@@ -151,6 +151,10 @@ class PsfOptions(Options):
     match: Literal["none", "reddest"] = "none"
     """`reddest`: a second flux of every band, with its PSF brought to the reddest band's (needs the extra `psf`)."""
 
+    def digest(self) -> str:
+        """Digest of what decides here; files count by their content, not by their place."""
+        return digest_of(self.model_dump(mode="json", exclude={"files"}))
+
 
 class MergeOptions(Options):
     """When detections of two fields are one sky object."""
@@ -217,6 +221,11 @@ class SelectOptions(Options):
     """Cuts, in order; a profile that names any names all: the defaults then fall away."""
 
 
+_FULLEST = 0.25
+"""Of random places, density times distance squared cannot pass 0.70 (the jamming limit of discs, 0.547 x 4 / pi);
+towards it ever more tries are in vain."""
+
+
 class CompletenessOptions(Options):
     """Galaxies put into copies of the mosaics and looked for again by the very same code: what the catalog misses."""
 
@@ -250,4 +259,18 @@ class CompletenessOptions(Options):
                 raise ValueError(f"{name}: {low} must be below {high}")
         if not self.r50_range[0] <= self.limit_r50 <= self.r50_range[1]:
             raise ValueError(f"limit_r50 {self.limit_r50} must lie within r50_range")
+        return self
+
+    def digest_of_injection(self) -> str:
+        """Digest of what decides what is injected and found, and not of how it is counted."""
+        counting = {"mag_step", "r50_bins", "limit_r50"}
+        return digest_of(self.model_dump(mode="json", exclude=counting))
+
+    @model_validator(mode="after")
+    def _so_many_fit(self) -> "CompletenessOptions":
+        if self.density * (self.apart_arcsec / 60) ** 2 > _FULLEST:
+            most = _FULLEST / (self.apart_arcsec / 60) ** 2
+            raise ValueError(
+                f"density {self.density:g}: at most {most:g} find places {self.apart_arcsec:g} arcsec apart"
+            )
         return self

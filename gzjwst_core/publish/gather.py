@@ -9,7 +9,7 @@ from astropy.table import Table
 
 from gzjwst_core.archives.stages import MOSAICS, PRODUCTS, area_arcmin2, products_of
 from gzjwst_core.catalog.comparing import CROSSMATCH
-from gzjwst_core.catalog.injection_stages import COMPLETENESS, FIELDS, PURITY
+from gzjwst_core.catalog.injection_stages import COMPLETENESS, FIELDS, PURITY, standing_survey
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.stages import ASTROMETRY, CATALOG, OVERLAP
 from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
@@ -43,7 +43,8 @@ _FILES = (
     (COMPLETENESS, "share of injected galaxies that come back, by field, magnitude and size"),
     (PURITY, "detections on the negative image, by field and magnitude"),
     (FIELDS, "magnitudes of 50, 80 and 90 % completeness of each field"),
-    ("catalog/injected/", "every injected galaxy of a field and what became of it"),
+    ("catalog/injected/", "every injected galaxy of a field and what became of it; the detections of those found"),
+    ("catalog/negative/", "detections on a field's sky without sources, with the sign turned: noise"),
     (OVERLAP, "how many sources of one field another finds again, by magnitude"),
     (CROSSMATCH, "comparison with catalogs of others: matched, offsets, magnitudes, by magnitude"),
     ("catalog/matches/", "matches with each of them"),
@@ -72,7 +73,8 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
     """
     folder, profile = run.folder, run.profile
     catalog = read_table(folder, CATALOG)
-    depth, injected = read_table(folder, MEASURED_MOSAICS), read_table(folder, COMPLETENESS)
+    depth, measured = read_table(folder, MEASURED_MOSAICS), standing_survey(run) is not None
+    injected = read_table(folder, COMPLETENESS) if measured else None
     rows = None if catalog is None else shown_rows(run)
     return ReportFacts(
         record=record,
@@ -86,7 +88,7 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         depth_maps=tuple(depth_maps(folder)),
         completeness=injected,
         catalog_completeness=None if catalog is None or injected is None else completeness_of(catalog, injected),
-        purity=read_table(folder, PURITY),
+        purity=read_table(folder, PURITY) if measured else None,
         residuals=() if catalog is None else tuple(residuals(catalog)),
         astrometry=read_table(folder, ASTROMETRY),
         crossmatch=read_table(folder, CROSSMATCH) if profile.compare else None,

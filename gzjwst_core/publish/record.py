@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from gzjwst_core import __version__
 from gzjwst_core.archives.stages import MOSAICS, PRODUCTS
 from gzjwst_core.catalog.comparing import STAGE as COMPARED
+from gzjwst_core.catalog.injection_stages import standing_survey
 from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.cutouts.stages import CUTOUTS
 from gzjwst_core.engine import cores
@@ -62,7 +63,7 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         "images": _images(folder),
         "names": _names(merged),
         "comparisons": _comparisons(run),
-        "injected": _injected(folder),
+        "injected": _injected(run),
     }
     missing = [*_missing(run), *lost, *_not_compared(run), *log.troubles, *([log.error] if log.error else [])]
     parts = [(what, part, count) for what, found in sums.items() for part, count in found.items()]
@@ -154,9 +155,9 @@ def _not_compared(run: Run) -> list[Missing]:
     return [Missing(what=f"compare {name}", reason=why, detail=said) for name, (why, said) in told.items()]
 
 
-def _injected(folder: Folder) -> dict[str, int]:
+def _injected(run: Run) -> dict[str, int]:
     """Of the galaxies that were injected: found again, lost to brighter sources, or not detected."""
-    made = latest(folder, "completeness", "survey")
+    made = standing_survey(run)
     if made is None:
         return {}
     ended = {name: made.counts[name] for name in ("found", "blended")}

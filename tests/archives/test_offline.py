@@ -85,7 +85,7 @@ def test_a_mosaic_that_is_not_cached_is_not_fetched(run: Run) -> None:
 
 def test_a_dry_run_asks_nobody_either(run: Run) -> None:
     found = estimate(run)
-    assert (found.located, found.missing, found.first_visit) == (2, 0, 20)
+    assert (found.located, found.missing, found.first_visit, found.injection_visit) == (2, 0, 20, 0)
 
 
 def test_fields_that_left_the_survey_leave_the_table_of_mosaics(run: Run) -> None:

@@ -1,11 +1,12 @@
 """Completeness by injection against the truth's own: `python tests/bench/completeness.py [--seeds N ...]`.
 
 For each seed one field of a synthetic sky is made and catalogued. Its own galaxies are looked up in the catalog by the
-rule of `recovery` (brighter *true* sources within the radius take the place of brighter detections that were there
-before). Then galaxies are injected by the code of a run, PSF from the field's stars or the formula. So that both
-sides mean the same galaxies, the injected ones are drawn with replacement from the field's true ones: magnitude, size,
-index, axis ratio and all fluxes together; places and position angles are new. The grey galaxies, which stand alone by
-construction, count on neither side.
+rule of `recovery` (other *true* sources within the radius of a detection take the place of detections that were there
+before: none may be brighter than the galaxy, and the detection must hold at least half of the galaxy's flux beside that
+of the brightest). Then galaxies are injected by the code of a run, PSF from the field's stars or the formula. So that
+both sides mean the same galaxies, the injected ones are drawn with replacement from the field's true ones: magnitude,
+size, index, axis ratio and all fluxes together; places and position angles are new. The grey galaxies, which stand
+alone by construction, count on neither side.
 
 Tables: each bin of magnitude and half-light radius over all fields; the part of the bins with at least 50 true galaxies
 in which the injected share lies within the true one's 95 % interval (Jeffreys), and in which the two shares differ by
@@ -83,8 +84,13 @@ def look_up(galaxies: Table, truth: Table, found: Table, radius: float) -> NDArr
     others = cKDTree(unit_vectors(np.asarray(truth["ra"], dtype=float), np.asarray(truth["dec"], dtype=float)))
     spots = unit_vectors(places[2][row], places[3][row])
     around = others.query_ball_point(spots, 2 * np.sin(np.radians(radius / 3600) / 2))
-    brightest = np.array([np.min(truth["mag"][group], initial=np.inf) for group in around])
-    return np.asarray(near & ~(brightest < np.asarray(galaxies["mag"])))
+    mag, all_mags = np.asarray(galaxies["mag"], dtype=float), np.asarray(truth["mag"], dtype=float)
+    others_mags = [all_mags[group][all_mags[group] != own] for group, own in zip(around, mag, strict=True)]
+    brightest = np.array([np.min(group, initial=np.inf) for group in others_mags])
+    measured = np.asarray(found["mag_ref"], dtype=float)[row]
+    flux, beside, of_found = (np.nan_to_num(10 ** (-0.4 * values)) for values in (mag, brightest, measured))
+    gained = np.isinf(brightest) | (of_found - beside >= 0.5 * flux)
+    return np.asarray(near & (beside <= flux) & gained)
 
 
 def inject(

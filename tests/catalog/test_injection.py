@@ -26,7 +26,7 @@ from gzjwst_core.errors import StorageError
 from gzjwst_core.mosaics.geometry import Box, whole
 from gzjwst_core.mosaics.reader import Window, open_mosaic
 from gzjwst_core.mosaics.units import ab_magnitude
-from gzjwst_core.options import CompletenessOptions, Cut, MosaicOptions, PsfOptions
+from gzjwst_core.options import CompletenessOptions, MosaicOptions, PsfOptions
 from gzjwst_core.psf.model import model_psf
 from gzjwst_core.sky.geometry import tangent_wcs
 from gzjwst_core.storage.scratch import scratch
@@ -116,6 +116,16 @@ def test_points_are_dropped_only_for_a_kept_one_that_is_too_near(points: np.ndar
         assert stays == (nearest > least)
 
 
+def test_more_galaxies_than_find_places_are_refused_and_the_most_allowed_find_theirs() -> None:
+    with pytest.raises(ValueError, match="density 300: at most 225 find places 2 arcsec apart"):
+        CompletenessOptions(density=300.0, apart_arcsec=2.0)
+    options = CompletenessOptions(density=225.0, apart_arcsec=2.0)
+    rng = np.random.default_rng(1)
+    tries = rng.uniform(0, 120, (8 * 900, 2))  # four square arcmin; what _points draws in its second round
+    kept = far_apart(tries[:, 0], tries[:, 1], options.apart_arcsec)
+    assert kept.sum() >= options.density * 4
+
+
 def test_a_reader_adds_light_where_there_are_data(sky: TinySky, tmp_path: Path) -> None:
     source = sky.fields[FIELD][1]
     with open_mosaic(source, MosaicOptions()) as reader:
@@ -167,9 +177,9 @@ def before(made: tuple[FieldCatalog, str]) -> FieldBefore:
 
 
 def test_bright_galaxies_come_out_as_they_went_in(sky: TinySky, before: FieldBefore, tmp_path: Path) -> None:
-    cuts = [Cut(column="is_primary", equals=True), Cut(column="mag_ref", maximum=23.5)]
     with scratch(tmp_path) as place:
-        injected = inject(sky.fields[FIELD], Injecting(), before, cuts, bands=sky.bands, scratch=place)
+        made = inject(sky.fields[FIELD], Injecting(), before, bands=sky.bands, scratch=place)
+    injected = made.galaxies
     assert list(tmp_path.iterdir()) == []
     assert len(injected) == 14
     assert injected["recovered"].sum() >= 12
@@ -178,7 +188,8 @@ def test_bright_galaxies_come_out_as_they_went_in(sky: TinySky, before: FieldBef
     assert abs(np.median(change["F277W"])) < 0.1  # two bright stars light up this small field
     for band in sky.bands:  # and every band holds the same galaxy
         assert abs(np.median(change[band] - change["F277W"])) < 0.08, band
-    assert np.array_equal(injected["selected"], injected["recovered"] & (injected["mag_out"] <= 23.5))
+    assert np.array_equal(found["mag_out"], made.detections["mag_ref"])
+    assert set(made.detections.colnames) == set(before.catalog.colnames)
     assert np.array_equal(np.isnan(injected["mag_out"]), ~(injected["recovered"] | injected["blended"]))
 
 

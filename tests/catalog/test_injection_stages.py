@@ -1,30 +1,45 @@
 """What injection and the survey's tables of completeness are made from, and what a second run redoes."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
 from gzjwst_core.archives.tables import write_products
-from gzjwst_core.catalog.injection_stages import FIELDS, INJECTION, PURITY, measure, plan_fields, plan_survey
-from gzjwst_core.catalog.selection import SelectionFunction
+from gzjwst_core.catalog.comparing import CROSSMATCH
+from gzjwst_core.catalog.injection_stages import (
+    FIELDS,
+    INJECTION,
+    PURITY,
+    measure,
+    plan_fields,
+    plan_survey,
+)
+from gzjwst_core.catalog.selection import COMPLETENESS, SelectionFunction
 from gzjwst_core.catalog.stages import plan_field
-from gzjwst_core.models import Field, Mosaic, Product, Receipt, Work
+from gzjwst_core.catalog.stale import drop_stale
+from gzjwst_core.errors import CatalogError
+from gzjwst_core.models import Field, Mosaic, Output, Product, Receipt, Work
+from gzjwst_core.options import CompareOptions, Cut
+from gzjwst_core.publish.record import RunLog, record_of
 from gzjwst_core.request import RunRequest, start
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import complete
 from gzjwst_core.storage.tables import read_parquet, write_parquet
 from tests.catalog.test_selection import galaxies
 
+CUTS = ("{column='is_primary', equals=true}", "{column='is_star', equals=false}", "{column='mag_ref', maximum=26.0}")
 OPTIONS = (
     "survey.bands=['F277W']",
     "completeness.sources=30",
     "completeness.mag_range=[24.0, 28.0]",
     "completeness.mag_step=2.0",
     "completeness.r50_range=[0.1, 0.4]",
+    f"select.cuts=[{', '.join(CUTS)}]",
 )
-NONE = [0, 0]
 
 
 @pytest.fixture
@@ -49,11 +64,20 @@ def survey(run: Run, *names: str) -> list[Field]:
 
 def catalogued(run: Run, fields: list[Field]) -> None:
     for work in (plan_field(run, field) for field in fields):
-        complete(run.folder, work, partial(receipt, work))
+        complete(run.folder, work, partial(receipt, run, work))
 
 
-def receipt(work: Work) -> Receipt:
-    return Receipt(**work.model_dump(), key=work.key)
+def receipt(run: Run, work: Work) -> Receipt:
+    """Leave a catalog with 60 bright and 40 faint sources, a sixth of the bright ones round."""
+    mag, star = np.repeat([25.0, 27.0], [60, 40]), np.arange(100) < 10
+    output = write(run, f"catalog/fields/{work.unit}.parquet", Table({"mag_ref": mag, "is_star": star}))
+    return Receipt(**work.model_dump(), key=work.key, outputs=(output,))
+
+
+def write(run: Run, relative: str, table: Table) -> Output:
+    with run.folder.writing(relative) as path:
+        write_parquet(table, path)
+    return run.folder.output(relative)
 
 
 def injected(run: Run, fields: list[Field]) -> list[bool]:
@@ -64,14 +88,25 @@ def injected(run: Run, fields: list[Field]) -> list[bool]:
 
 def injection(run: Run, work: Work) -> Receipt:
     table = galaxies(300, work.unit)
-    with run.folder.writing(f"catalog/injected/{work.unit}.parquet") as path:
-        write_parquet(table, path)
-    output = run.folder.output(f"catalog/injected/{work.unit}.parquet")
-    found = {name: int(np.sum(table[name])) for name in ("blended", "selected")}
-    counts = {"injected": 300, "negative": 3, "detected": 100, "found": int(np.sum(table["recovered"])), **found}
-    magnitudes = {"n_detected": [60, 40], "n_negative": [0, 3], "n_selected": [50, 0], "n_negative_selected": NONE}
-    notes = {"reference_band": "F277W", "area": 0.5, "counts": magnitudes}
-    return Receipt(**work.model_dump(), key=work.key, outputs=(output,), counts=counts, notes=notes)
+    del table["selected"]
+    mags = np.asarray(table["mag_out"])[table["recovered"]]
+    outputs = (
+        write(run, f"catalog/injected/{work.unit}.parquet", table),
+        write(
+            run,
+            f"catalog/injected/detections/{work.unit}.parquet",
+            Table({"mag_ref": mags, "is_star": np.zeros(len(mags), dtype=bool)}),
+        ),
+        write(
+            run,
+            f"catalog/negative/{work.unit}.parquet",
+            Table({"mag_ref": [27.0] * 3, "is_star": [False] * 3}),
+        ),
+    )
+    counts = {"injected": 300, "negative": 3, "detected": 100, "found": len(mags)}
+    counts["blended"] = int(np.sum(table["blended"]))
+    notes = {"reference_band": "F277W", "area": 0.5}
+    return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts, notes=notes)
 
 
 def changed(run: Run, section: str, **values: object) -> Run:
@@ -93,15 +128,30 @@ def test_an_injection_knows_its_catalog_and_its_options_and_no_others(run: Run) 
     key = plan_fields(run, fields)["north"].key
     for same in (changed(run, "images", size_px=300), run.model_copy(update={"cache": "/elsewhere"})):
         assert plan_fields(same, fields)["north"].key == key
-    others = [
-        changed(run, "completeness", density=9.0),
-        changed(run, "psf", min_stars=9),
-        changed(run, "select", cuts=()),
-    ]
-    assert len({key, *(plan_fields(other, fields)["north"].key for other in others)}) == 4
+    for counted in ({"limit_r50": 0.3}, {"r50_bins": 7}, {"mag_step": 0.25}):
+        assert plan_fields(changed(run, "completeness", **counted), fields)["north"].key == key
+    assert plan_fields(changed(run, "select", cuts=()), fields)["north"].key == key
+    others = [changed(run, "completeness", density=9.0), changed(run, "psf", min_stars=9)]
+    assert len({key, *(plan_fields(other, fields)["north"].key for other in others)}) == 3
     deeper = changed(run, "detect", threshold=2.0)
     catalogued(deeper, fields)
     assert plan_fields(deeper, fields)["north"].key != key
+
+
+def test_a_psf_counts_by_its_content_and_not_by_its_place(run: Run, tmp_path: Path) -> None:
+    fields = survey(run, "north")
+    catalogued(run, fields)
+    keys = []
+    for name, content in (("a.fits", b"1"), ("b.fits", b"1"), ("b.fits", b"2")):
+        (tmp_path / name).write_bytes(content)
+        keys.append(plan_fields(changed(run, "psf", files={"F277W": str(tmp_path / name)}), fields)["north"].key)
+    assert keys[0] == keys[1] != keys[2]
+    assert plan_fields(run, fields)["north"].key not in keys
+    matched = changed(run, "psf", files={"F277W": str(tmp_path / "a.fits")}, match="reddest")
+    moved = changed(run, "psf", files={"F277W": str(tmp_path / "c.fits")}, match="reddest")
+    (tmp_path / "a.fits").write_bytes(b"2")
+    (tmp_path / "c.fits").write_bytes(b"2")
+    assert plan_field(matched, fields[0]).key == plan_field(moved, fields[0]).key
 
 
 def test_the_surveys_tables_grow_with_a_field_and_are_not_redone(run: Run) -> None:
@@ -126,6 +176,85 @@ def test_the_surveys_tables_grow_with_a_field_and_are_not_redone(run: Run) -> No
     limits, purity = read_parquet(local / FIELDS), read_parquet(local / PURITY)
     assert limits["field"].tolist() == ["north", "south"]
     assert purity["purity"].tolist() == pytest.approx([1.0, 0.925] * 2)
+
+
+def test_cuts_and_bins_are_applied_to_what_was_injected_once(run: Run) -> None:
+    fields = survey(run, "north")
+    catalogued(run, fields)
+    injected(run, fields)
+    limits = []
+    for faintest in (26.0, 27.0):
+        one = changed(run, "select", cuts=(*run.cuts[:2], Cut(column="mag_ref", maximum=faintest)))
+        work = plan_survey(one)
+        assert work is not None
+        limits.append(measure(one, work))
+        local = run.folder.local()
+        assert local is not None
+        table, purity = read_parquet(local / COMPLETENESS), read_parquet(local / PURITY)
+        galaxy = galaxies(300, "north")
+        kept = galaxy["recovered"] & (galaxy["mag_out"] <= faintest)
+        assert table["n_selected"].sum() == kept.sum() == limits[-1].counts["selected"]
+        assert purity["n_selected"].tolist() == [50, 40 if faintest == 27.0 else 0]
+        assert purity["n_negative_selected"].tolist() == [0, 3 if faintest == 27.0 else 0]
+    finer = changed(run, "completeness", r50_bins=2)
+    work = plan_survey(finer)
+    assert work is not None
+    assert measure(finer, work).fresh
+    assert injected(finer, fields) == [False]
+
+
+def test_tables_of_another_catalog_are_not_left_to_be_believed(run: Run) -> None:
+    fields = survey(run, "north")
+    catalogued(run, fields)
+    injected(run, fields)
+    work = plan_survey(run)
+    assert work is not None
+    measure(run, work)
+    drop_stale(run)
+    assert told(run)["total"] == 300
+    assert told(changed(run, "completeness", sources=0)) == {}
+    deeper = changed(run, "detect", threshold=2.0)
+    assert told(deeper)["total"] == 300  # until its catalog is made
+    catalogued(deeper, fields)
+    assert told(deeper) == {}
+    drop_stale(deeper)
+    assert not any(run.folder.exists(path) for path in (COMPLETENESS, PURITY, FIELDS))
+    with pytest.raises(CatalogError, match="run the survey with"):
+        SelectionFunction.read(run.folder.url)
+    assert run.folder.exists("catalog/injected/north.parquet")
+    assert plan_survey(changed(run, "completeness", sources=0)) is None
+    drop_stale(changed(run, "completeness", sources=0))
+    assert not run.folder.names(f"receipts/{INJECTION}")
+    assert not run.folder.exists("catalog/injected/north.parquet")
+
+
+def told(run: Run) -> Mapping[str, int]:
+    """Return what the run's record says of injected galaxies."""
+    log = RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=())
+    return record_of(run, log).sums.get("injected", {})
+
+
+def test_comparisons_go_with_the_profiles_or_with_their_catalog(run: Run) -> None:
+    merged = Work(stage="merge", version="1", unit="survey", inputs={}, options="")
+    made = write(run, "catalog/catalog.parquet", Table({"a": [1]}))
+    complete(run.folder, merged, lambda: Receipt(**merged.model_dump(), key=merged.key, outputs=(made,)))
+    asked = run.model_copy(
+        update={"profile": run.profile.model_copy(update={"compare": (CompareOptions(name="a", path="b"),)})}
+    )
+
+    def compared(digest: str) -> None:
+        work = Work(stage="crossmatch", version="1", unit="survey", inputs={"catalog": digest}, options="")
+        output = write(run, CROSSMATCH, Table({"a": [1]}))
+        complete(run.folder, work, lambda: Receipt(**work.model_dump(), key=work.key, outputs=(output,)))
+
+    compared(made.digest)
+    drop_stale(asked)
+    assert run.folder.exists(CROSSMATCH)
+    drop_stale(run)
+    assert not run.folder.exists(CROSSMATCH)
+    compared("another")
+    drop_stale(asked)
+    assert not run.folder.exists(CROSSMATCH)
 
 
 def test_what_no_longer_fits_its_catalog_or_left_the_survey_counts_no_more(run: Run) -> None:

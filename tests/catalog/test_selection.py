@@ -32,9 +32,11 @@ def galaxies(count: int, field: str = "north", seed: int = 1) -> Table:
     flux = 10 ** (0.4 * (23.9 - mag))
     made: dict[str, Any] = {"field": np.full(count, field), "batch": np.zeros(count, int), "mag": mag, "r50": r50}
     made |= {name: np.ones(count) for name in ("ra", "dec", "sersic_n", "axis_ratio", "pa", "F277W_fluxerr_tot")}
-    made |= {"recovered": recovered, "blended": ~recovered & (mag < 25), "selected": recovered & (mag < 26)}
+    made |= {"recovered": recovered, "blended": ~recovered & (mag < 25)}
     made |= {"mag_out": mag + 0.1, "r50_out": r50 * 1.2, "F277W_flux_in": flux, "F277W_flux_tot": flux / 10**0.04}
-    return apply_columns(Table(made), injected_columns(BANDS))
+    table = apply_columns(Table(made), injected_columns(BANDS))
+    table["selected"] = recovered & (mag < 26)
+    return table
 
 
 def share(mag: Any, r50: Any) -> Any:
@@ -46,16 +48,30 @@ def places(*degrees: float, **more: Any) -> Table:
 
 
 def test_found_blended_and_lost() -> None:
-    """Alone; beside a brighter source that was there; on a fainter one; far from all; large, with a wide reach."""
-    injected = places(0, 100, 200, 300, 400, mag=[25.0] * 5, r50=[0.1, 0.1, 0.1, 0.1, 1.0])
-    found = places(0.05, 100.15, 200.1, 300.3, 400.45)
-    before = places(100.14, 200.12, 300.3, mag_ref=[22.0, 26.0, 22.0])
+    """Alone; on a brighter source; on a fainter one; far from all; large, with a wide reach; on one that gains nothing;
+    on one without a magnitude."""
+    injected = places(0, 100, 200, 300, 400, 500, 600, mag=[25.0] * 7, r50=[0.1, 0.1, 0.1, 0.1, 1.0, 1.0, 0.1])
+    after = [25.1, 21.95, 24.7, 22.0, 25.9, 26.0, 25.1]
+    found = places(0.05, 100.15, 200.1, 300.3, 400.45, 500.1, 600.0, mag_ref=after)
+    before = places(100.14, 200.12, 300.3, 500.1, 600.0, mag_ref=[22.0, 26.0, 22.0, 26.02, np.nan])
     matched = match(injected, found, before, 0.2)
-    assert matched.row.tolist() == [0, 1, 2, -1, 4]
-    assert matched.recovered.tolist() == [True, False, True, False, True]
-    assert matched.blended.tolist() == [False, True, False, False, False]
+    assert matched.row.tolist() == [0, 1, 2, -1, 4, -1, 6]
+    assert matched.recovered.tolist() == [True, False, True, False, True, False, True]
+    assert matched.blended.tolist() == [False, True, False, False, False, False, False]
     nothing = match(injected, found[:0], before[:0], 0.2)
     assert not (nothing.recovered | nothing.blended).any()
+
+
+def test_nothing_is_found_where_nothing_changed() -> None:
+    """Of detections as they were before none is an injected galaxy, however many there are and however wide it is."""
+    rng = np.random.default_rng(1)
+
+    def scattered(count: int, **more: Any) -> Table:
+        return Table({"ra": rng.uniform(0, 0.02, count), "dec": rng.uniform(0, 0.02, count), **more})
+
+    field = scattered(400, mag_ref=rng.uniform(26, 28.5, 400))
+    matched = match(scattered(2000, mag=np.full(2000, 26.0), r50=np.full(2000, 1.0)), field, field, 0.2)
+    assert not matched.recovered.any()
 
 
 @given(st.integers(0, 60), st.integers(1, 60))
@@ -142,6 +158,18 @@ def test_a_bin_without_galaxies_is_not_known() -> None:
     known = SelectionFunction(completeness_table({"north": few[np.asarray(few["mag"]) < 26]}, OPTIONS, BANDS))
     assert np.isfinite(known.completeness(25.4, 0.2, "north"))
     assert np.isnan(known.completeness(27.2, 0.2, "north"))
+
+
+def test_an_empty_bin_leaves_the_others_as_they_were_measured() -> None:
+    some = galaxies(4000)
+    mag, r50 = np.asarray(some["mag"]), np.asarray(some["r50"])
+    table = completeness_table({"north": some[~((mag > 25) & (mag < 26) & (r50 > 0.2))]}, OPTIONS, BANDS)
+    known = SelectionFunction(table)
+    assert np.isnan(table["completeness"]).sum() == 1
+    np.testing.assert_allclose(known.completeness(table["mag"], table["r50"], "north"), table["completeness"])
+    small = float(table["r50"].min())
+    assert np.isfinite(magnitude_limits(known, "north", small, {"mag_50": 0.5})["mag_50"])
+    assert np.isnan(known.completeness(25.5, small * 1.1, "north"))
 
 
 def test_the_example_of_the_docstring_holds() -> None:
