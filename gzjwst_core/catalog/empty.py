@@ -16,7 +16,7 @@ from gzjwst_core.catalog.background import source_mask
 from gzjwst_core.catalog.carry import box_on, carry_labels
 from gzjwst_core.catalog.depth import DETECTION, DepthMap, Lattice, SkyNoise, stacked
 from gzjwst_core.catalog.frames import Frame, band_frame
-from gzjwst_core.catalog.learn import Learned, source_scale, spread
+from gzjwst_core.catalog.learn import Learned, source_scale
 from gzjwst_core.catalog.noise import Apertures, empty_apertures, fit_noise_laws
 from gzjwst_core.catalog.tiles import DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
@@ -27,7 +27,6 @@ from gzjwst_core.mosaics.segmap import open_segmap
 __all__ = ["FieldNoise", "measure_noise", "radii_px"]
 
 _RADII_ARCSEC = (0.1, 0.15, 0.25, 0.4, 0.6, 0.9)
-_TILES = 12
 _BRIGHT_SIGMA, _BRIGHT_UNSEEN_SIGMA = 5.0, 2.5
 """What is above this without a segment is no empty sky either: sources where the detection image has no data, or where
 nothing was detected at all."""
@@ -82,7 +81,7 @@ def measure_noise(
     first = plan.bands[0]
     grids = {band: one.grid for band, one in learned.items()} | {DETECTION: first.grid}
     lattices = {band: one.lattice for band, one in learned.items()} | {DETECTION: _stack(plan, learned, wcs)}
-    boxes = {name: spread(grid.tiles, _TILES) for name, grid in grids.items()}
+    boxes = {band: one.sample for band, one in learned.items()} | {DETECTION: first.sample}
     items = [_Item(plan, slim.get(name), str(segmap or ""), box) for name, chosen in boxes.items() for box in chosen]
     results = iter(list(cpu_map(_look, items)))
     noise = {

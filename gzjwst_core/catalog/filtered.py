@@ -13,7 +13,7 @@ from scipy.ndimage import convolve
 from gzjwst_core.catalog.background import source_mask
 from gzjwst_core.catalog.chi import smoothed_snr
 from gzjwst_core.catalog.detect import kernel_for
-from gzjwst_core.catalog.learn import source_scale, spread
+from gzjwst_core.catalog.learn import source_scale
 from gzjwst_core.catalog.noise import mad_sigma
 from gzjwst_core.catalog.tiles import DetectionPlan, band_frames, stacked
 from gzjwst_core.engine import CpuMap
@@ -22,7 +22,6 @@ from gzjwst_core.mosaics.geometry import Box
 
 __all__ = ["calibrate_filters"]
 
-_TILES = 12
 _SAMPLES = 50_000
 
 Values = NDArray[np.float32]
@@ -69,7 +68,7 @@ def calibrate_filters(plan: DetectionPlan, *, cpu_map: CpuMap) -> DetectionPlan:
     options = plan.options
     if options.combine != "chi-mean" and options.passes == "single":
         return plan
-    found = list(cpu_map(_look, [_Item(plan, box) for box in spread(plan.bands[0].grid.tiles, _TILES)]))
+    found = list(cpu_map(_look, [_Item(plan, box) for box in plan.bands[0].sample]))
     bands = tuple(mad_sigma(np.concatenate(values)) for values in zip(*(f.bands for f in found), strict=True))
     steps, cold = (
         mad_sigma(np.concatenate(values)) for values in zip(*((f.steps, f.cold) for f in found), strict=True)

@@ -19,7 +19,7 @@ from gzjwst_core.catalog.carry import Ellipses
 from gzjwst_core.catalog.empty import radii_px
 from gzjwst_core.catalog.forced import Columns, ForcedPlan, Group, Place, band_scene, groups_of
 from gzjwst_core.catalog.frames import Frame, band_frame
-from gzjwst_core.catalog.learn import Learned, source_scale, spread
+from gzjwst_core.catalog.learn import Learned, source_scale
 from gzjwst_core.catalog.measure import ellipse_fluxes
 from gzjwst_core.catalog.noise import Apertures, NoiseLaw, empty_apertures, fit_noise_law
 from gzjwst_core.catalog.tiles import Detected
@@ -145,7 +145,7 @@ def _with_laws(
         if kernel is None:
             made.append(_Matched(learned, None, None))
             continue
-        boxes = spread(learned.grid.tiles, _NOISE_TILES)
+        boxes = learned.sample[:_NOISE_TILES]
         items = [_NoiseItem(learned, plan.detection.mosaics, kernel, box) for box in boxes]
         parts = list(cpu_map(_tile_apertures, items))
         samples = [np.concatenate([one.ratio for one in of_radius]) for of_radius in zip(*parts, strict=True)]
