@@ -8,11 +8,13 @@ import pytest
 from astropy.io import fits
 
 from gzjwst_core.catalog import learn
+from gzjwst_core.catalog.assemble import mosaic_table
 from gzjwst_core.catalog.calibrate import calibrate
+from gzjwst_core.catalog.forced import ForcedPlan
 from gzjwst_core.catalog.learn import Grid, learn_bands, spread
 from gzjwst_core.catalog.tiles import DetectionPlan
-from gzjwst_core.options import DetectOptions, MosaicOptions
-from tests.catalog.tiny_sky import source_of, write_plain
+from gzjwst_core.options import DetectOptions, MosaicOptions, PhotometryOptions
+from tests.catalog.tiny_sky import TinySky, edited, source_of, write_plain
 
 
 @pytest.mark.parametrize("shape", [(4096, 4096), (12288, 12288), (12288, 8192), (24000, 24000)])
@@ -49,3 +51,23 @@ def test_a_rim_without_data_as_wide_as_a_tile_loses_no_field(tmp_path: Path, mon
         assert all(np.isfinite(hdus[0].data[box.slices]).all() for box in learned.sample)
     plan = calibrate(DetectionPlan((learned.slim(),), options, DetectOptions()), cpu_map=map)
     assert plan.err_factor == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize(("dropped", "known"), [(("ERR",), True), (("ERR", "WHT"), False)])
+def test_the_factor_of_weights_is_stated_and_nothing_where_there_are_none(
+    sky: TinySky, tmp_path: Path, dropped: tuple[str, ...], known: bool
+) -> None:
+    """Without an error map the noise comes from the weights, which are calibrated too."""
+
+    def drop(hdus: fits.HDUList) -> None:
+        for name in dropped:
+            del hdus[name]
+
+    source = edited(sky.fields["o001_t001"][2], tmp_path, drop)
+    options = MosaicOptions()
+    learned = learn_bands([source], options, 5.0, cpu_map=map)["F444W"]
+    plan = DetectionPlan((learned,), options, DetectOptions())
+    mosaics = mosaic_table(ForcedPlan(plan, (learned,), PhotometryOptions(), "", "F444W", learned.model.noise))
+    assert not learned.model.has_err
+    assert bool(mosaics["err_factor"][0] == learned.model.err_factor) is known
+    assert bool(np.isnan(mosaics["err_factor"][0])) is not known
