@@ -13,9 +13,9 @@ from gzjwst_core.catalog.field import build_field_catalog
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import PhotometryOptions, PsfOptions
 from gzjwst_core.psf.matching import convolved, matching_kernel
-from gzjwst_core.psf.stamp import Psf, encircled, unit_sum
+from gzjwst_core.psf.stamp import Psf, unit_sum
 from tests.catalog.tiny_sky import Profile, render_sky
-from tests.psf.star_field import NOTHING_ELSE, true_psf
+from tests.psf.star_field import NOTHING_ELSE, encircled, true_psf
 from tests.psf.test_psf import gaussian
 
 
