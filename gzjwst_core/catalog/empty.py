@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gzjwst_core.catalog.background import source_mask
 from gzjwst_core.catalog.carry import box_on, carry_labels
-from gzjwst_core.catalog.depth import DETECTION, DepthMap, Lattice, SkyNoise, stacked
+from gzjwst_core.catalog.depth import DETECTION, DepthMap, Lattice, SkyNoise, stacked_noise
 from gzjwst_core.catalog.frames import Frame, band_frame
 from gzjwst_core.catalog.learn import Learned, source_scale
 from gzjwst_core.catalog.noise import Apertures, empty_apertures, fit_noise_laws
@@ -102,7 +102,7 @@ def _stack(plan: DetectionPlan, learned: Mapping[str, Learned], wcs: Mapping[str
     """Noise of the detection image, from that of its bands."""
     names = [one.source.band for one in plan.bands]
     maps = [fit_affine(wcs[names[0]], wcs[name], whole(plan.shape)) for name in names[1:]]
-    return stacked([learned[name].lattice for name in names], maps, plan.err_factor)
+    return stacked_noise([learned[name].lattice for name in names], maps, plan.err_factor)
 
 
 def _look(item: _Item) -> list[Apertures]:

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from astropy.table import Table
 
+from gzjwst_core.bands import wavelength_um
 from gzjwst_core.catalog.assemble import mosaic_table, source_table
 from gzjwst_core.catalog.calibrate import calibrate
 from gzjwst_core.catalog.carry import Ellipses
@@ -207,6 +208,5 @@ def _detection_bands(learned: Mapping[str, Learned], options: DetectOptions) -> 
     """Take the detection bands that the field has, or its reddest; the first alone where one is asked for."""
     chosen = [learned[band] for band in options.bands if band in learned]
     if not chosen:
-        reddest = max(learned, key=lambda band: int("".join(c for c in band[1:4] if c.isdigit())))
-        chosen = [learned[reddest]]
+        chosen = [learned[max(learned, key=wavelength_um)]]
     return tuple(one.slim() for one in (chosen[:1] if options.combine == "single" else chosen))
