@@ -195,7 +195,7 @@ APERTURE_COLUMNS = (
 
 MATCHED_COLUMNS = (
     _c("{band}_flux_matched", "float32", "uJy", "phot.flux", "inside the Kron ellipse, PSF of the reddest band"),
-    _c("{band}_fluxerr_matched", "float32", "uJy", "stat.error;phot.flux", "1 sigma, from empty apertures"),
+    _c("{band}_fluxerr_matched", "float32", "uJy", "stat.error;phot.flux", "1 sigma: noise and wings, as auto"),
 )
 """Columns of a survey whose bands are matched (`psf.match`)."""
 

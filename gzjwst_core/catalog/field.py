@@ -24,7 +24,7 @@ from gzjwst_core.catalog.filtered import calibrate_filters
 from gzjwst_core.catalog.forced import Columns, ForcedPlan, measure_field
 from gzjwst_core.catalog.halos import v3_angle
 from gzjwst_core.catalog.learn import Learned, learn_bands
-from gzjwst_core.catalog.matched import measure_matched
+from gzjwst_core.catalog.matched import add_wings, measure_matched
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detect_field
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import CatalogError, NoValidPixelsError
@@ -168,6 +168,7 @@ def _measured(
     for band in bands:
         for name in (c.name.format(band=band) for c in MATCHED_COLUMNS):
             table[name] = found[name][columns["npix"] > 0] if name in found else np.nan
+        add_wings(table, band)
     return apply_columns(table[[c.name for c in names]], names), counts
 
 
