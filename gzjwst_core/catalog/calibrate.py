@@ -12,7 +12,7 @@ from scipy.ndimage import convolve
 
 from gzjwst_core.catalog.background import source_mask
 from gzjwst_core.catalog.detect import kernel_for
-from gzjwst_core.catalog.learn import source_scale, spread
+from gzjwst_core.catalog.learn import source_scale
 from gzjwst_core.catalog.noise import mad_sigma
 from gzjwst_core.catalog.tiles import DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
@@ -21,7 +21,6 @@ from gzjwst_core.mosaics.geometry import Box
 
 __all__ = ["calibrate"]
 
-_TILES = 12
 _SAMPLES = 50_000
 
 
@@ -60,8 +59,7 @@ def calibrate(plan: DetectionPlan, *, cpu_map: CpuMap) -> DetectionPlan:
     NoValidPixelsError
         There is no empty sky.
     """
-    boxes = spread(plan.bands[0].grid.tiles, _TILES)
-    found = list(cpu_map(_look, [_Item(plan, box) for box in boxes]))
+    found = list(cpu_map(_look, [_Item(plan, box) for box in plan.bands[0].sample]))
     factor = mad_sigma(np.concatenate([f.snr for f in found]))
     filtered = mad_sigma(np.concatenate([f.filtered for f in found]))
     if not (factor > 0 and filtered > 0):

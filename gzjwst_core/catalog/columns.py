@@ -59,7 +59,7 @@ FLAG_MEANINGS: Mapping[Flag, str] = {
     Flag.DUPLICATE: "a secondary of its group: another field holds the primary row",
     Flag.KRON_CIRCLE: "circular aperture: the Kron radius failed or was too small",
     Flag.CROWDED: "neighbours' segments cover more than 30 % of the Kron ellipse",
-    Flag.NO_ERROR_MAP: "no error map: errors come from the background's rms alone",
+    Flag.NO_ERROR_MAP: "no error map: errors come from the weights, else from the background's rms",
     Flag.TARGET: "a target from a table: measured where the table says, not detected",
     Flag.GAP: "data missing within the Kron ellipse, inside the mosaic: chip gap, masked region, empty core",
 }
@@ -195,7 +195,7 @@ APERTURE_COLUMNS = (
 
 MATCHED_COLUMNS = (
     _c("{band}_flux_matched", "float32", "uJy", "phot.flux", "inside the Kron ellipse, PSF of the reddest band"),
-    _c("{band}_fluxerr_matched", "float32", "uJy", "stat.error;phot.flux", "1 sigma, from empty apertures"),
+    _c("{band}_fluxerr_matched", "float32", "uJy", "stat.error;phot.flux", "1 sigma: noise and wings, as auto"),
 )
 """Columns of a survey whose bands are matched (`psf.match`)."""
 

@@ -26,7 +26,7 @@ __all__ = [
     "SkyNoise",
     "depth_rows",
     "depth_table",
-    "stacked",
+    "stacked_noise",
 ]
 
 DETECTION = "DETECTION"
@@ -138,7 +138,7 @@ class DepthMap:
         return self.laws.at(sigma).depths_ab(sigma, self.scale_arcsec).astype(np.float32)
 
 
-def stacked(lattices: Sequence[Lattice], maps: Sequence[Affine], err_factor: float) -> Lattice:
+def stacked_noise(lattices: Sequence[Lattice], maps: Sequence[Affine], err_factor: float) -> Lattice:
     """Combine the noise of bands as an inverse-variance stack does.
 
     Parameters

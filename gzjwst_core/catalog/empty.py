@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from gzjwst_core.catalog.background import source_mask
 from gzjwst_core.catalog.carry import box_on, carry_labels
-from gzjwst_core.catalog.depth import DETECTION, DepthMap, Lattice, SkyNoise, stacked
+from gzjwst_core.catalog.depth import DETECTION, DepthMap, Lattice, SkyNoise, stacked_noise
 from gzjwst_core.catalog.frames import Frame, band_frame
-from gzjwst_core.catalog.learn import Learned, source_scale, spread
+from gzjwst_core.catalog.learn import Learned, source_scale
 from gzjwst_core.catalog.noise import Apertures, empty_apertures, fit_noise_laws
 from gzjwst_core.catalog.tiles import DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
@@ -24,10 +24,9 @@ from gzjwst_core.mosaics.geometry import Box, fit_affine, whole
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.mosaics.segmap import open_segmap
 
-__all__ = ["FieldNoise", "measure_noise", "radii_px"]
+__all__ = ["FieldNoise", "SkyTile", "circles", "measure_noise", "sky_window", "with_laws"]
 
 _RADII_ARCSEC = (0.1, 0.15, 0.25, 0.4, 0.6, 0.9)
-_TILES = 12
 _BRIGHT_SIGMA, _BRIGHT_UNSEEN_SIGMA = 5.0, 2.5
 """What is above this without a segment is no empty sky either: sources where the detection image has no data, or where
 nothing was detected at all."""
@@ -46,13 +45,20 @@ class FieldNoise:
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
+class SkyTile:
+    """A tile of a mosaic whose empty sky is looked at."""
+
     plan: DetectionPlan
     learned: Learned | None
     """None for the detection image."""
     segmap: str
     """Empty where nothing was detected."""
     box: Box
+
+    @property
+    def scale_arcsec(self) -> float:
+        """Side of a pixel."""
+        return self.plan.scale_arcsec if self.learned is None else self.learned.grid.scale_arcsec
 
 
 def measure_noise(
@@ -82,12 +88,13 @@ def measure_noise(
     first = plan.bands[0]
     grids = {band: one.grid for band, one in learned.items()} | {DETECTION: first.grid}
     lattices = {band: one.lattice for band, one in learned.items()} | {DETECTION: _stack(plan, learned, wcs)}
-    boxes = {name: spread(grid.tiles, _TILES) for name, grid in grids.items()}
-    items = [_Item(plan, slim.get(name), str(segmap or ""), box) for name, chosen in boxes.items() for box in chosen]
+    boxes = {band: one.sample for band, one in learned.items()} | {DETECTION: first.sample}
+    items = [SkyTile(plan, slim.get(name), str(segmap or ""), box) for name, chosen in boxes.items() for box in chosen]
     results = iter(list(cpu_map(_look, items)))
-    noise = {
-        name: _fit(lattices[name], [next(results) for _ in boxes[name]], grids[name].scale_arcsec) for name in boxes
-    }
+    noise = {}
+    for name, lattice in lattices.items():
+        parts = [next(results) for _ in boxes[name]]
+        noise[name] = with_laws(lattice.coarse(), lattice.median, parts, grids[name].scale_arcsec)
     wcs[DETECTION] = wcs[first.source.band]
     maps = [DepthMap(n, lattices[n], noise[n].laws, grids[n].scale_arcsec, wcs[n]) for n in boxes]
     bands = tuple(replace(one, model=replace(one.model, noise=noise[band])) for band, one in slim.items())
@@ -103,47 +110,73 @@ def _stack(plan: DetectionPlan, learned: Mapping[str, Learned], wcs: Mapping[str
     """Noise of the detection image, from that of its bands."""
     names = [one.source.band for one in plan.bands]
     maps = [fit_affine(wcs[names[0]], wcs[name], whole(plan.shape)) for name in names[1:]]
-    return stacked([learned[name].lattice for name in names], maps, plan.err_factor)
+    return stacked_noise([learned[name].lattice for name in names], maps, plan.err_factor)
 
 
-def _look(item: _Item) -> list[Apertures]:
-    frame, labels = _window(item)
-    scale = item.plan.scale_arcsec if item.learned is None else item.learned.grid.scale_arcsec
-    smooth_px, grow_px = source_scale(scale)
-    level = _BRIGHT_SIGMA if item.segmap else _BRIGHT_UNSEEN_SIGMA
+def _look(tile: SkyTile) -> list[Apertures]:
+    frame, taken = sky_window(tile)
+    return circles(frame, taken, tile)
+
+
+def sky_window(tile: SkyTile) -> tuple[Frame, NDArray[np.bool_]]:
+    """Read a window and tell which of its pixels are no empty sky: segments, and what is bright without one.
+
+    Returns
+    -------
+    frame, taken
+        (ny, nx) of the tile's box, which may reach beyond the mosaic; pixels without data are not `taken`.
+    """
+    frame, labels = _window(tile)
+    smooth_px, grow_px = source_scale(tile.scale_arcsec)
+    level = _BRIGHT_SIGMA if tile.segmap else _BRIGHT_UNSEEN_SIGMA
     good = ~frame.bad
     bright = source_mask(frame.sub, good, frame.err, smooth_px=smooth_px, grow_px=grow_px, threshold=level)
-    found = empty_apertures(frame.sub, frame.err, frame.bad | bright | (labels > 0), radii_px(scale))
-    return [replace(one, y=one.y + np.float32(item.box.y0), x=one.x + np.float32(item.box.x0)) for one in found]
+    return frame, bright | (labels > 0)
 
 
-def _window(item: _Item) -> tuple[Frame, NDArray[np.int32]]:
+def circles(frame: Frame, taken: NDArray[np.bool_], tile: SkyTile) -> list[Apertures]:
+    """Measure empty apertures on a tile's window; centres in pixels of the mosaic."""
+    found = empty_apertures(frame.sub, frame.err, frame.bad | taken, _radii_px(tile.scale_arcsec))
+    return [replace(one, y=one.y + np.float32(tile.box.y0), x=one.x + np.float32(tile.box.x0)) for one in found]
+
+
+def _window(tile: SkyTile) -> tuple[Frame, NDArray[np.int32]]:
     """Return a window, and the labels there, carried to a band's own grid."""
-    if item.learned is None:
-        frame, wcs = detection_frame(item.plan, item.box), None
+    if tile.learned is None:
+        frame, wcs = detection_frame(tile.plan, tile.box), None
     else:
-        with open_mosaic(item.learned.source, item.plan.mosaics, check=False) as reader:
-            frame, wcs = band_frame(reader.windows(item.box), item.learned.model, item.box), reader.wcs
-    if not item.segmap:
-        return frame, np.zeros(item.box.shape, dtype=np.int32)
-    with open_segmap(Path(item.segmap)) as segmap:
+        with open_mosaic(tile.learned.source, tile.plan.mosaics, check=False) as reader:
+            frame, wcs = band_frame(reader.windows(tile.box), tile.learned.model, tile.box), reader.wcs
+    if not tile.segmap:
+        return frame, np.zeros(tile.box.shape, dtype=np.int32)
+    with open_segmap(Path(tile.segmap)) as segmap:
         if wcs is None:
-            return frame, segmap.window(item.box)
-        affine = fit_affine(wcs, segmap.wcs, item.box)
-        there = box_on(affine, item.box)
-        return frame, carry_labels(segmap.window(there), there, item.box, affine)
+            return frame, segmap.window(tile.box)
+        affine = fit_affine(wcs, segmap.wcs, tile.box)
+        there = box_on(affine, tile.box)
+        return frame, carry_labels(segmap.window(there), there, tile.box, affine)
 
 
-def radii_px(scale_arcsec: float) -> list[float]:
+def _radii_px(scale_arcsec: float) -> list[float]:
     """Return the radii of the empty apertures in pixels: 0.1 to 0.9 arcsec."""
     return [radius / scale_arcsec for radius in _RADII_ARCSEC]
 
 
-def _fit(lattice: Lattice, parts: Sequence[Sequence[Apertures]], scale_arcsec: float) -> SkyNoise:
-    coarse = lattice.coarse()
-    samples = [np.concatenate([one.ratio for one in of_radius]) for of_radius in zip(*parts, strict=True)]
-    sigmas = [
-        np.concatenate([coarse.sigma_at(one.y, one.x) for one in of_radius]) for of_radius in zip(*parts, strict=True)
-    ]
-    laws = fit_noise_laws(samples, sigmas, radii_px(scale_arcsec), lattice.median)
-    return replace(coarse, laws=laws)
+def with_laws(sky: SkyNoise, median: float, parts: Sequence[Sequence[Apertures]], scale_arcsec: float) -> SkyNoise:
+    """Fit the noise laws to empty apertures.
+
+    Parameters
+    ----------
+    sky
+        Noise of a pixel over the mosaic.
+    median
+        Its median, uJy.
+    parts
+        Of each tile, the apertures of each radius.
+    scale_arcsec
+        Side of a pixel.
+    """
+    by_radius = list(zip(*parts, strict=True))
+    samples = [np.concatenate([one.ratio for one in same]) for same in by_radius]
+    sigmas = [np.concatenate([sky.sigma_at(one.y, one.x) for one in same]) for same in by_radius]
+    return replace(sky, laws=fit_noise_laws(samples, sigmas, _radii_px(scale_arcsec), median))

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from astropy.table import Table
 
+from gzjwst_core.bands import wavelength_um
 from gzjwst_core.catalog.assemble import mosaic_table, source_table
 from gzjwst_core.catalog.calibrate import calibrate
 from gzjwst_core.catalog.carry import Ellipses
@@ -23,7 +24,7 @@ from gzjwst_core.catalog.filtered import calibrate_filters
 from gzjwst_core.catalog.forced import Columns, ForcedPlan, measure_field
 from gzjwst_core.catalog.halos import v3_angle
 from gzjwst_core.catalog.learn import Learned, learn_bands
-from gzjwst_core.catalog.matched import measure_matched
+from gzjwst_core.catalog.matched import add_wings, measure_matched
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detect_field
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import CatalogError, NoValidPixelsError
@@ -167,6 +168,7 @@ def _measured(
     for band in bands:
         for name in (c.name.format(band=band) for c in MATCHED_COLUMNS):
             table[name] = found[name][columns["npix"] > 0] if name in found else np.nan
+        add_wings(table, band)
     return apply_columns(table[[c.name for c in names]], names), counts
 
 
@@ -207,6 +209,5 @@ def _detection_bands(learned: Mapping[str, Learned], options: DetectOptions) -> 
     """Take the detection bands that the field has, or its reddest; the first alone where one is asked for."""
     chosen = [learned[band] for band in options.bands if band in learned]
     if not chosen:
-        reddest = max(learned, key=lambda band: int("".join(c for c in band[1:4] if c.isdigit())))
-        chosen = [learned[reddest]]
+        chosen = [learned[max(learned, key=wavelength_um)]]
     return tuple(one.slim() for one in (chosen[:1] if options.combine == "single" else chosen))

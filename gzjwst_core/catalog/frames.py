@@ -40,8 +40,9 @@ class BandModel:
     mesh
         Background and its noise.
     err_factor
-        Calibrated noise / error map, measured on empty sky. It multiplies sources' photon noise too: what it mends is
-        what drizzling does to the variance of every pixel alike, and one image cannot tell the parts of ERR apart.
+        Calibrated noise / noise map (ERR, or the root of 1 / weights; 1 without either), measured on empty sky. It
+        multiplies sources' photon noise too: what it mends is what drizzling does to the variance of every pixel alike,
+        and one image cannot tell the parts of ERR apart.
     sigma
         Median calibrated noise of a pixel, uJy.
     noise
@@ -58,6 +59,11 @@ class BandModel:
     noise: SkyNoise = field(default_factory=lambda: SkyNoise(1, np.full((1, 1), np.nan)))
     wht_median: float = float("nan")
     has_err: bool = True
+
+    @property
+    def has_noise_map(self) -> bool:
+        """There is an error map, or weights to make one of: `err_factor` was measured on it."""
+        return self.has_err or bool(np.isfinite(self.wht_median))
 
 
 def raw_error(window: Window, mesh: Mesh | None, box: Box) -> NDArray[np.float32]:

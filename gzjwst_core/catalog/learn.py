@@ -30,6 +30,9 @@ _TILE_PX = 1024
 _MARGIN_PX = 32
 _SMOOTH_ARCSEC = 0.06
 _GROW_ARCSEC = 0.24
+_SAMPLE_TILES, _LEAST_DATA = 12, 0.25
+_STEP_DOWN, _STEP_ALONG = 0.7548776662, 0.5698402910
+"""Steps that put the first few of any number of tiles evenly over a plane (inverse powers of the plastic number)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Learned:
     valid_px: int
     lattice: Lattice = NOTHING
     """Noise of the sky in blocks of a quarter of a mesh."""
+    sample: tuple[Box, ...] = ()
+    """Tiles to measure empty sky on: 12 at most, with data, and the first few of them are as evenly spread."""
 
     def slim(self) -> "Learned":
         """Return it without its lattice, for workers."""
@@ -196,7 +201,8 @@ def _with_statistics(learned: Learned, parts: Sequence[_TileStatistics]) -> Lear
     noise = Lattice.of(part, sigmas, blocks["share"])
     weight = _known_median(lattice["wht"]) if "wht" in lattice else float("nan")
     model = BandModel(mesh, factor, noise.median, noise.coarse(), weight, parts[0].has_err)
-    return replace(learned, model=model, valid_px=sum(p.valid_px for p in parts), lattice=noise)
+    data = [p.valid_px for p in parts]
+    return replace(learned, model=model, valid_px=sum(data), lattice=noise, sample=spread(boxes, data, _SAMPLE_TILES))
 
 
 def _spread_out(values: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -220,10 +226,32 @@ def _known_median(values: NDArray[Any]) -> float:
     return float(np.median(known)) if known.size else float("nan")
 
 
-def spread(boxes: Sequence[Box], most: int) -> list[Box]:
-    """Pick at most so many tiles, evenly over the mosaic."""
-    count = min(len(boxes), most)
-    return [boxes[i * len(boxes) // count] for i in range(count)]
+def spread(boxes: Sequence[Box], data: Sequence[int], most: int) -> tuple[Box, ...]:
+    """Pick tiles evenly over a mosaic, rows and columns alike, among those that have data.
+
+    Parameters
+    ----------
+    boxes
+        Tiles of a grid.
+    data
+        Pixels with data in each; one with less than a quarter of the fullest one's is not taken.
+    most
+        At most so many.
+
+    Returns
+    -------
+    tuple of Box
+        The first few of them are evenly spread too.
+
+    Notes
+    -----
+    The tiles whose `frac(row x 0.755 + column x 0.570)` is least: Roberts (2018), the R2 sequence as a dither.
+    """
+    rows, columns = (
+        np.unique(starts, return_inverse=True)[1] for starts in zip(*((b.y0, b.x0) for b in boxes), strict=True)
+    )
+    order = np.argsort((rows * _STEP_DOWN + columns * _STEP_ALONG) % 1, kind="stable")
+    return tuple(boxes[i] for i in order if data[i] > 0 and data[i] >= _LEAST_DATA * max(data))[:most]
 
 
 def source_scale(scale_arcsec: float) -> tuple[float, int]:

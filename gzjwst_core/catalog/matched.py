@@ -14,25 +14,24 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from gzjwst_core.bands import wavelength_um
-from gzjwst_core.catalog.background import source_mask
 from gzjwst_core.catalog.carry import Ellipses
-from gzjwst_core.catalog.empty import radii_px
+from gzjwst_core.catalog.empty import SkyTile, circles, sky_window, with_laws
 from gzjwst_core.catalog.forced import Columns, ForcedPlan, Group, Place, band_scene, groups_of
-from gzjwst_core.catalog.frames import Frame, band_frame
-from gzjwst_core.catalog.learn import Learned, source_scale, spread
+from gzjwst_core.catalog.frames import Frame
+from gzjwst_core.catalog.learn import Learned
 from gzjwst_core.catalog.measure import ellipse_fluxes
-from gzjwst_core.catalog.noise import Apertures, NoiseLaw, empty_apertures, fit_noise_law
+from gzjwst_core.catalog.noise import Apertures
 from gzjwst_core.catalog.tiles import Detected
 from gzjwst_core.engine import CpuMap
-from gzjwst_core.mosaics.geometry import Box, fit_affine, whole
+from gzjwst_core.mosaics.geometry import fit_affine, whole
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.mosaics.segmap import open_segmap
-from gzjwst_core.options import MosaicOptions, PsfOptions
+from gzjwst_core.options import PsfOptions
 from gzjwst_core.psf.known import psf_of
 from gzjwst_core.psf.matching import convolved, matching_kernel
 from gzjwst_core.psf.stamp import Psf
 
-__all__ = ["measure_matched"]
+__all__ = ["add_wings", "measure_matched"]
 
 _NOISE_TILES, _REACH_ARCSEC = 6, 1.5
 
@@ -42,17 +41,14 @@ class _Matched:
     """One band and what brings it to the reddest band's PSF; no kernel for that one itself."""
 
     learned: Learned
+    """With the noise laws of its convolved frames."""
     kernel: NDArray[np.float32] | None
-    law: NoiseLaw | None
-    """None where nothing is convolved: the band's own laws hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class _NoiseItem:
-    learned: Learned
-    mosaics: MosaicOptions
+    tile: SkyTile
     kernel: NDArray[np.float32]
-    box: Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +91,8 @@ def measure_matched(
 
     Notes
     -----
-    Errors are those of apertures on the empty sky of the convolved frames: convolving correlates the noise.
+    Errors are those of apertures on the empty sky of the convolved frames, off segments, by depth: convolving
+    correlates the noise. Neighbours' wings are not in them: `add_wings`.
     """
     psfs = _psfs(plan, table, options)
     bands = _with_laws(plan, _kernels(plan, psfs), cpu_map)
@@ -107,6 +104,21 @@ def measure_matched(
     order = np.argsort(np.concatenate([item.group.objects["id"] for item in items]), kind="stable")
     columns = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
     return columns, {f"psf:{band}:{psf.origin}": psf.stars for band, psf in psfs.items()}
+
+
+def add_wings(table: Table, band: str) -> None:
+    """Add what neighbours' wings put into the ellipse to `{band}_fluxerr_matched`, as `{band}_fluxerr_auto` has it.
+
+    Parameters
+    ----------
+    table
+        Of a field, with `{band}_sb_wings`, `kron_a` and `kron_b`; changed in place.
+    band
+        Which; without a mosaic its columns are NaN and stay so.
+    """
+    kron_a, kron_b, wings = (np.asarray(table[n], dtype=float) for n in ("kron_a", "kron_b", f"{band}_sb_wings"))
+    name = f"{band}_fluxerr_matched"
+    table[name] = np.hypot(np.asarray(table[name], dtype=float), wings * np.pi * kron_a * kron_b)
 
 
 def _psfs(plan: ForcedPlan, table: Table, options: PsfOptions) -> dict[str, Psf]:
@@ -143,27 +155,26 @@ def _with_laws(
     for learned in plan.bands:
         kernel = kernels[learned.source.band]
         if kernel is None:
-            made.append(_Matched(learned, None, None))
+            made.append(_Matched(learned, None))
             continue
-        boxes = spread(learned.grid.tiles, _NOISE_TILES)
-        items = [_NoiseItem(learned, plan.detection.mosaics, kernel, box) for box in boxes]
-        parts = list(cpu_map(_tile_apertures, items))
-        samples = [np.concatenate([one.ratio for one in of_radius]) for of_radius in zip(*parts, strict=True)]
-        made.append(_Matched(learned, kernel, fit_noise_law(samples, radii_px(learned.grid.scale_arcsec))))
+        segmap = "" if plan.given else plan.segmap
+        tiles = [SkyTile(plan.detection, learned, segmap, box) for box in learned.sample[:_NOISE_TILES]]
+        parts = list(cpu_map(_tile_apertures, [_NoiseItem(tile, kernel) for tile in tiles]))
+        model = learned.model
+        noise = with_laws(model.noise, model.sigma, parts, learned.grid.scale_arcsec)
+        made.append(_Matched(replace(learned, model=replace(model, noise=noise)), kernel))
     return tuple(made)
 
 
 def _tile_apertures(item: _NoiseItem) -> list[Apertures]:
-    scale = item.learned.grid.scale_arcsec
-    box = item.box.grow(round(_REACH_ARCSEC / scale))
-    with open_mosaic(item.learned.source, item.mosaics, check=False) as reader:
-        frame = band_frame(reader.windows(box), item.learned.model, box)
-    smooth_px, grow_px = source_scale(scale)
-    sources = source_mask(frame.sub, ~frame.bad, frame.err, smooth_px=smooth_px, grow_px=grow_px)
+    """Measure the convolved frame off segments; what is bright without one is told on the frame as it is."""
+    tile = item.tile
+    box = tile.box.grow(round(_REACH_ARCSEC / tile.scale_arcsec))
+    frame, taken = sky_window(replace(tile, box=box))
     smooth = _smoothed(frame, item.kernel)
-    inner = item.box.shift(-box.y0, -box.x0).slices
+    inner = tile.box.shift(-box.y0, -box.x0).slices
     sub, err = np.ascontiguousarray(smooth.sub[inner]), np.ascontiguousarray(smooth.err[inner])
-    return empty_apertures(sub, err, np.ascontiguousarray((smooth.bad | sources)[inner]), radii_px(scale))
+    return circles(Frame(sub, err, smooth.bad[inner]), taken[inner], tile)
 
 
 def _smoothed(frame: Frame, kernel: NDArray[np.float32] | None) -> Frame:
@@ -185,9 +196,7 @@ def _measure_group(item: _FluxItem) -> Columns:
     for matched in item.bands:
         with open_mosaic(matched.learned.source, plan.detection.mosaics, check=False) as reader:
             there = band_scene(matched.learned, reader, place)
-        scene = replace(
-            there.scene, frame=_smoothed(there.scene.frame, matched.kernel), law=matched.law or there.scene.law
-        )
+        scene = replace(there.scene, frame=_smoothed(there.scene.frame, matched.kernel))
         flux, error = ellipse_fluxes(scene, there.kron)
         band = matched.learned.source.band
         columns |= {f"{band}_flux_matched": flux, f"{band}_fluxerr_matched": error}

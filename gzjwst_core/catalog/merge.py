@@ -30,7 +30,7 @@ __all__ = ["EarlierRelease", "merge_rows", "stack"]
 Floats = NDArray[np.float64]
 
 _NEEDED = ("field", "source_id", "ra", "dec", "valid_frac", "edge_dist", "flags")
-_NOISE = re.compile(r"(?P<band>.+)_fluxerr_aper(?P<size>\d+)")
+_NOISE = re.compile(r"(?P<band>.+)_fluxerr_aper(?P<size>\d+)_naive")
 _UNCLEAN = np.uint32(Flag.EDGE | Flag.GAP | Flag.TRUNCATED | Flag.SATURATED)
 _COVERED = 0.999
 
@@ -84,8 +84,9 @@ def merge_rows(
     Notes
     -----
     The primary is the row that is fully covered and free of the flags EDGE, GAP, TRUNCATED and SATURATED; then the one
-    with the least noise (error of the smallest aperture in the reddest band that every field has; weights of two
-    reductions have no common unit); then farthest from an edge; then of the first field by name.
+    with the least noise (naive error of the smallest aperture in the reddest band that every field has: the full one
+    holds neighbours' light, and weights of two reductions have no common unit); then farthest from an edge; then of
+    the first field by name.
     """
     groups = group_rows(rows, places, options.radius_arcsec)
     names = unique_names(survey, rows, groups.is_primary, _earlier_names(earlier, groups, options.radius_arcsec))
@@ -110,7 +111,7 @@ def group_rows(rows: Table, places: tuple[Floats, Floats], radius_arcsec: float)
     Parameters
     ----------
     rows
-        (n,) with field, source_id, valid_frac, edge_dist, flags and any `<band>_fluxerr_aper<size>`.
+        (n,) with field, source_id, valid_frac, edge_dist, flags and any `<band>_fluxerr_aper<size>_naive`.
     places
         Right ascension and declination (n,), deg.
     radius_arcsec
@@ -202,7 +203,7 @@ def _neighbours(
 
 
 def _noise(rows: Table) -> Floats:
-    """Error of each row's smallest aperture in the reddest band that every field has, uJy; zeros if there is none."""
+    """Naive error (uJy) of each row's smallest aperture in the reddest band that every field has; zeros without one."""
     _, field = np.unique(np.asarray(rows["field"]), return_inverse=True)
     named = [found for name in rows.colnames if (found := _NOISE.fullmatch(name))]
     smallest = {found["band"]: found.string for found in sorted(named, key=lambda found: -int(found["size"]))}

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfc
 
+from gzjwst_core.bands import wavelength_um
+
 __all__ = ["expected_r50", "point_source_r50", "star_scores"]
 
 Floats = NDArray[np.float64]
@@ -25,11 +27,10 @@ def expected_r50(bands: Sequence[str]) -> float:
 
     Notes
     -----
-    0.75 x the diffraction limit lambda / 6.5 m, the mean over the bands; the wavelength is the digits of the filter's
-    name in units of 10 nm. Good to a third: it only says where to look for the locus.
+    0.75 x the diffraction limit lambda / 6.5 m, the mean over the bands; the wavelength is that in the filter's
+    name. Good to a third: it only says where to look for the locus.
     """
-    microns = [int("".join(c for c in band[1:4] if c.isdigit())) / 100 for band in bands]
-    return float(np.mean([0.75 * micron * 1e-6 / 6.5 * 206264.8 for micron in microns]))
+    return float(np.mean([0.75 * wavelength_um(band) * 1e-6 / 6.5 * 206264.8 for band in bands]))
 
 
 def point_source_r50(r50: Floats, snr: Floats, ellipticity: Floats, expected: float) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-__all__ = ["Psf", "encircled", "odd_square", "offsets_arcsec", "resampled", "unit_sum"]
+__all__ = ["Psf", "odd_square", "offsets_arcsec", "resampled", "unit_sum"]
 
 _SAME = 1e-3
 
@@ -50,13 +50,6 @@ def offsets_arcsec(side: int, scale_arcsec: float) -> NDArray[np.float64]:
     steps = (np.arange(side) - side // 2) * scale_arcsec
     distance: NDArray[np.float64] = np.hypot(steps[:, None], steps[None, :])
     return distance
-
-
-def encircled(psf: Psf, radius_arcsec: float) -> float:
-    """Return the part of the light within a radius, arcsec; pixels on the rim count by a linear ramp."""
-    distance = offsets_arcsec(psf.pixels.shape[0], psf.scale_arcsec)
-    inside = np.clip((radius_arcsec - distance) / psf.scale_arcsec + 0.5, 0, 1)
-    return float(np.sum(psf.pixels * inside, dtype=np.float64))
 
 
 def resampled(psf: Psf, scale_arcsec: float, *, turn_deg: float = 0.0) -> Psf:

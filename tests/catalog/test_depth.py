@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS, Sip
 
-from gzjwst_core.catalog.depth import DETECTION, DepthMap, Lattice, depth_rows, depth_table, stacked
+from gzjwst_core.catalog.depth import DETECTION, DepthMap, Lattice, depth_rows, depth_table, stacked_noise
 from gzjwst_core.catalog.field import FieldCatalog
 from gzjwst_core.catalog.noise import DepthBin, NoiseLaw, NoiseLaws
 from gzjwst_core.mosaics.depth_file import binned_wcs, write_depth
@@ -53,7 +53,7 @@ def test_a_stack_is_as_deep_as_its_bands_together() -> None:
     first = lattice([[3.0, 3.0]], [[1.0, 0.5]])
     fine = lattice([[1.0, 1.0], [1.0, 1.0]], [[1.0, 1.0], [1.0, 1.0]])
     half = Affine(np.eye(2) * 2, np.array([0.5, 0.5]), 0.0)
-    found = stacked([first, fine], [half], err_factor=1.1)
+    found = stacked_noise([first, fine], [half], err_factor=1.1)
     # four pixels' mean over their area: sigma doubles
     assert found.sigma[0, 0] == pytest.approx(1.1 / np.sqrt(1 / 9 + 1 / 4))
     assert found.sigma[0, 1] == pytest.approx(1.1 * 3)

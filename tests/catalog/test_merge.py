@@ -45,8 +45,8 @@ def merged(**tables: Table) -> Table:
 
 
 def test_one_object_in_two_fields_is_one_group_with_the_deeper_row_as_primary() -> None:
-    shallow = catalog("a", [(0, 0), (9, 0)], F444W_fluxerr_aper030=2.0, F444W_wht_med=9.0)
-    deep = catalog("b", [(0.1, 0.05)], F444W_fluxerr_aper030=1.0, F444W_wht_med=1.0)
+    shallow = catalog("a", [(0, 0), (9, 0)], F444W_fluxerr_aper030_naive=2.0, F444W_wht_med=9.0)
+    deep = catalog("b", [(0.1, 0.05)], F444W_fluxerr_aper030_naive=1.0, F444W_wht_med=1.0)
     table = merged(a=shallow, b=deep)
     assert table["field"].tolist() == ["a", "a", "b"]
     assert table["is_primary"].tolist() == [False, True, True]
@@ -60,15 +60,22 @@ def test_one_object_in_two_fields_is_one_group_with_the_deeper_row_as_primary() 
 @pytest.mark.parametrize(
     ("worse", "better"),
     [
-        ({"valid_frac": 0.9}, {"F444W_fluxerr_aper030": 9.0}),
-        ({"flags": Flag.EDGE}, {"F444W_fluxerr_aper030": 9.0}),
-        ({"flags": Flag.SATURATED}, {"F444W_fluxerr_aper030": 9.0}),
+        ({"valid_frac": 0.9}, {"F444W_fluxerr_aper030_naive": 9.0}),
+        ({"flags": Flag.EDGE}, {"F444W_fluxerr_aper030_naive": 9.0}),
+        ({"flags": Flag.SATURATED}, {"F444W_fluxerr_aper030_naive": 9.0}),
         ({"flags": Flag.TRUNCATED}, {}),
-        ({"F444W_fluxerr_aper030": 2.0}, {"F444W_fluxerr_aper030": 1.0}),
-        ({"F444W_fluxerr_aper030": 1.0, "edge_dist": 4.0}, {"F444W_fluxerr_aper030": 1.0, "edge_dist": 5.0}),
+        ({"F444W_fluxerr_aper030_naive": 2.0}, {"F444W_fluxerr_aper030_naive": 1.0}),
         (
-            {"F444W_fluxerr_aper030": np.nan, "F277W_fluxerr_aper030": 2.0},
-            {"F444W_fluxerr_aper030": 1.0, "F277W_fluxerr_aper030": 1.0},
+            {"F444W_fluxerr_aper030_naive": 1.0, "edge_dist": 4.0},
+            {"F444W_fluxerr_aper030_naive": 1.0, "edge_dist": 5.0},
+        ),
+        (
+            {"F444W_fluxerr_aper030_naive": np.nan, "F277W_fluxerr_aper030_naive": 2.0},
+            {"F444W_fluxerr_aper030_naive": 1.0, "F277W_fluxerr_aper030_naive": 1.0},
+        ),
+        (  # the wings of neighbours, which one field sees and the other does not, say nothing of its depth
+            {"F444W_fluxerr_aper030_naive": 2.0, "F444W_fluxerr_aper030": 3.0},
+            {"F444W_fluxerr_aper030_naive": 1.0, "F444W_fluxerr_aper030": 7.0},
         ),
         ({"edge_dist": np.nan}, {"edge_dist": 0.0}),
     ],

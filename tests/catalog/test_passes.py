@@ -9,14 +9,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from gzjwst_core.catalog import filtered
 from gzjwst_core.catalog.calibrate import calibrate
 from gzjwst_core.catalog.detect import Extraction, extract
 from gzjwst_core.catalog.filtered import calibrate_filters
 from gzjwst_core.catalog.frames import Frame
 from gzjwst_core.catalog.learn import learn_bands
 from gzjwst_core.catalog.passes import linked_pixels, merge_passes
-from gzjwst_core.catalog.tiles import DetectionPlan, detect_field
-from gzjwst_core.mosaics.geometry import whole
+from gzjwst_core.catalog.tiles import DetectionPlan, band_frames, detect_field
+from gzjwst_core.mosaics.geometry import Box, whole
 from gzjwst_core.mosaics.segmap import open_segmap
 from gzjwst_core.options import DetectOptions, MosaicOptions
 from tests.catalog.tiny_sky import TinySky, recommended
@@ -111,3 +112,22 @@ def test_nothing_is_lost_or_doubled_at_seams(plan: DetectionPlan, tmp_path: Path
     again, same = detected(plan, tmp_path / "again.fits", tile_px=128, halo_px=64)
     assert again.tobytes() == many.tobytes()
     assert same.tobytes() == pieces.tobytes()
+
+
+@pytest.mark.parametrize("combine", ["ivw", "chi-mean"])
+def test_a_band_that_is_not_on_these_tiles_does_no_harm(
+    plan: DetectionPlan, monkeypatch: pytest.MonkeyPatch, combine: str
+) -> None:
+    """It may be elsewhere: there it counts as calibrated; the stack of the others is measured all the same."""
+
+    def without_the_second(plan: DetectionPlan, box: Box) -> list[Frame]:
+        first, second = band_frames(plan, box)
+        nothing = np.zeros_like(second.sub)
+        return [first, Frame(nothing, nothing, np.ones_like(second.bad))]
+
+    monkeypatch.setattr(filtered, "band_frames", without_the_second)
+    options = recommended(combine=combine, passes="hot+cold").detect
+    made = calibrate_filters(replace(plan, options=options, band_noise=()), cpu_map=map)
+    assert made.cold_noise > 0
+    expected = (plan.band_noise[0], 1.0) if combine == "chi-mean" else ()
+    assert made.band_noise == pytest.approx(expected, rel=0.05)

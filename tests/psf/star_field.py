@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import Table
 
 from gzjwst_core.models import MosaicSource
-from gzjwst_core.psf.stamp import Psf
+from gzjwst_core.psf.stamp import Psf, offsets_arcsec
 from gzjwst_core.sky.bands import BANDS
 from gzjwst_core.sky.fields import sky_fields
 from gzjwst_core.sky.mosaics import mosaic_hdus
@@ -48,3 +48,10 @@ def true_psf(band: str, *, turn_deg: float = 2.5) -> Psf:
     side = cut.shape[0] // fine
     pixels = cut.reshape(side, fine, side, fine).sum(axis=(1, 3))
     return Psf(np.asarray(pixels, dtype=np.float32), scale, "truth")
+
+
+def encircled(psf: Psf, radius_arcsec: float) -> float:
+    """Return the part of the light within a radius, arcsec; pixels on the rim count by a linear ramp."""
+    distance = offsets_arcsec(psf.pixels.shape[0], psf.scale_arcsec)
+    inside = np.clip((radius_arcsec - distance) / psf.scale_arcsec + 0.5, 0, 1)
+    return float(np.sum(psf.pixels * inside, dtype=np.float64))

@@ -2,20 +2,32 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from scipy.ndimage import gaussian_filter
 
 from gzjwst_core.catalog.columns import catalog_columns
+from gzjwst_core.catalog.empty import SkyTile, circles, sky_window, with_laws
 from gzjwst_core.catalog.field import build_field_catalog
+from gzjwst_core.catalog.forced import ForcedPlan
+from gzjwst_core.catalog.frames import Frame
+from gzjwst_core.catalog.learn import learn_bands
+from gzjwst_core.catalog.matched import _with_laws
+from gzjwst_core.catalog.tiles import DetectionPlan
 from gzjwst_core.errors import ProfileError
-from gzjwst_core.options import PhotometryOptions, PsfOptions
+from gzjwst_core.mosaics.geometry import whole
+from gzjwst_core.mosaics.reader import open_mosaic
+from gzjwst_core.mosaics.segmap import SegmapWriter
+from gzjwst_core.options import DetectOptions, MosaicOptions, PhotometryOptions, PsfOptions
 from gzjwst_core.psf.matching import convolved, matching_kernel
-from gzjwst_core.psf.stamp import Psf, encircled, unit_sum
-from tests.catalog.tiny_sky import Profile, render_sky
-from tests.psf.star_field import NOTHING_ELSE, true_psf
+from gzjwst_core.psf.model import model_psf
+from gzjwst_core.psf.stamp import Psf, unit_sum
+from tests.catalog.tiny_sky import Profile, render_sky, source_of, write_plain
+from tests.psf.star_field import NOTHING_ELSE, encircled, true_psf
 from tests.psf.test_psf import gaussian
 
 
@@ -83,3 +95,30 @@ def test_matched_colours_of_stars_are_true(tmp_path: Path) -> None:
     assert error("flux_auto") > 0.03  # light that F444W's wings carry out of the ellipse
     assert error("flux_matched") < 0.02
     assert (found["F150W_fluxerr_matched"] > 0).all()
+    for name in ("flux", "fluxerr"):  # nothing is convolved in the reddest band: one number, one error, wings and all
+        np.testing.assert_allclose(made.table[f"F444W_{name}_matched"], made.table[f"F444W_{name}_auto"], rtol=1e-5)
+
+
+def test_the_noise_of_a_convolved_frame_keeps_its_peaks(tmp_path: Path) -> None:
+    """Pure correlated noise without a segment: its law is that of all circles there are."""
+    image = gaussian_filter(np.random.default_rng(1).normal(size=(500, 500)), 0.6).astype(np.float32)
+    path = write_plain(tmp_path / "noise.fits", image / image.std())
+    stated: dict[str, Any] = {"unit": "nJy", "pixel_scale_arcsec": 0.03, "centre_ra_deg": 150.1, "centre_dec_deg": 1.9}
+    options = MosaicOptions()
+    learned = learn_bands([source_of(path, "F150W", **stated)], options, 6.0, cpu_map=map)["F150W"].slim()
+    with open_mosaic(learned.source, options) as reader, SegmapWriter(tmp_path / "seg.fits", (500, 500), reader.wcs):
+        pass
+    plan = DetectionPlan((learned,), options, DetectOptions())
+    kernel = matching_kernel(model_psf("F150W", 0.03), model_psf("F444W", 0.06))
+    tile = SkyTile(plan, learned, str(tmp_path / "seg.fits"), whole(learned.grid.shape))
+    frame, taken = sky_window(tile)
+    smooth, lost = convolved(frame.sub, frame.bad, kernel)
+    every = circles(Frame(smooth, np.where(lost, np.float32(0), frame.err), lost), np.zeros_like(taken), tile)
+    forced = ForcedPlan(plan, (learned,), PhotometryOptions(), tile.segmap, "F150W", learned.model.noise)
+    (matched,) = _with_laws(forced, {"F150W": kernel}, map)
+    truth = with_laws(learned.model.noise, learned.model.sigma, [every], 0.03).laws
+    pixels = np.array([30.0, 100.0, 400.0])
+    made = matched.learned.model.noise.laws
+    assert len(made.bins) > 1
+    np.testing.assert_allclose(made.whole.factor(pixels), truth.whole.factor(pixels), rtol=0.01)
+    assert made.whole.factor(100.0) > 1.2  # convolving correlates

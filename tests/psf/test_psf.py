@@ -15,9 +15,9 @@ from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import MosaicOptions, PsfOptions
 from gzjwst_core.psf.known import psf_of, with_folder
 from gzjwst_core.psf.model import annular_airy, model_psf
-from gzjwst_core.psf.stamp import Psf, encircled, odd_square, resampled, unit_sum
+from gzjwst_core.psf.stamp import Psf, odd_square, resampled, unit_sum
 from gzjwst_core.psf.stars import stack_stars
-from tests.psf.star_field import star_field, true_psf
+from tests.psf.star_field import encircled, star_field, true_psf
 
 
 def gaussian(side: int, sigma: float, *, dx: float = 0.0, dy: float = 0.0, ratio: float = 1.0) -> NDArray[np.float64]:
