@@ -123,7 +123,7 @@ def _shape(objects: NDArray[Any], columns: Columns, wcs: WCS, scale: float) -> d
 
 def _light(columns: Columns, scale: float) -> dict[str, Any]:
     whole = (columns["valid_frac"] == 1) & ~columns["hollow"]
-    growth = Growth(columns["flux"], columns["error"], columns["wide_flux"], columns["wide_error"])
+    growth = Growth(columns["flux"], columns["ring_flux"], columns["ring_error"], columns["ring_share"])
     factor, factor_error = total_factors(growth, columns["crowded"], whole)
     light = {name: columns[name] * scale for name in ("r20", "r50", "r90")}
     return light | {

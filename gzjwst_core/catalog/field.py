@@ -164,7 +164,8 @@ def _measured(
     if psf.match == "none":
         return table, {}
     kron = _kron_of(detected, columns)
-    found, counts = measure_matched(plan, detected, kron, table, psf, cpu_map=cpu_map)
+    stars = table[:0] if plan.given else table  # no target is taken for a star
+    found, counts = measure_matched(plan, detected, kron, stars, psf, cpu_map=cpu_map)
     for band in bands:
         for name in (c.name.format(band=band) for c in MATCHED_COLUMNS):
             table[name] = found[name][columns["npix"] > 0] if name in found else np.nan

@@ -134,8 +134,8 @@ def _measure_detection(plan: ForcedPlan, scene: Scene, moments: Ellipses, box: B
     scale = plan.detection.scale_arcsec
     given = given_apertures(moments) if plan.given else None
     kron = given or measure.kron_ellipses(scene, moments, plan.photometry, scale)
-    flux, error = measure.ellipse_fluxes(scene, kron.ellipses)
-    wide, wide_error = measure.ellipse_fluxes(scene, kron.ellipses.scaled(plan.photometry.total_growth))
+    flux, _ = measure.ellipse_fluxes(scene, kron.ellipses)
+    ring = measure.ring_sums(scene, kron.ellipses, plan.photometry.total_growth)
     segment = measure.segment_sums(scene)
     columns: Columns = {
         "kron_factor": kron.factor,
@@ -143,9 +143,9 @@ def _measure_detection(plan: ForcedPlan, scene: Scene, moments: Ellipses, box: B
         "kron_b": kron.ellipses.b,
         "kron_circle": kron.circle,
         "flux": flux,
-        "error": error,
-        "wide_flux": wide,
-        "wide_error": wide_error,
+        "ring_flux": ring.flux,
+        "ring_error": ring.error,
+        "ring_share": ring.share,
         "snr_det": segment["flux"] / segment["error"],
         "npix": segment["npix"].astype(np.int64),
         "valid_frac": measure.valid_share(scene, kron.ellipses),

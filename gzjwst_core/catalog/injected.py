@@ -33,7 +33,7 @@ __all__ = ["Colours", "batch_sizes", "colours_of", "draw_galaxies", "far_apart",
 Floats = NDArray[np.float64]
 
 _LEAST_SNR, _NEAREST = 10.0, 30
-_SPOILT = np.uint32(Flag.EDGE | Flag.TRUNCATED | Flag.SATURATED | Flag.BRIGHT_STAR | Flag.CROWDED)
+_SPOILT = np.uint32(Flag.EDGE | Flag.GAP | Flag.TRUNCATED | Flag.SATURATED | Flag.BRIGHT_STAR | Flag.CROWDED)
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ def colours_of(catalog: Table, bands: Sequence[str], reference: str) -> Colours:
     Parameters
     ----------
     catalog
-        The field's catalog. Galaxies that are spoilt by an edge, a core without data, a bright star or a neighbour, and
-        those below 10 sigma in the reference band, do not count.
+        The field's catalog. Galaxies that are spoilt by an edge, a gap, a core without data, a bright star or a
+        neighbour, and those below 10 sigma in the reference band, do not count.
     bands
         That the field has.
     reference

@@ -6,6 +6,7 @@ pixels of the window that is given.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from gzjwst_core.options import PhotometryOptions
 
 __all__ = [
     "Kron",
+    "RingSums",
     "Scene",
     "Sums",
     "aperture_fluxes",
@@ -29,6 +31,7 @@ __all__ = [
     "ellipse_sums",
     "kron_ellipses",
     "ranked_labels",
+    "ring_sums",
     "segment_sums",
 ]
 
@@ -37,7 +40,9 @@ Floats = NDArray[np.float64]
 _MOMENT_ELLIPSE = 6.0
 _LARGEST_KRON = 7.5
 _SAMPLES = 64
+_SAMPLE_RADII = np.sqrt((np.arange(_SAMPLES) + 0.5) / _SAMPLES)
 _SUBPIX = 5
+_RINGS = 4
 _HOLLOW_ARCSEC2, _HOLLOW_RIM_SHARE = 4.0, 0.5
 
 
@@ -187,13 +192,54 @@ def _with_law(scene: Scene, found: tuple[Floats, Floats, NDArray[Any]], ellipses
     return Sums(*(np.where(nothing, np.nan, v) for v in (flux, error, naive)))
 
 
+class RingSums(NamedTuple):
+    """Light between an ellipse and a larger one, one value a source."""
+
+    flux: Floats
+    """uJy; NaN where some radius is masked all around."""
+    error: Floats
+    share: Floats
+    """Part of the area that is not masked."""
+
+
+def ring_sums(scene: Scene, ellipses: Ellipses, growth: float) -> RingSums:
+    """Sum the light from ellipses out to `growth` times them; a growth of 1 or less has none.
+
+    Notes
+    -----
+    In four rings: what is masked counts as the mean of the others at its own radius. In one ring it would not do: a
+    neighbour or an edge masks the ring's dark outer part.
+    """
+    if growth <= 1:
+        nothing = np.zeros(scene.ids.size)
+        return RingSums(nothing, nothing, nothing + 1)
+    e, frame, radius = ellipses, scene.frame, growth * _SAMPLE_RADII
+    open_ = _open_points(scene, e.scaled(growth))
+    flux, variance = np.zeros((2, scene.ids.size))
+    for inner, outer in pairwise(np.linspace(1, growth, _RINGS + 1).tolist()):
+        light, naive, _ = sep.sum_ellipann(
+            frame.sub, e.x, e.y, e.a, e.b, e.theta, inner, outer, err=frame.err, subpix=_SUBPIX, **scene.masks
+        )
+        here = open_[:, (radius >= inner) & (radius < outer)]
+        flux += light
+        variance += naive**2 / np.maximum(here.mean(axis=1), 1 / _SAMPLES)  # SEP scales it once, see `_with_law`
+    share: Floats = open_[:, radius >= 1].mean(axis=1)
+    area = e.area * (growth**2 - 1)
+    return RingSums(flux, np.sqrt(variance) * scene.law.factor(area * share), share)
+
+
 def _open_share(scene: Scene, ellipses: Ellipses) -> Floats:
     """Part of each ellipse that has data and belongs to no neighbour."""
+    share: Floats = _open_points(scene, ellipses).mean(axis=1)
+    return share
+
+
+def _open_points(scene: Scene, ellipses: Ellipses) -> NDArray[np.bool_]:
+    """Tell which of the points of `sample_ellipses` have data and belong to no neighbour, (n, 64)."""
     at, inside = sample_ellipses(ellipses, (scene.labels.shape[0], scene.labels.shape[1]))
     owner = scene.labels.ravel()[at]
     free = ~scene.frame.bad.ravel()[at] & ((owner == 0) | (owner == scene.ids[:, None]))
-    share: Floats = (inside & free).mean(axis=1)
-    return share
+    return np.asarray(inside & free)
 
 
 def segment_sums(scene: Scene) -> dict[str, Floats]:
@@ -255,8 +301,7 @@ def sample_ellipses(ellipses: Ellipses, shape: tuple[int, int]) -> tuple[NDArray
     A sunflower: radius `sqrt((i + 1/2) / 64)`, angle i times the golden angle. Shares and medians over an aperture
     are read off these points, to 1/64, instead of walking through its pixels source by source.
     """
-    i = np.arange(_SAMPLES)
-    radius, angle = np.sqrt((i + 0.5) / _SAMPLES), i * np.pi * (3 - np.sqrt(5))
+    radius, angle = _SAMPLE_RADII, np.arange(_SAMPLES) * np.pi * (3 - np.sqrt(5))
     u, v = ellipses.a[:, None] * radius * np.cos(angle), ellipses.b[:, None] * radius * np.sin(angle)
     cos, sin = np.cos(ellipses.theta)[:, None], np.sin(ellipses.theta)[:, None]
     x = np.rint(ellipses.x[:, None] + u * cos - v * sin).astype(np.int64)

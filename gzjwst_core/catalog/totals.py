@@ -11,6 +11,7 @@ __all__ = ["Growth", "total_factors"]
 Floats = NDArray[np.float64]
 
 _CLEAN_ERROR, _CLEAN_CROWD = 0.05, 0.1
+_OPEN_RING = 0.7
 _FEWEST = 5
 _USUAL_GROWTH, _LEAST_SCATTER = 1.06, 0.03
 _LIMITS = (1.0, 1.5)
@@ -18,12 +19,14 @@ _LIMITS = (1.0, 1.5)
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Flux in the Kron aperture and in the same aperture enlarged `total_growth` times, neighbours masked."""
+    """Flux in the Kron aperture, and in the ring from there out to `total_growth` times it, neighbours masked."""
 
     auto: Floats
-    auto_error: Floats
-    wide: Floats
-    wide_error: Floats
+    ring: Floats
+    """What is masked counts as the ring's other light at the same radius, never as the core's."""
+    ring_error: Floats
+    ring_share: Floats
+    """Part of the ring that is not masked."""
 
 
 def total_factors(growth: Growth, crowded: Floats, whole: NDArray[np.bool_]) -> tuple[Floats, Floats]:
@@ -36,7 +39,7 @@ def total_factors(growth: Growth, crowded: Floats, whole: NDArray[np.bool_]) -> 
     crowded
         Part of the Kron aperture that neighbours cover.
     whole
-        No gap in it and no saturated core.
+        No gap in the Kron aperture and no saturated core.
 
     Returns
     -------
@@ -45,19 +48,18 @@ def total_factors(growth: Growth, crowded: Floats, whole: NDArray[np.bool_]) -> 
 
     Notes
     -----
-    A source's own growth `g = wide / auto` is trusted as far as its error allows: the factor is the posterior mean
-    `w g + (1 - w) g0` with `w = s0^2 / (s0^2 + e^2)`, `e = sqrt(wide_error^2 - auto_error^2) / auto`. Median `g0` and
-    scatter `s0` are those of the field's clean sources (e < 0.05, uncrowded, whole); with fewer than five of them
-    g0 = 1.06, between what a Kron aperture of factor 2.5 misses of an exponential disc (4 %) and of a de Vaucouleurs
-    bulge (10 %; Graham & Driver 2005). Crowded sources (> 0.1) and broken ones take g0 itself. The error is
-    the posterior's, `s0 sqrt(1 - w)`.
+    A source's own growth `g = 1 + ring / auto` is trusted as far as its error allows: the factor is the posterior mean
+    `w g + (1 - w) g0` with `w = s0^2 / (s0^2 + e^2)`, `e = ring_error / auto`. Median `g0` and scatter `s0` are those
+    of the field's clean sources (e < 0.05, uncrowded, whole); with fewer than five of them g0 = 1.06, between what a
+    Kron aperture of factor 2.5 misses of an exponential disc (4 %) and of a de Vaucouleurs bulge (10 %; Graham & Driver
+    2005). Crowded sources (> 0.1), broken ones and those with less than 0.7 of the ring open take g0 itself. The error
+    is the posterior's, `s0 sqrt(1 - w)`.
     """
     auto = growth.auto
-    positive = (auto > 0) & np.isfinite(growth.wide)
-    gain = np.divide(growth.wide, auto, out=np.full(auto.shape, _USUAL_GROWTH), where=positive)
-    extra = np.sqrt(np.maximum(growth.wide_error**2 - growth.auto_error**2, 0.0))
-    error = np.divide(extra, auto, out=np.full(auto.shape, np.inf), where=positive)
-    lonely = (crowded < _CLEAN_CROWD) & whole
+    positive = (auto > 0) & np.isfinite(growth.ring)
+    gain = 1 + np.divide(growth.ring, auto, out=np.full(auto.shape, _USUAL_GROWTH - 1), where=positive)
+    error = np.divide(growth.ring_error, auto, out=np.full(auto.shape, np.inf), where=positive)
+    lonely = (crowded < _CLEAN_CROWD) & whole & (growth.ring_share >= _OPEN_RING)
     clean = positive & lonely & (error < _CLEAN_ERROR)
     usual, scatter = _population(gain[clean], error[clean])
     trust = np.where(lonely, scatter**2 / (scatter**2 + error**2), 0.0)

@@ -12,6 +12,7 @@ from astropy.io import fits
 from astropy.table import Table
 from numpy.typing import NDArray
 
+from gzjwst_core.catalog.columns import Flag
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.geometry import Box
@@ -27,7 +28,8 @@ Floats = NDArray[np.float64]
 
 _RADIUS_ARCSEC = 1.5
 _LEAST_SNR, _ALONE_ARCSEC, _MOST_STARS = 20.0, 0.6, 60
-_SPOILT = 1 + 2 + 4 + 8 + 16 + 128 + 1024 + 4096  # edges, blends, saturation, halos, persistence, crowds, targets
+_NO_DATA = Flag.EDGE | Flag.GAP | Flag.TRUNCATED | Flag.SATURATED
+_SPOILT = np.uint32(_NO_DATA | Flag.BLENDED | Flag.BRIGHT_STAR | Flag.PERSISTENCE | Flag.CROWDED | Flag.TARGET)
 _NEIGHBOUR_ARCSEC = (0.2, 1.0)
 
 
@@ -97,7 +99,7 @@ def _read(path: Path, options: PsfOptions) -> Psf:
         raise ProfileError(f"psf.files: {path.name} holds no 2-D image") from None
     except OSError as error:
         raise ProfileError(f"psf.files: {path.name} cannot be read: {error.strerror or error}") from None
-    scale = options.pixel_scale_arcsec or _scale(header)
+    scale = _scale(header) or options.pixel_scale_arcsec
     if scale is None:
         raise ProfileError(f"psf.files: {path.name} states no PIXELSCL: give psf.pixel_scale_arcsec")
     if not (np.isfinite(pixels).all() and pixels.sum() > 0):
@@ -111,7 +113,7 @@ def _is_2d(hdu: fits.PrimaryHDU) -> bool:
 
 def _scale(header: fits.Header) -> float | None:
     for key in ("PIXELSCL", "PIXSCALE"):
-        if isinstance(header.get(key), float):
+        if isinstance(header.get(key), int | float):
             return abs(float(header[key])) or None
     pair = [header.get("CD1_1", header.get("CDELT1")), header.get("CD2_1", 0.0)]
     numbers = [float(v) for v in pair if isinstance(v, int | float)]
@@ -140,7 +142,7 @@ def _chosen(stars: Table, band: str) -> NDArray[np.intp]:
     flux, error = (np.asarray(stars[f"{band}_{n}_auto"], dtype=float) for n in ("flux", "fluxerr"))
     snr = np.divide(flux, error, out=np.zeros_like(flux), where=error > 0)
     good = np.asarray(stars["is_star"], dtype=bool) & (snr > _LEAST_SNR)
-    good &= (np.asarray(stars["flags"], dtype=np.uint32) & np.uint32(_SPOILT)) == 0
+    good &= (np.asarray(stars["flags"], dtype=np.uint32) & _SPOILT) == 0
     good &= ~(np.asarray(stars["nn_dist"], dtype=float) < _ALONE_ARCSEC)
     rows = np.flatnonzero(good)
     return np.sort(rows[np.argsort(-flux[rows], kind="stable")][:_MOST_STARS])

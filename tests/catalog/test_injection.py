@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from gzjwst_core.catalog.columns import Flag
 from gzjwst_core.catalog.field import FieldCatalog
 from gzjwst_core.catalog.injected import (
     Colours,
@@ -105,6 +106,8 @@ def test_colours_are_those_of_real_galaxies_of_that_magnitude() -> None:
     assert given_["F277W_flux_in"].tolist() == pytest.approx([1.0, 0.1])
     assert given_["F150W_flux_in"].tolist() == pytest.approx([2.0, 0.2])
     assert colours_of(catalog[:0], ("F150W", "F277W"), "F277W").ratio.tolist() == [[1, 1]]
+    catalog["flags"][1] = np.uint32(Flag.GAP)  # some of its light is not there
+    assert colours_of(catalog, ("F150W", "F277W"), "F277W").ratio[:, 0].tolist() == [2, 0.5, 0]
 
 
 @given(arrays(float, st.tuples(st.integers(0, 30), st.just(2)), elements=st.floats(0, 10)), st.floats(0.1, 5))

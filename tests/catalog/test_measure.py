@@ -213,21 +213,52 @@ def floats(*values: float) -> NDArray[np.float64]:
 
 def test_total_factors_trust_growth_as_far_as_it_is_known() -> None:
     n = 40
-    auto, wide = np.full(n, 100.0), np.full(n, 105.0)
-    wide[0], wide[1] = 130.0, 130.0
-    auto_error, wide_error = np.full(n, 0.1), np.full(n, 0.2)
-    wide_error[1] = 60.0
+    auto, ring = np.full(n, 100.0), np.full(n, 5.0)
+    ring[0], ring[1] = 30.0, 30.0
+    ring_error, share = np.full(n, 0.2), np.ones(n)
+    ring_error[1] = 60.0
     crowd, whole = np.zeros(n), np.ones(n, bool)
-    crowd[2], wide[2] = 0.5, 300.0
-    factor, error = total_factors(Growth(auto, auto_error, wide, wide_error), crowd, whole)
+    crowd[2], ring[2] = 0.5, 200.0
+    share[3], ring[3] = 0.6, 200.0
+    factor, error = total_factors(Growth(auto, ring, ring_error, share), crowd, whole)
     assert error[0] < 0.01  # its own growth is known to a permille
     assert error[1] == pytest.approx(error[2], rel=0.01) == pytest.approx(0.03)  # the population's scatter
     assert factor[0] > 1.25  # well measured: its own
     assert factor[1] == pytest.approx(1.05, abs=0.01)  # noise: the field's
     assert factor[2] == pytest.approx(1.05, abs=0.005)  # crowded: the field's
-    few, _ = total_factors(Growth(floats(1, -1), floats(1, 1), floats(2, 2), floats(9, 9)), floats(0, 0), whole[:2])
+    assert factor[3] == pytest.approx(1.05, abs=0.005)  # too little of its ring is open: the field's
+    few, _ = total_factors(Growth(floats(1, -1), floats(1, 3), floats(9, 9), floats(1, 1)), floats(0, 0), whole[:2])
     assert few[1] == pytest.approx(1.06)
     assert ((few >= 1) & (few <= 1.5)).all()
+
+
+@pytest.mark.parametrize("masked", ["edge", "gap", "neighbour"])
+def test_growth_does_not_take_masked_sky_for_light(masked: str) -> None:
+    """A disc alone, with a quarter of the ring around its Kron ellipse masked."""
+    y, x = np.mgrid[:241, :241].astype(float)
+    r = np.hypot(x - 100, y - 120)
+    image, labels = (100 / (50 * np.pi) * np.exp(-r / 5)).astype(np.float32), np.zeros((241, 241), np.int32)
+    labels[r < 17] = 1
+    moments, ids = ellipses((100, 120, 8, 8, 0)), np.array([1], np.int32)
+
+    def measured(hidden: NDArray[np.bool_]) -> tuple[float, float, float]:
+        bad, other = (hidden, labels) if masked != "neighbour" else (hidden & False, np.where(hidden, 2, labels))
+        frame = Frame(np.where(bad, np.float32(0), image), np.full_like(image, 1e-3), bad)
+        ring = measure.ring_sums(Scene(frame, other, ids, NoiseLaw()), kron, 2.0)
+        return float(ring.flux[0]), float(ring.error[0]), float(ring.share[0])
+
+    frame = Frame(image, np.full_like(image, 1e-3), np.zeros(image.shape, bool))
+    kron = measure.kron_ellipses(Scene(frame, labels, ids, NoiseLaw()), moments, PhotometryOptions(), 0.06).ellipses
+    reach = kron.a[0]
+    hidden = {"edge": x > 100 + 1.02 * reach, "gap": (abs(y - x - 20) < 0.5 * reach) & (r > 1.02 * reach)}
+    flux, error, share = measured(np.zeros(image.shape, bool))
+    assert flux == pytest.approx(100 - measure.ellipse_fluxes(Scene(frame, labels, ids, NoiseLaw()), kron)[0], abs=0.4)
+    assert share == 1
+    assert error == pytest.approx(1e-3 * np.sqrt(3 * kron.area[0]), rel=0.01)
+    less, wider, part = measured(hidden.get(masked, (np.hypot(x - 100 - 1.6 * reach, y - 120) < 0.6 * reach)))
+    assert 0.7 < part < 0.9
+    assert abs(less - flux) < 1  # of 100
+    assert error < wider < 1.6 * error
 
 
 def test_stars_stand_out_by_their_size() -> None:

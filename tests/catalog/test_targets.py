@@ -48,17 +48,20 @@ def wcs() -> WCS:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> MosaicSource:
+    return mosaic(tmp_path_factory.mktemp("mosaic") / "m.fits", A, B)
+
+
+def mosaic(path: Path, a: float, b: float) -> MosaicSource:
     rng = np.random.default_rng(11)
     y, x = np.mgrid[:SIDE, :SIDE]
     sci = rng.normal(0, 0.01, (SIDE, SIDE))
     for x0, y0 in PLACES:
-        sci += np.exp(-((x - x0) ** 2 / (2 * A**2) + (y - y0) ** 2 / (2 * B**2)))
+        sci += np.exp(-((x - x0) ** 2 / (2 * a**2) + (y - y0) ** 2 / (2 * b**2)))
     sci[:, :20] = np.nan
     header = wcs().to_header()
     header["BUNIT"], header["PIXAR_SR"] = "MJy/sr", (SCALE / 206264.806) ** 2
     err = np.full((SIDE, SIDE), 0.01, dtype=np.float32)
     planes = [fits.ImageHDU(sci.astype(np.float32), header, "SCI"), fits.ImageHDU(err, header, "ERR")]
-    path = tmp_path_factory.mktemp("mosaic") / "m.fits"
     fits.HDUList([fits.PrimaryHDU(), *planes]).writeto(path)
     return MosaicSource(field="f1", band="F277W", path=str(path), uri="local:m.fits", identity="m")
 
@@ -103,6 +106,14 @@ def test_light_is_followed_where_the_table_has_no_shape(source: MosaicSource, tm
         assert not row["is_star"]
     assert made.counts["targets"] == made.counts["measured_shapes"] == 2
     assert made.table["ra"].unit == "deg"
+
+
+def test_no_target_is_taken_for_a_star_whose_psf_is_the_fields(tmp_path: Path) -> None:
+    profile = Profile(psf=PsfOptions(match="reddest", min_stars=1))
+    source = mosaic(tmp_path / "m.fits", a=1.0, b=1.0)  # they look like stars
+    made = catalog_of_targets(targets_at(PLACES), [source], profile, tmp_path / "s.fits", bands=("F277W",))
+    assert made.counts["psf:F277W:model"] == 0
+    assert (made.table["F277W_flux_matched"] > 0).all()
 
 
 def test_nothing_but_targets_is_in_the_segmap(source: MosaicSource, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gzjwst_core.bands import NIRCAM_BANDS
+from gzjwst_core.catalog.columns import Flag
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import MosaicOptions, PsfOptions
 from gzjwst_core.psf.known import psf_of, with_folder
@@ -97,8 +98,11 @@ def test_stacked_stars_are_the_truth(tmp_path: Path, band: str) -> None:
 def test_too_few_stars_give_the_formula(tmp_path: Path) -> None:
     source, stars = star_field(tmp_path, "F277W", stars_per_arcmin2=60.0)
     assert psf_of(source, PsfOptions(min_stars=1000), MosaicOptions(), stars).origin == "model"
-    stars["flags"] = np.uint32(1)
-    assert psf_of(source, PsfOptions(), MosaicOptions(), stars).origin == "model"
+    for spoilt in (Flag.EDGE, Flag.GAP, Flag.SATURATED, Flag.TARGET):
+        stars["flags"] = np.uint32(spoilt)
+        assert psf_of(source, PsfOptions(min_stars=1), MosaicOptions(), stars).origin == "model"
+    stars["flags"] = np.uint32(Flag.FEW_BANDS)
+    assert psf_of(source, PsfOptions(min_stars=1), MosaicOptions(), stars).origin == "stars"
     assert psf_of(source, PsfOptions(), MosaicOptions(), stars[:0]).origin == "model"
 
 
@@ -143,11 +147,17 @@ def test_a_profiles_file_wins_and_its_faults_are_named(tmp_path: Path) -> None:
     psf = psf_of(source, options, MosaicOptions(), stars)
     assert (psf.origin, psf.stars) == ("profile", 0)
     assert half_width(psf) == pytest.approx(2.355 * 6 * 0.02, rel=0.04)
+    stated_too = options.model_copy(update={"pixel_scale_arcsec": 0.03})
+    assert half_width(psf_of(source, stated_too, MosaicOptions(), stars)) == pytest.approx(half_width(psf))
+    write(gaussian(100, 6.0), PIXELSCL=1)
+    assert half_width(psf_of(source, stated_too, MosaicOptions(), stars)) > 2
     write(gaussian(100, 6.0), CD1_1=-0.02 / 3600, CD2_1=0.0)
     np.testing.assert_allclose(psf_of(source, options, MosaicOptions(), stars).pixels, psf.pixels, atol=1e-7)
     write(gaussian(100, 6.0))
     with pytest.raises(ProfileError, match=r"psf\.pixel_scale_arcsec"):
         psf_of(source, options, MosaicOptions(), stars)
+    fallback = options.model_copy(update={"pixel_scale_arcsec": 0.02})
+    np.testing.assert_allclose(psf_of(source, fallback, MosaicOptions(), stars).pixels, psf.pixels, atol=1e-7)
     write(np.full((9, 9), np.nan), PIXELSCL=0.02)
     with pytest.raises(ProfileError, match="finite"):
         psf_of(source, options, MosaicOptions(), stars)
