@@ -64,14 +64,16 @@ def small_circles(frame: Frame, owners: Owners, ids: NDArray[np.int32], at: Floa
     return flux
 
 
-def shared_ellipses(frame: Frame, owners: Owners, ids: NDArray[np.int32], ellipses: Ellipses) -> Floats:
-    """Sum the light of ellipses that neighbours reach into.
+def shared_ellipses(
+    frame: Frame, owners: Owners, ids: NDArray[np.int32], ellipses: Ellipses, *, rings: int = 1
+) -> Floats:
+    """Sum the light of ellipses that neighbours reach into; what is masked counts as the mean of its own ring.
 
     Returns
     -------
     ndarray
         (n,) as `small_circles`, but light is even within a pixel; NaN for an ellipse that no neighbour reaches into,
-        whose sum on whole pixels is as good, or wider than 128 pixels.
+        whose sum on whole pixels is as good, one with a ring that is masked all around, or wider than 128 pixels.
     """
     flux = np.full(ids.size, np.nan)
     for row in np.flatnonzero(np.maximum(ellipses.a, ellipses.b) < _WIDEST_PX):
@@ -80,9 +82,10 @@ def shared_ellipses(frame: Frame, owners: Owners, ids: NDArray[np.int32], ellips
         at = np.column_stack([one.x, one.y])
         own = _own(owners, ids[row : row + 1], at, half)
         if not own.all():
-            overlap = _inside(one, at - np.rint(at), half)
-            weight = _binned(overlap * own)
-            flux[row] = _sums(gather(frame, at, half), weight, float(_binned(overlap).sum()))[0]
+            discs = [_inside(one.scaled(edge / rings), at - np.rint(at), half) for edge in range(1, rings + 1)]
+            overlap = np.diff(np.concatenate(discs), axis=0, prepend=0)
+            area = _binned(overlap).sum(axis=(1, 2))
+            flux[row] = _sums(gather(frame, at, half), _binned(overlap * own), area).sum()
     return flux
 
 
@@ -114,7 +117,7 @@ def _by_segment(label: NDArray[np.int32], light: Floats, ids: NDArray[np.int32])
     return np.asarray(total[ids], dtype=float)
 
 
-def _sums(stamps: Stamps, weight: Floats, area: float) -> Floats:
+def _sums(stamps: Stamps, weight: Floats, area: Floats | float) -> Floats:
     seen = np.where(stamps.usable, weight, 0.0)
     share = seen.sum(axis=(1, 2)) / area
     total = (seen * stamps.values).sum(axis=(1, 2))

@@ -1,7 +1,7 @@
 """Calibrate the detection image: its noise map, and the noise after filtering.
 
 A stack of calibrated bands is nearly calibrated; resampling one of them, and noise the bands share, leave a factor.
-The work items open mosaics through `tiles.detection_frame`; the arithmetic is in `noise`.
+The work items open mosaics through `tiles.band_frames`; the arithmetic is in `noise` and `filtered`.
 """
 
 from dataclasses import dataclass, replace
@@ -12,9 +12,10 @@ from scipy.ndimage import convolve
 
 from gzjwst_core.catalog.background import source_mask
 from gzjwst_core.catalog.detect import kernel_for
+from gzjwst_core.catalog.filtered import FilteredSky, filtered_sky, with_filters
 from gzjwst_core.catalog.learn import source_scale
 from gzjwst_core.catalog.noise import mad_sigma
-from gzjwst_core.catalog.tiles import DetectionPlan, detection_frame
+from gzjwst_core.catalog.tiles import DetectionPlan, band_frames, stacked
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import NoValidPixelsError
 from gzjwst_core.mosaics.geometry import Box
@@ -37,6 +38,8 @@ class _Quiet:
     snr: NDArray[np.float32]
     filtered: NDArray[np.float32]
     err: NDArray[np.float32]
+    more: FilteredSky
+    """For recipes that filter more than the stack."""
 
 
 def calibrate(plan: DetectionPlan, *, cpu_map: CpuMap) -> DetectionPlan:
@@ -52,12 +55,12 @@ def calibrate(plan: DetectionPlan, *, cpu_map: CpuMap) -> DetectionPlan:
     Returns
     -------
     plan
-        With its `err_factor`, `sigma` and `filter_noise`.
+        With its `err_factor`, `sigma` and `filter_noise`, and what `filtered.with_filters` adds.
 
     Raises
     ------
     NoValidPixelsError
-        There is no empty sky.
+        There is no empty sky; for chi-mean, none in the first band.
     """
     found = list(cpu_map(_look, [_Item(plan, box) for box in plan.bands[0].sample]))
     factor = mad_sigma(np.concatenate([f.snr for f in found]))
@@ -65,12 +68,14 @@ def calibrate(plan: DetectionPlan, *, cpu_map: CpuMap) -> DetectionPlan:
     if not (factor > 0 and filtered > 0):
         raise NoValidPixelsError(f"{plan.bands[0].source.field}: the detection image has no empty sky")
     sigma = factor * float(np.median(np.concatenate([f.err for f in found])))
-    return replace(plan, err_factor=factor, sigma=sigma, filter_noise=filtered / factor)
+    plan = replace(plan, err_factor=factor, sigma=sigma, filter_noise=filtered / factor)
+    return with_filters(plan, [f.more for f in found])
 
 
 def _look(item: _Item) -> _Quiet:
     plan = item.plan
-    frame = detection_frame(plan, item.box)
+    frames = band_frames(plan, item.box)
+    frame = stacked(plan, frames)
     smooth_px, grow_px = source_scale(plan.scale_arcsec)
     sources = source_mask(frame.sub, ~frame.bad, frame.err, smooth_px=smooth_px, grow_px=grow_px)
     quiet = ~(frame.bad | sources)
@@ -78,4 +83,5 @@ def _look(item: _Item) -> _Quiet:
     smooth = convolve(frame.sub, kernel, mode="nearest")
     step = max(int(quiet.sum()) // _SAMPLES, 1)
     err = frame.err[quiet][::step]
-    return _Quiet(frame.sub[quiet][::step] / err, smooth[quiet][::step] / err, err)
+    more = filtered_sky(plan, frames, frame, sources)
+    return _Quiet(frame.sub[quiet][::step] / err, smooth[quiet][::step] / err, err, more)

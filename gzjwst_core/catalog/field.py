@@ -20,7 +20,6 @@ from gzjwst_core.catalog.carry import Ellipses
 from gzjwst_core.catalog.columns import MATCHED_COLUMNS, Flag, catalog_columns
 from gzjwst_core.catalog.depth import DepthMap
 from gzjwst_core.catalog.empty import FieldNoise, measure_noise
-from gzjwst_core.catalog.filtered import calibrate_filters
 from gzjwst_core.catalog.forced import Columns, ForcedPlan, measure_field
 from gzjwst_core.catalog.halos import v3_angle
 from gzjwst_core.catalog.learn import Learned, learn_bands
@@ -128,7 +127,7 @@ def build_field_catalog(
     reference = plan.bands[0].source.band
     with open_mosaic(plan.bands[0].source, profile.mosaics, check=False) as reader:
         plan = replace(plan, v3_deg=v3_angle(reader.header, reader.primary))
-    plan = calibrate_filters(calibrate(plan, cpu_map=cpu_map), cpu_map=cpu_map)
+    plan = calibrate(plan, cpu_map=cpu_map)
     detected, noise = _found(plan, learned, segmap_path, find, cpu_map)
     forced = ForcedPlan(plan, noise.bands, profile.photometry, str(segmap_path), reference, noise.detection)
     forced = replace(forced, given=find is not None)

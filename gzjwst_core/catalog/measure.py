@@ -5,8 +5,7 @@ root of the sum of calibrated variances times the noise law's factor for that ma
 pixels of the window that is given.
 """
 
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from gzjwst_core.catalog.apertures import SMALL_PX, border_light, excess_noise, 
 from gzjwst_core.catalog.carry import Ellipses, Owners
 from gzjwst_core.catalog.frames import Frame
 from gzjwst_core.catalog.noise import NoiseLaw
+from gzjwst_core.catalog.rings import RINGS, SAMPLE_RADII, SAMPLES, SUBPIX, ring_light
 from gzjwst_core.options import PhotometryOptions
 
 __all__ = [
@@ -39,10 +39,6 @@ Floats = NDArray[np.float64]
 
 _MOMENT_ELLIPSE = 6.0
 _LARGEST_KRON = 7.5
-_SAMPLES = 64
-_SAMPLE_RADII = np.sqrt((np.arange(_SAMPLES) + 0.5) / _SAMPLES)
-_SUBPIX = 5
-_RINGS = 4
 _HOLLOW_ARCSEC2, _HOLLOW_RIM_SHARE = 4.0, 0.5
 
 
@@ -129,7 +125,7 @@ class Sums(NamedTuple):
     """Light of apertures, uJy, one value a source; NaN without any pixel."""
 
     flux: Floats
-    """Pixels that are masked count as the mean of those that are not."""
+    """Masked pixels count as the mean of the others: in ellipses of those at their radius, in circles of all."""
     error: Floats
     """1 sigma: correlated noise of the pixels that are not masked, scaled to the whole aperture as their light is."""
     naive: Floats
@@ -143,12 +139,31 @@ def ellipse_fluxes(scene: Scene, ellipses: Ellipses) -> tuple[Floats, Floats]:
 
 
 def ellipse_sums(scene: Scene, ellipses: Ellipses) -> Sums:
-    """Sum the light of ellipses."""
+    """Sum the light of ellipses; what is masked counts as the mean at its own radius, where some of that is open."""
     e = ellipses
     flux, naive, flag = sep.sum_ellipse(
-        scene.frame.sub, e.x, e.y, e.a, e.b, e.theta, 1.0, err=scene.frame.err, subpix=_SUBPIX, **scene.masks
+        scene.frame.sub, e.x, e.y, e.a, e.b, e.theta, 1.0, err=scene.frame.err, subpix=SUBPIX, **scene.masks
     )
-    return _with_law(scene, (_shared(scene, e, flux, flag), naive, flag), e)
+    sums = _with_law(scene, (flux, naive, flag), e)
+    some = np.flatnonzero((flag & sep.APER_HASMASKED != 0) & np.isfinite(sums.flux))
+    return _filled_by_radius(scene, e, sums, some) if some.size else sums
+
+
+def _filled_by_radius(scene: Scene, ellipses: Ellipses, sums: Sums, some: NDArray[np.intp]) -> Sums:
+    """Put in the sums of masked ellipses ring by ring: the mean of all of one has the core's light in it."""
+    part, few = replace(scene, ids=scene.ids[some]), ellipses.take(some)
+    free = _open_points(part, few)
+    light, spread = ring_light(scene.frame, part.masks, free, few, (0.0, 1.0))
+    if scene.fine is not None:
+        finer = shared_ellipses(scene.frame, scene.fine, part.ids, few, rings=RINGS)
+        light = np.where(np.isfinite(finer), finer, light)
+    rows, naive = some[np.isfinite(light)], sums.naive[some]
+    even = naive / np.sqrt(np.maximum(free.mean(axis=1), 1 / SAMPLES))
+    louder = np.divide(spread, even, out=np.ones_like(even), where=even > 0)
+    flux, error = sums.flux.copy(), sums.error.copy()
+    flux[rows] = light[np.isfinite(light)]
+    error[rows] *= np.where(np.isfinite(louder), louder, 1.0)[np.isfinite(light)]
+    return Sums(flux, error, sums.naive)
 
 
 def _shared(scene: Scene, ellipses: Ellipses, flux: Floats, flag: NDArray[Any]) -> Floats:
@@ -170,7 +185,7 @@ def aperture_fluxes(scene: Scene, x: Floats, y: Floats, radius_px: float) -> tup
 def aperture_sums(scene: Scene, x: Floats, y: Floats, radius_px: float) -> Sums:
     """Sum the light of circles."""
     flux, naive, flag = sep.sum_circle(
-        scene.frame.sub, x, y, radius_px, err=scene.frame.err, subpix=_SUBPIX, **scene.masks
+        scene.frame.sub, x, y, radius_px, err=scene.frame.err, subpix=SUBPIX, **scene.masks
     )
     radii = np.full(x.shape, radius_px)
     circles = Ellipses(x, y, radii, radii, np.zeros(x.shape))
@@ -187,7 +202,7 @@ def _with_law(scene: Scene, found: tuple[Floats, Floats, NDArray[Any]], ellipses
     """Make errors of what SEP found. It scales the variance, not the error, to the whole aperture: too little."""
     flux, naive, flag = found
     nothing = (flag & sep.APER_ALLMASKED) != 0
-    share = np.maximum(_open_share(scene, ellipses), 1 / _SAMPLES)
+    share = np.maximum(_open_share(scene, ellipses), 1 / SAMPLES)
     error = naive * scene.law.factor(ellipses.area * share) / np.sqrt(share)
     return Sums(*(np.where(nothing, np.nan, v) for v in (flux, error, naive)))
 
@@ -207,25 +222,16 @@ def ring_sums(scene: Scene, ellipses: Ellipses, growth: float) -> RingSums:
 
     Notes
     -----
-    In four rings: what is masked counts as the mean of the others at its own radius. In one ring it would not do: a
-    neighbour or an edge masks the ring's dark outer part.
+    In four rings: a neighbour or an edge masks mostly what is far out and dark, and the mean of one would not do.
     """
     if growth <= 1:
         nothing = np.zeros(scene.ids.size)
         return RingSums(nothing, nothing, nothing + 1)
-    e, frame, radius = ellipses, scene.frame, growth * _SAMPLE_RADII
-    open_ = _open_points(scene, e.scaled(growth))
-    flux, variance = np.zeros((2, scene.ids.size))
-    for inner, outer in pairwise(np.linspace(1, growth, _RINGS + 1).tolist()):
-        light, naive, _ = sep.sum_ellipann(
-            frame.sub, e.x, e.y, e.a, e.b, e.theta, inner, outer, err=frame.err, subpix=_SUBPIX, **scene.masks
-        )
-        here = open_[:, (radius >= inner) & (radius < outer)]
-        flux += light
-        variance += naive**2 / np.maximum(here.mean(axis=1), 1 / _SAMPLES)  # SEP scales it once, see `_with_law`
-    share: Floats = open_[:, radius >= 1].mean(axis=1)
-    area = e.area * (growth**2 - 1)
-    return RingSums(flux, np.sqrt(variance) * scene.law.factor(area * share), share)
+    free = _open_points(scene, ellipses.scaled(growth))
+    flux, spread = ring_light(scene.frame, scene.masks, free, ellipses, (1.0, growth))
+    share: Floats = free[:, growth * SAMPLE_RADII >= 1].mean(axis=1)
+    area = ellipses.area * (growth**2 - 1)
+    return RingSums(flux, spread * scene.law.factor(area * share), share)
 
 
 def _open_share(scene: Scene, ellipses: Ellipses) -> Floats:
@@ -301,7 +307,7 @@ def sample_ellipses(ellipses: Ellipses, shape: tuple[int, int]) -> tuple[NDArray
     A sunflower: radius `sqrt((i + 1/2) / 64)`, angle i times the golden angle. Shares and medians over an aperture
     are read off these points, to 1/64, instead of walking through its pixels source by source.
     """
-    radius, angle = _SAMPLE_RADII, np.arange(_SAMPLES) * np.pi * (3 - np.sqrt(5))
+    radius, angle = SAMPLE_RADII, np.arange(SAMPLES) * np.pi * (3 - np.sqrt(5))
     u, v = ellipses.a[:, None] * radius * np.cos(angle), ellipses.b[:, None] * radius * np.sin(angle)
     cos, sin = np.cos(ellipses.theta)[:, None], np.sin(ellipses.theta)[:, None]
     x = np.rint(ellipses.x[:, None] + u * cos - v * sin).astype(np.int64)
@@ -336,7 +342,7 @@ def median_weight(scene: Scene, ellipses: Ellipses) -> Floats:
     count = np.isfinite(weight).sum(axis=1)
     low, high = np.maximum(count - 1, 0) // 2, count // 2
     rows = np.arange(weight.shape[0])
-    middle = 0.5 * (weight[rows, low] + weight[rows, np.minimum(high, _SAMPLES - 1)])
+    middle = 0.5 * (weight[rows, low] + weight[rows, np.minimum(high, SAMPLES - 1)])
     return np.where(count > 0, middle, np.nan)
 
 

@@ -30,7 +30,6 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from gzjwst_core.catalog.calibrate import calibrate  # noqa: E402
-from gzjwst_core.catalog.filtered import calibrate_filters  # noqa: E402
 from gzjwst_core.catalog.learn import Learned, learn_bands  # noqa: E402
 from gzjwst_core.catalog.tiles import DetectionPlan, detect_field  # noqa: E402
 from gzjwst_core.models import MosaicSource  # noqa: E402
@@ -75,8 +74,7 @@ class Detector:
         if key not in self._plans:
             both = options.model_copy(update={"passes": "hot+cold"})
             bands = self._bands[:1] if options.combine == "single" else self._bands
-            plan = calibrate(DetectionPlan(bands, MosaicOptions(), both), cpu_map=map)
-            self._plans[key] = calibrate_filters(plan, cpu_map=map)
+            self._plans[key] = calibrate(DetectionPlan(bands, MosaicOptions(), both), cpu_map=map)
         return replace(self._plans[key], options=options)
 
 

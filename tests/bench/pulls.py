@@ -32,7 +32,6 @@ from gzjwst_core.catalog.carry import carry_labels  # noqa: E402
 from gzjwst_core.catalog.columns import Flag, aperture_name  # noqa: E402
 from gzjwst_core.catalog.empty import measure_noise  # noqa: E402
 from gzjwst_core.catalog.field import build_field_catalog  # noqa: E402
-from gzjwst_core.catalog.filtered import calibrate_filters  # noqa: E402
 from gzjwst_core.catalog.forced import ForcedPlan, measure_field  # noqa: E402
 from gzjwst_core.catalog.frames import band_frame  # noqa: E402
 from gzjwst_core.catalog.learn import Learned, learn_bands  # noqa: E402
@@ -115,7 +114,7 @@ def catalogued(scene: Table, field: SkyField, seed: int, folder: Path, profile: 
     learned = learn_bands(list(noisy.values()), profile.mosaics, profile.detect.mesh_arcsec, cpu_map=map)
     chosen = tuple(learned[band] for band in profile.detect.bands if band in learned)
     plan = calibrate(DetectionPlan(chosen, profile.mosaics, profile.detect), cpu_map=map)
-    detected = detect_field(calibrate_filters(plan, cpu_map=map), segmap, cpu_map=map)
+    detected = detect_field(plan, segmap, cpu_map=map)
     noise = measure_noise(plan, learned, segmap, cpu_map=map)
     bands = noise.bands
     silent = tuple(_silenced(one, clean[one.source.band]) for one in bands)

@@ -232,35 +232,6 @@ def test_total_factors_trust_growth_as_far_as_it_is_known() -> None:
     assert ((few >= 1) & (few <= 1.5)).all()
 
 
-@pytest.mark.parametrize("masked", ["edge", "gap", "neighbour"])
-def test_growth_does_not_take_masked_sky_for_light(masked: str) -> None:
-    """A disc alone, with a quarter of the ring around its Kron ellipse masked."""
-    y, x = np.mgrid[:241, :241].astype(float)
-    r = np.hypot(x - 100, y - 120)
-    image, labels = (100 / (50 * np.pi) * np.exp(-r / 5)).astype(np.float32), np.zeros((241, 241), np.int32)
-    labels[r < 17] = 1
-    moments, ids = ellipses((100, 120, 8, 8, 0)), np.array([1], np.int32)
-
-    def measured(hidden: NDArray[np.bool_]) -> tuple[float, float, float]:
-        bad, other = (hidden, labels) if masked != "neighbour" else (hidden & False, np.where(hidden, 2, labels))
-        frame = Frame(np.where(bad, np.float32(0), image), np.full_like(image, 1e-3), bad)
-        ring = measure.ring_sums(Scene(frame, other, ids, NoiseLaw()), kron, 2.0)
-        return float(ring.flux[0]), float(ring.error[0]), float(ring.share[0])
-
-    frame = Frame(image, np.full_like(image, 1e-3), np.zeros(image.shape, bool))
-    kron = measure.kron_ellipses(Scene(frame, labels, ids, NoiseLaw()), moments, PhotometryOptions(), 0.06).ellipses
-    reach = kron.a[0]
-    hidden = {"edge": x > 100 + 1.02 * reach, "gap": (abs(y - x - 20) < 0.5 * reach) & (r > 1.02 * reach)}
-    flux, error, share = measured(np.zeros(image.shape, bool))
-    assert flux == pytest.approx(100 - measure.ellipse_fluxes(Scene(frame, labels, ids, NoiseLaw()), kron)[0], abs=0.4)
-    assert share == 1
-    assert error == pytest.approx(1e-3 * np.sqrt(3 * kron.area[0]), rel=0.01)
-    less, wider, part = measured(hidden.get(masked, (np.hypot(x - 100 - 1.6 * reach, y - 120) < 0.6 * reach)))
-    assert 0.7 < part < 0.9
-    assert abs(less - flux) < 1  # of 100
-    assert error < wider < 1.6 * error
-
-
 def test_stars_stand_out_by_their_size() -> None:
     rng = np.random.default_rng(0)
     stars = 0.07 * np.exp(rng.normal(0, 0.02, 12))

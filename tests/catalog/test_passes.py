@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from gzjwst_core.catalog import filtered
+from gzjwst_core.catalog import calibrate as calibrating
 from gzjwst_core.catalog.calibrate import calibrate
 from gzjwst_core.catalog.detect import Extraction, extract
-from gzjwst_core.catalog.filtered import calibrate_filters
+from gzjwst_core.catalog.filtered import with_filters
 from gzjwst_core.catalog.frames import Frame
 from gzjwst_core.catalog.learn import learn_bands
 from gzjwst_core.catalog.passes import linked_pixels, merge_passes
@@ -76,8 +76,7 @@ def plan(sky: TinySky) -> DetectionPlan:
     """The hardest recipe, calibrated on the small sky: chi-mean, hot and cold."""
     options = recommended(combine="chi-mean", passes="hot+cold").detect
     found = learn_bands(sky.fields["o001_t001"][1:], MosaicOptions(), options.mesh_arcsec, cpu_map=map)
-    made = calibrate(DetectionPlan(tuple(found.values()), MosaicOptions(), options), cpu_map=map)
-    return calibrate_filters(made, cpu_map=map)
+    return calibrate(DetectionPlan(tuple(found.values()), MosaicOptions(), options), cpu_map=map)
 
 
 def detected(plan: DetectionPlan, path: Path, **changes: Any) -> tuple[NDArray[Any], NDArray[np.int32]]:
@@ -93,7 +92,7 @@ def test_what_the_recipe_needs_is_calibrated(plan: DetectionPlan) -> None:
     assert 0 < plan.cold_noise < plan.filter_noise
     assert 0.2 < plan.roughness < 0.8
     usual = replace(plan, options=recommended().detect, band_noise=())
-    assert calibrate_filters(usual, cpu_map=map) is usual
+    assert with_filters(usual, []) is usual
 
 
 def test_nothing_is_lost_or_doubled_at_seams(plan: DetectionPlan, tmp_path: Path) -> None:
@@ -125,9 +124,9 @@ def test_a_band_that_is_not_on_these_tiles_does_no_harm(
         nothing = np.zeros_like(second.sub)
         return [first, Frame(nothing, nothing, np.ones_like(second.bad))]
 
-    monkeypatch.setattr(filtered, "band_frames", without_the_second)
+    monkeypatch.setattr(calibrating, "band_frames", without_the_second)
     options = recommended(combine=combine, passes="hot+cold").detect
-    made = calibrate_filters(replace(plan, options=options, band_noise=()), cpu_map=map)
+    made = calibrate(replace(plan, options=options, err_factor=1.0, band_noise=()), cpu_map=map)
     assert made.cold_noise > 0
     expected = (plan.band_noise[0], 1.0) if combine == "chi-mean" else ()
     assert made.band_noise == pytest.approx(expected, rel=0.05)
