@@ -23,6 +23,7 @@ from gzjwst_core.catalog.stages import field_table, plan_field, segmap_path
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.models import Field, Output, Receipt, Work, digest_of
+from gzjwst_core.options import PsfOptions
 from gzjwst_core.psf.known import file_digests, with_folder
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire, standing
@@ -81,7 +82,7 @@ def plan_fields(run: Run, fields: Sequence[Field]) -> dict[str, Work]:
     if run.targets or run.profile.completeness.sources == 0:
         return {}
     catalogs = {field.name: plan_field(run, field) for field in fields if field.bands}
-    psfs = file_digests(with_folder(run.profile.psf, Path(run.profile_folder)))
+    psfs = file_digests(_psf(run))
     more = {f"psf:{band}": digest for band, digest in psfs.items()}
     works = {
         name: Work(
@@ -101,7 +102,14 @@ def plan_fields(run: Run, fields: Sequence[Field]) -> dict[str, Work]:
 
 def _field_options(run: Run) -> str:
     profile = run.profile
-    return digest_of([profile.survey.bands, profile.completeness.digest_of_injection(), profile.psf.digest()])
+    return digest_of([profile.survey.bands, profile.completeness.digest_of_injection(), _psf(run).digest()])
+
+
+def _psf(run: Run) -> PsfOptions:
+    """Bands are matched anew only where a cut asks for the fluxes that this gives: nobody else would read them."""
+    psf = with_folder(run.profile.psf, Path(run.profile_folder))
+    asked = any(cut.column.endswith("_matched") for cut in run.cuts)
+    return psf if asked else psf.model_copy(update={"match": "none"})
 
 
 def inject_field(run: Run, work: Work, field: Field, _fetched: Sequence[Brought]) -> Done:
@@ -129,7 +137,7 @@ def inject_field(run: Run, work: Work, field: Field, _fetched: Sequence[Brought]
 def _make_field(run: Run, work: Work, field: Field) -> Receipt:
     folder, profile, bands = run.folder, run.profile, run.profile.survey.bands
     before = _before(run, field)
-    sections = profile.model_copy(update={"psf": with_folder(profile.psf, Path(run.profile_folder))})
+    sections = profile.model_copy(update={"psf": _psf(run)})
     with (
         scratch(Path(run.cache) / "scratch") as place,
         reading(run, field, scratch_bytes(run, field)) as sources,
@@ -138,7 +146,7 @@ def _make_field(run: Run, work: Work, field: Field) -> Receipt:
         more: dict[str, Any] = {"bands": bands, "scratch": place, "cpu_map": cpu_map}
         injected = inject(sources, sections, before, **more)
         negative = detect_negative(sources, sections, before, segmap, **more)
-    columns = catalog_columns(bands, profile.photometry, profile.psf)
+    columns = catalog_columns(bands, profile.photometry, sections.psf)
     outputs = (
         _write(run, injected_path(field.name), injected.galaxies),
         _write(run, detections_path(field.name), apply_columns(injected.detections, columns)),

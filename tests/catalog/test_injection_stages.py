@@ -154,6 +154,17 @@ def test_a_psf_counts_by_its_content_and_not_by_its_place(run: Run, tmp_path: Pa
     assert plan_field(matched, fields[0]).key == plan_field(moved, fields[0]).key
 
 
+def test_bands_are_matched_anew_only_for_a_cut_that_asks(run: Run) -> None:
+    fields = survey(run, "north")
+    matched = changed(run, "psf", match="reddest")
+    asked = changed(matched, "select", cuts=(Cut(column="F277W_flux_matched", minimum=1.0),))
+    options = []
+    for one in (run, matched, asked):
+        catalogued(one, fields)
+        options.append(plan_fields(one, fields)["north"].options)
+    assert options[0] == options[1] != options[2]
+
+
 def test_the_surveys_tables_grow_with_a_field_and_are_not_redone(run: Run) -> None:
     fields = survey(run, "north", "south")
     assert plan_survey(run) is None
