@@ -46,6 +46,8 @@ class Found:
         CPU seconds of the positive image, everything the tool does.
     negative
         Detections on the negative image.
+    smooth
+        Its circles take the light inside a pixel as the neighbours tell: so does the truth they are held against then.
     """
 
     x: Floats
@@ -56,6 +58,7 @@ class Found:
     r50_of: str
     seconds: float
     negative: int
+    smooth: bool = False
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def _found(field: TrueField, made: FieldCatalog, seconds: float, negative: int) 
     total = {band: columns[f"{band}_flux_tot"] for band in field.bands}
     detection = np.asarray(made.mosaics["is_detection"]).sum()
     r50_of = "r50_stack" if detection > 1 else f"r50_{made.reference_band}"
-    return Found(x, y, total, aperture, columns["r50"], r50_of, seconds, negative)
+    return Found(x, y, total, aperture, columns["r50"], r50_of, seconds, negative, smooth=True)
 
 
 def _negative(source: MosaicSource, folder: Path) -> MosaicSource:

@@ -14,6 +14,9 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from gzjwst_core.catalog.frames import Frame
+from gzjwst_core.catalog.measure import Scene, aperture_sums
+from gzjwst_core.catalog.noise import WHITE
 from tests.bench.truth_table.found import Found
 from tests.bench.truth_table.skies import APERTURES, TrueField
 
@@ -160,10 +163,21 @@ def _all_pulls(field: TrueField, found: Found, match: _Match) -> dict[tuple[str,
             size = diameter / 2 / grid.pixel_scale_arcsec
             flux, error = (values[at] for values in found.aperture[band, diameter])
             gaps, _, _ = sep.sum_circle(bad, *place, size + 1)
-            true, _, _ = sep.sum_circle(light, *place, size, subpix=10)
+            true = _light_in(light, place, size, smooth=found.smooth)
             good = (gaps == 0) & np.isfinite(flux) & (error > 0)
             pulls[band, diameter] = np.array([mag[good], (flux[good] - true[good]) / error[good]])
     return pulls
+
+
+def _light_in(light: NDArray[np.float32], place: tuple[Floats, Floats], radius_px: float, *, smooth: bool) -> Floats:
+    """Sum noise-free light in circles: pixels even inside, or as our catalog takes them."""
+    if not smooth:
+        even: Floats = sep.sum_circle(light, *place, radius_px, subpix=10)[0]
+        return even
+    frame = Frame(np.ascontiguousarray(light), np.ones_like(light), np.zeros(light.shape, dtype=bool))
+    nobody = np.zeros(place[0].size, dtype=np.int32)
+    scene = Scene(frame, np.zeros(light.shape, dtype=np.int32), nobody, WHITE)
+    return aperture_sums(scene, np.asarray(place[0]), np.asarray(place[1]), radius_px).flux
 
 
 def _own_pulls(found: Found, truth: Table, row: NDArray[np.int64]) -> Iterator[tuple[tuple[str, float], Floats]]:
