@@ -9,16 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
+import numpy as np
 from pydantic import ConfigDict, Field
 
 from gzjwst_core.catalog.columns import SURVEY_COLUMNS, catalog_columns
 from gzjwst_core.catalog.outside import files_of
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.sky_tables import read_earlier, read_reference
-from gzjwst_core.catalog.target_list import read_targets
+from gzjwst_core.catalog.target_list import BAD_POSITION, read_targets
 from gzjwst_core.engine import cores
 from gzjwst_core.errors import CatalogError, ProfileError, StorageError
-from gzjwst_core.options import Options
+from gzjwst_core.options import Options, TargetOptions
 from gzjwst_core.profile import SurveyProfile, load_profile, profile_folder_of
 from gzjwst_core.psf.known import file_digests, with_folder
 from gzjwst_core.run import Run, default_cache
@@ -125,7 +126,7 @@ def start(request: RunRequest) -> Run:
         ids_from=request.ids_from and _absolute(request.ids_from),
         offline=request.offline,
     )
-    _check("--catalog", _at_home(request.catalog), partial(read_targets, options=profile.targets))
+    _check("--catalog", _at_home(request.catalog), partial(_placed_targets, options=profile.targets))
     earlier = _at_home(request.ids_from) or run.earlier
     _check("--ids-from" if request.ids_from else "merge.ids_from", earlier, read_earlier)
     _check("astrometry.reference", run.reference, read_reference)
@@ -143,6 +144,12 @@ def _check(what: str, path: str, read: Callable[[str], object]) -> None:
             read(path)
     except (CatalogError, StorageError) as error:
         raise ProfileError(f"{what} {error}") from None
+
+
+def _placed_targets(path: str, options: TargetOptions) -> None:
+    """Read a table of targets; one without any position is refused now, not after the archives were asked."""
+    if np.all(read_targets(path, options)["reason"] == BAD_POSITION):
+        raise CatalogError(f"{path}: no row has a position (right ascension and declination are numbers in degrees)")
 
 
 def _at_home(path: str) -> str:

@@ -110,6 +110,8 @@ def test_a_path_may_start_at_home_wherever_it_is_given(
     ("options", "said"),
     [
         ({"ids_from": "no.csv"}, "--ids-from no.csv: no such file"),
+        ({"catalog": "nowhere.csv"}, "--catalog nowhere.csv: no row has a position"),
+        ({"catalog": "plain.csv"}, "--catalog plain.csv: no column of ra"),
         ({"ids_from": "bad.csv"}, "--ids-from bad.csv: no column id_str"),
         ({"overrides": ("merge.ids_from=no.csv",)}, "merge.ids_from .*no.csv: no such file"),
         ({"overrides": ("astrometry.reference=no.csv",)}, "astrometry.reference .*no.csv: no such file"),
@@ -118,7 +120,8 @@ def test_a_path_may_start_at_home_wherever_it_is_given(
 def test_a_table_that_is_not_there_or_cannot_be_used_is_an_error_of_usage(
     options: dict[str, object], said: str, ask: Callable[..., RunRequest], tmp_path: Path
 ) -> None:
-    (tmp_path / "bad.csv").write_text("id,ra,dec\na,1,2\n")
+    for name, text in (("bad", "id,ra,dec\na,1,2\n"), ("nowhere", "ra,dec\nabc,2\n"), ("plain", "x,y\n1,2\n")):
+        (tmp_path / f"{name}.csv").write_text(text)
     with pytest.raises(ProfileError, match=said):
         start(ask(**options))
 

@@ -34,7 +34,7 @@ __all__ = ["mosaic_table", "source_table", "with_mosaic_units"]
 Floats = NDArray[np.float64]
 
 _HALF_COVERED = 0.5
-_STAR_SCORE, _STAR_ELLIPTICITY, _HOLLOW_STAR_SNR = 0.5, 0.3, 100.0
+_STAR_SCORE, _STAR_ELLIPTICITY, _STAR_SNR, _HOLLOW_STAR_SNR = 0.5, 0.3, 20.0, 100.0
 _BRIGHT_STAR_MAG = 21.0
 
 
@@ -221,7 +221,7 @@ def _nearest(objects: NDArray[Any], scale: float) -> Floats:
 
 
 def _star_columns(rows: dict[str, Any], columns: Columns, plan: ForcedPlan) -> tuple[NDArray[np.bool_], dict[str, Any]]:
-    """Classify by size; a source that is saturated at its own centre is a star too."""
+    """Classify by size where the size says something; a source that is saturated at its own centre is a star too."""
     names = [learned.source.band for learned in plan.bands]
     hollow = columns["hollow"] | np.any([columns[f"{band}_hollow"] for band in names], axis=0)
     empty = columns["empty_centre"] | np.any([columns[f"{band}_empty_centre"] for band in names], axis=0)
@@ -229,7 +229,8 @@ def _star_columns(rows: dict[str, Any], columns: Columns, plan: ForcedPlan) -> t
     locus = stars.point_source_r50(rows["r50"], rows["snr_det"], rows["ellipticity"], expected)
     score = stars.star_scores(rows["r50"], rows["snr_det"], locus)
     saturated = hollow & empty & (rows["snr_det"] > _HOLLOW_STAR_SNR)
-    is_star = saturated | ((score > _STAR_SCORE) & (rows["ellipticity"] < _STAR_ELLIPTICITY))
+    compact = (score > _STAR_SCORE) & (rows["ellipticity"] < _STAR_ELLIPTICITY) & (rows["snr_det"] > _STAR_SNR)
+    is_star = saturated | compact
     return hollow, {"star_score": np.where(saturated, 1.0, score), "is_star": is_star}
 
 

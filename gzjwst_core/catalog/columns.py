@@ -115,7 +115,7 @@ SOURCE_COLUMNS = (
         "src.class.starGalaxy",
         "1 = as compact as a point source of its flux, 0 = extended",
     ),
-    _c("is_star", "bool", "", "src.class.starGalaxy", "taken for a star by size and shape"),
+    _c("is_star", "bool", "", "src.class.starGalaxy", "taken for a star by size and shape; S/N above 20"),
     _c("nn_dist", "float32", "arcsec", "pos.angDistance", "nearest neighbour in the same field"),
     _c(
         "edge_dist",

@@ -256,7 +256,9 @@ def _from_fits(path: Path, hdu: str, wanted: Container[str]) -> _Part:
 
 def _from_text(form: str, path: Path, _hdu: str, wanted: Container[str]) -> _Part:
     table = _read_text(path, form)
-    return _Part(table[_chosen(table.colnames, wanted)], table.colnames)
+    names = list(table.colnames)
+    table.keep_columns(_chosen(names, wanted))
+    return _Part(table, names)
 
 
 _READERS: Mapping[str, Callable[[Path, str, Container[str]], _Part]] = {

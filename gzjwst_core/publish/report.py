@@ -201,7 +201,7 @@ def _plots(facts: ReportFacts) -> list[tuple[str, Markup, str]]:
         (
             "Number counts",
             number_counts(facts.catalog, facts.bands, facts.area_arcmin2),
-            f"Galaxies by total magnitude, one row a sky object, stars left out.{area} The turnover is the depth.",
+            f"Galaxies by total magnitude, one row a sky object, stars left out.{area} They turn over near the depth.",
         ),
         (
             "Size and magnitude",
@@ -231,7 +231,7 @@ def _selection_plots(facts: ReportFacts) -> list[tuple[str, Markup, str]]:
         (
             "Number counts, corrected",
             _corrected(facts),
-            "Galaxies by mag_ref, and divided by the completeness at their own size and field where that is over 30 %.",
+            "Galaxies by mag_ref, and divided by the completeness at their own size, in bins where nearly all pass 30 %.",
         ),
         (
             "Purity",
@@ -241,7 +241,7 @@ def _selection_plots(facts: ReportFacts) -> list[tuple[str, Markup, str]]:
         (
             "Astrometry between fields",
             astrometric_residuals(pairs),
-            "Positions of the same object in two fields, first minus second; crosses mark the median and half of all.",
+            "Every shared object, first field minus second; crosses mark the median and half of all. Below: compact ones.",
         ),
     ]
     return [(title, drawing, said) for title, drawing, said in made if drawing is not None]
