@@ -231,7 +231,7 @@ def _selection_plots(facts: ReportFacts) -> list[tuple[str, Markup, str]]:
         (
             "Number counts, corrected",
             _corrected(facts),
-            "Galaxies by mag_ref, and divided by the completeness at their own size, in bins where nearly all pass 30 %.",
+            "Galaxies by mag_ref, and divided by the completeness at their own size where nearly all pass 30 %.",
         ),
         (
             "Purity",
@@ -241,7 +241,7 @@ def _selection_plots(facts: ReportFacts) -> list[tuple[str, Markup, str]]:
         (
             "Astrometry between fields",
             astrometric_residuals(pairs),
-            "Every shared object, first field minus second; crosses mark the median and half of all. Below: compact ones.",
+            "Every shared object, first field minus second; crosses mark median and half of all. Below: compact ones.",
         ),
     ]
     return [(title, drawing, said) for title, drawing, said in made if drawing is not None]
