@@ -6,7 +6,7 @@ from prefect import task
 
 from gzjwst_core.archives.stages import Brought, Transfers
 from gzjwst_core.catalog import stages
-from gzjwst_core.catalog.stale import drop_stale
+from gzjwst_core.completeness.stale import drop_stale
 from gzjwst_core.models import Field, Work
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done

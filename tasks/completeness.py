@@ -5,7 +5,7 @@ import tasks.settings  # noqa: F401, I001 - before prefect
 from prefect import task
 
 from gzjwst_core.archives.stages import Brought
-from gzjwst_core.catalog import injection_stages as stages
+from gzjwst_core.completeness import stages
 from gzjwst_core.models import Field, Work
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done

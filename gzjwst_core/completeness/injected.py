@@ -1,6 +1,6 @@
 """Which galaxies are injected: magnitudes, sizes, shapes, colours and places, drawn from stated distributions.
 
-Arrays in, a table out. How they look on a mosaic is in `injected_light`; what became of them is in `recovery`.
+Arrays in, a table out. How they look on a mosaic is in `light`; what became of them is in `recovery`.
 
 Distributions
 -------------

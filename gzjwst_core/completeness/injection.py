@@ -3,7 +3,7 @@
 Batches of galaxies are added to the mosaics as light that the reader adds to every window, and `build_field_catalog`
 runs on what it reads: background, noise, detection, measurement, all of it. Then it runs on sky without sources whose
 sign is turned. No mosaic is copied but for those of the detection bands, for the second. The parts are in `injected`,
-`injected_light`, `recovery` and `negative`.
+`light`, `recovery` and `negative`.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from gzjwst_core.catalog.field import Sections, build_field_catalog
-from gzjwst_core.catalog.injected import (
+from gzjwst_core.completeness.injected import (
     batch_sizes,
     colours_of,
     draw_galaxies,
@@ -26,9 +26,9 @@ from gzjwst_core.catalog.injected import (
     generator,
     with_fluxes,
 )
-from gzjwst_core.catalog.injected_light import add_galaxies
-from gzjwst_core.catalog.negative import write_negative
-from gzjwst_core.catalog.recovery import match, recovered_table
+from gzjwst_core.completeness.light import add_galaxies
+from gzjwst_core.completeness.negative import write_negative
+from gzjwst_core.completeness.recovery import match, recovered_table
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import NoValidPixelsError
 from gzjwst_core.models import MosaicSource

@@ -15,11 +15,11 @@ from astropy.table import Table
 
 from gzjwst_core.archives.stages import PRODUCTS, Brought, check_room, reading, scratch_bytes, survey_fields
 from gzjwst_core.catalog.columns import catalog_columns
-from gzjwst_core.catalog.completeness import completeness_table, count_magnitudes, purity_table
-from gzjwst_core.catalog.injection import FieldBefore, detect_negative, inject
-from gzjwst_core.catalog.recovery import passing
-from gzjwst_core.catalog.selection import COMPLETENESS, SelectionFunction, magnitude_limits
 from gzjwst_core.catalog.stages import field_table, plan_field, segmap_path
+from gzjwst_core.completeness.counts import completeness_table, count_magnitudes, purity_table
+from gzjwst_core.completeness.injection import FieldBefore, detect_negative, inject
+from gzjwst_core.completeness.recovery import passing
+from gzjwst_core.completeness.selection import COMPLETENESS, SelectionFunction, magnitude_limits
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.models import Field, Output, Receipt, Work, digest_of

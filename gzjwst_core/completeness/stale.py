@@ -4,7 +4,7 @@ Called once the catalog is merged; the stages that follow make anew what the pro
 """
 
 from gzjwst_core.catalog.comparing import STAGE as COMPARED
-from gzjwst_core.catalog.injection_stages import INJECTION, SURVEY, standing_survey
+from gzjwst_core.completeness.stages import INJECTION, SURVEY, standing_survey
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import latest, retire
 

@@ -9,10 +9,10 @@ from astropy.table import Table
 
 from gzjwst_core.archives.stages import MOSAICS, PRODUCTS, area_arcmin2, products_of
 from gzjwst_core.catalog.comparing import CROSSMATCH
-from gzjwst_core.catalog.injection_stages import COMPLETENESS, FIELDS, PURITY, standing_survey
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.stages import ASTROMETRY, CATALOG, OVERLAP
 from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
+from gzjwst_core.completeness.stages import COMPLETENESS, FIELDS, PURITY, standing_survey
 from gzjwst_core.images.stages import IMAGES, measures_of, records_of
 from gzjwst_core.publish.facts import FileNote, MosaicCell, ReportFacts, SheetImage
 from gzjwst_core.publish.record import read_table

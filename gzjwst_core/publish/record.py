@@ -18,8 +18,8 @@ from pydantic import JsonValue
 from gzjwst_core import __version__
 from gzjwst_core.archives.stages import MOSAICS, PRODUCTS
 from gzjwst_core.catalog.comparing import STAGE as COMPARED
-from gzjwst_core.catalog.injection_stages import standing_survey
 from gzjwst_core.catalog.stages import CATALOG
+from gzjwst_core.completeness.stages import standing_survey
 from gzjwst_core.cutouts.stages import CUTOUTS
 from gzjwst_core.engine import cores
 from gzjwst_core.images.stages import IMAGES

@@ -8,7 +8,7 @@ from astropy.io import fits
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.selection import SelectionFunction
+from gzjwst_core.completeness.selection import SelectionFunction
 from gzjwst_core.publish.facts import DepthMap, Residuals
 from gzjwst_core.storage.folder import Folder
 

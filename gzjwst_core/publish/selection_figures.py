@@ -10,7 +10,7 @@ from astropy.table import Table
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.completeness import jeffreys
+from gzjwst_core.completeness.counts import jeffreys
 from gzjwst_core.publish.plots import (
     ASPECT,
     Axis,

@@ -32,11 +32,11 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from gzjwst_core.catalog.astrometry import unit_vectors  # noqa: E402
-from gzjwst_core.catalog.completeness import jeffreys  # noqa: E402
 from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog  # noqa: E402
-from gzjwst_core.catalog.injected import batch_sizes, generator  # noqa: E402
-from gzjwst_core.catalog.injection import inject_batch, place_galaxies  # noqa: E402
-from gzjwst_core.catalog.recovery import match, nearest  # noqa: E402
+from gzjwst_core.completeness.counts import jeffreys  # noqa: E402
+from gzjwst_core.completeness.injected import batch_sizes, generator  # noqa: E402
+from gzjwst_core.completeness.injection import inject_batch, place_galaxies  # noqa: E402
+from gzjwst_core.completeness.recovery import match, nearest  # noqa: E402
 from gzjwst_core.engine import cpu_map, use_processes  # noqa: E402
 from gzjwst_core.models import MosaicSource  # noqa: E402
 from gzjwst_core.mosaics.geometry import Box  # noqa: E402

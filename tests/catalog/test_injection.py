@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from gzjwst_core.catalog.columns import Flag
 from gzjwst_core.catalog.field import FieldCatalog
-from gzjwst_core.catalog.injected import (
+from gzjwst_core.completeness.injected import (
     Colours,
     batch_sizes,
     colours_of,
@@ -20,9 +20,9 @@ from gzjwst_core.catalog.injected import (
     generator,
     with_fluxes,
 )
-from gzjwst_core.catalog.injected_light import add_galaxies, galaxy_light, grid_places, kernels
-from gzjwst_core.catalog.injection import FieldBefore, detect_negative, inject
-from gzjwst_core.catalog.negative import empty_and_turned
+from gzjwst_core.completeness.injection import FieldBefore, detect_negative, inject
+from gzjwst_core.completeness.light import add_galaxies, galaxy_light, grid_places, kernels
+from gzjwst_core.completeness.negative import empty_and_turned
 from gzjwst_core.errors import StorageError
 from gzjwst_core.mosaics.geometry import Box, whole
 from gzjwst_core.mosaics.reader import Window, open_mosaic

@@ -10,7 +10,9 @@ from astropy.table import Table
 
 from gzjwst_core.archives.tables import write_products
 from gzjwst_core.catalog.comparing import CROSSMATCH
-from gzjwst_core.catalog.injection_stages import (
+from gzjwst_core.catalog.stages import plan_field
+from gzjwst_core.completeness.selection import COMPLETENESS, SelectionFunction
+from gzjwst_core.completeness.stages import (
     FIELDS,
     INJECTION,
     PURITY,
@@ -18,9 +20,7 @@ from gzjwst_core.catalog.injection_stages import (
     plan_fields,
     plan_survey,
 )
-from gzjwst_core.catalog.selection import COMPLETENESS, SelectionFunction
-from gzjwst_core.catalog.stages import plan_field
-from gzjwst_core.catalog.stale import drop_stale
+from gzjwst_core.completeness.stale import drop_stale
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.models import Field, Mosaic, Output, Product, Receipt, Work
 from gzjwst_core.options import CompareOptions, Cut

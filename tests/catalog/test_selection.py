@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta
 
-from gzjwst_core.catalog import selection
-from gzjwst_core.catalog.completeness import bins_of, completeness_table, count_magnitudes, jeffreys, purity_table
-from gzjwst_core.catalog.recovery import injected_columns, match
-from gzjwst_core.catalog.selection import COMPLETENESS, SelectionFunction, magnitude_limits
+from gzjwst_core.completeness import selection
+from gzjwst_core.completeness.counts import bins_of, completeness_table, count_magnitudes, jeffreys, purity_table
+from gzjwst_core.completeness.recovery import injected_columns, match
+from gzjwst_core.completeness.selection import COMPLETENESS, SelectionFunction, magnitude_limits
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.options import CompletenessOptions
 from gzjwst_core.storage.folder import Folder

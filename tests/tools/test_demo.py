@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gzjwst_core.catalog.columns import Flag
 from gzjwst_core.catalog.field import build_field_catalog
-from gzjwst_core.catalog.selection import SelectionFunction
+from gzjwst_core.completeness.selection import SelectionFunction
 from gzjwst_core.cutouts.read import read_cutout
 from gzjwst_core.images.compose import colour
 from gzjwst_core.images.quality import _labels
