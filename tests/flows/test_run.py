@@ -125,7 +125,7 @@ def test_names_of_an_earlier_release_are_carried_over(copy: Path, small_profile:
     assert record.sums["names"] == {"total": len(before), **counts}
 
 
-@pytest.mark.parametrize("after", ["segmaps", "cutouts"])
+@pytest.mark.parametrize("after", ["cutouts", pytest.param("segmaps", marks=pytest.mark.tools)])
 def test_a_killed_run_ends_as_an_unbroken_one(
     after: str, small: Ended, small_profile: Path, world: World, tmp_path: Path
 ) -> None:
