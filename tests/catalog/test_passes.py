@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sep
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
@@ -104,6 +105,9 @@ def test_nothing_is_lost_or_doubled_at_seams(plan: DetectionPlan, tmp_path: Path
     )  # SEP deals a blend's last pixels out at random, and cleans by what came of it
     distance, row = cKDTree(np.column_stack([many["x"], many["y"]])).query(np.column_stack([one["x"], one["y"]]))
     assert len(set(row.tolist())) >= len(one) - 1
+    alone = (one["flag"] & sep.OBJ_MERGED) == 0
+    assert alone.sum() > 20
+    assert distance[alone].max() < 1e-9
     assert np.mean(distance < 0.01) >= 0.85
     assert np.mean((labels > 0) == (pieces > 0)) > 0.9995
     for objects, seen in ((one, labels), (many, pieces)):
