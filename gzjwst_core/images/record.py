@@ -1,8 +1,12 @@
-"""What the makers of an image know of it: kept in the chunk's receipt, read by whoever hands over."""
+"""What the makers of an image know of it: kept in the chunk's receipt, read by whoever judges and hands over."""
 
-from gzjwst_core.models import Value
+from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["ImageRecord"]
+from pydantic import TypeAdapter
+
+from gzjwst_core.models import Receipt, Value
+
+__all__ = ["ImageNote", "ImageRecord", "notes_of"]
 
 
 class ImageRecord(Value):
@@ -13,6 +17,14 @@ class ImageRecord(Value):
     """Path relative to the run folder: `images/<field>/<name>.jpg`."""
     cutout: str = ""
     """Path of its cutout, relative to the run folder."""
+    strip: str = ""
+    """Path of the grey strip of all bands, relative to the run folder; empty = none."""
+    strip_bands: str = ""
+    """Bands of the strip from left to right, joined by commas."""
+    panels: str = ""
+    """Boxes of a grid's panels, such as `rgb=0,0,424,424 F115W=428,0,852,424` (x0, y0, x1, y1; 0-based, half open)."""
+    size_bytes: int = 0
+    """Of the image's file."""
     fov_arcsec: float
     """Side of the square of sky that is seen."""
     pixscale_arcsec: float
@@ -21,5 +33,24 @@ class ImageRecord(Value):
     """Smallest part with data over the bands of the colour, 0 to 1."""
     filters_rgb: str
     """Bands of the channels, such as `R=F444W G=F277W B=F150W+F115W`."""
+    filled: str = ""
+    """Channels without data that were filled from their neighbours, joined by commas."""
     recipe: str
     recipe_digest: str
+
+
+class ImageNote(Value):
+    """A receipt's note of one image."""
+
+    record: ImageRecord
+    measures: Mapping[str, float | None]
+    """By name; None = there was nothing to measure."""
+
+
+_NOTES = TypeAdapter(list[ImageNote])
+
+
+def notes_of(receipts: Iterable[Receipt]) -> Iterator[ImageNote]:
+    """Yield the notes of every image, receipt by receipt."""
+    for receipt in receipts:
+        yield from _NOTES.validate_python(receipt.notes.get("images", []))

@@ -2,14 +2,15 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from math import isfinite, nan
-from typing import Any
+from typing import cast
 
 import numpy as np
 from astropy.table import Table
+from pydantic import JsonValue
 
 from gzjwst_core.archives.stages import survey_fields
 from gzjwst_core.catalog.select import select
@@ -17,7 +18,7 @@ from gzjwst_core.catalog.stages import CATALOG, MOSAICS
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.images.paint import Facts, paint_cutout
 from gzjwst_core.images.pins import drift, propose_pins
-from gzjwst_core.images.record import ImageRecord
+from gzjwst_core.images.record import ImageNote, ImageRecord, notes_of
 from gzjwst_core.models import Outcome, Output, Receipt, Value, Work
 from gzjwst_core.options import ImageOptions
 from gzjwst_core.run import FROZEN_PROFILE, Run, freeze_profile, pinned_images
@@ -27,7 +28,7 @@ from gzjwst_core.storage.tables import read_parquet
 
 __all__ = ["IMAGES", "Pinned", "measures_of", "paint_chunk", "pin", "plan", "records_of"]
 
-IMAGES, _VERSION = "images", "1"
+IMAGES, _VERSION = "images", "2"
 _BATCH = 100
 
 
@@ -147,32 +148,27 @@ def _count(outcomes: Iterable[Outcome]) -> dict[str, int]:
     return dict(sorted(Counter(named).items()))
 
 
-def _note(one: _Ended) -> dict[str, Any]:
+def _note(one: _Ended) -> JsonValue:
     facts = {} if one.facts is None else asdict(one.facts)
     measures = {name: round(value, 4) if isfinite(value) else None for name, value in facts.pop("measures").items()}
-    image = "" if one.output is None else one.output.path
-    facts.pop("filled")
-    return {"record": {**facts, "image": image, "cutout": one.cutout}, "measures": measures}
+    filled = ",".join(facts.pop("filled"))
+    image, size = ("", 0) if one.output is None else (one.output.path, one.output.size)
+    record = ImageRecord(**facts, image=image, size_bytes=size, cutout=one.cutout, filled=filled)
+    return cast("JsonValue", ImageNote(record=record, measures=measures).model_dump(mode="json"))
 
 
 def records_of(receipts: Iterable[Receipt]) -> list[ImageRecord]:
     """Return what the makers of the images know of them, in order of id_str."""
-    records = [ImageRecord.model_validate(note["record"]) for note in _notes(receipts)]
-    return sorted(records, key=lambda record: record.id_str)
+    return sorted((note.record for note in notes_of(receipts)), key=lambda record: record.id_str)
 
 
 def measures_of(receipts: Iterable[Receipt]) -> Table | None:
     """Return the measures of every image, one row each, in order of id_str; None without images."""
     names: list[str] = []
     columns: dict[str, array[float]] = {}
-    for note in _notes(receipts):
-        names.append(note["record"]["id_str"])
-        for name, value in note["measures"].items():
+    for note in notes_of(receipts):
+        names.append(note.record.id_str)
+        for name, value in note.measures.items():
             columns.setdefault(name, array("d")).append(nan if value is None else value)
     table = Table({"id_str": np.array(names), **{name: np.array(values) for name, values in columns.items()}})
     return table[np.argsort(names)] if names else None
-
-
-def _notes(receipts: Iterable[Receipt]) -> Iterator[Any]:
-    for receipt in receipts:
-        yield from receipt.notes.get("images", [])  # type: ignore[misc]

@@ -17,7 +17,9 @@ from gzjwst_core.options.catalog import (
     PsfOptions,
     SelectOptions,
 )
-from gzjwst_core.options.images import CutoutOptions, ImageOptions, PublishOptions
+from gzjwst_core.options.cutouts import CutoutOptions
+from gzjwst_core.options.images import ImageOptions
+from gzjwst_core.options.publish import PublishOptions
 from gzjwst_core.options.tables import CompareOptions, TableOptions, TargetOptions
 
 __all__ = [

@@ -1,40 +1,13 @@
-"""Cutouts, colour images and hand-overs."""
+"""Colour images."""
 
 from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from gzjwst_core.options.base import Band, BandOrNone, Link, Options, Positive, Share
+from gzjwst_core.options.base import Band, Options, Positive
 
-__all__ = ["CutoutOptions", "ImageOptions", "PublishOptions"]
-
-
-class CutoutOptions(Options):
-    """Field of view and contents of a cutout."""
-
-    reference: BandOrNone = ""
-    """Band of the PRIMARY pixels; empty = the field's first detection band."""
-    fov_rule: Literal["bbox", "kron"] = "bbox"
-    """Size from the diagonal of the segment's bounding box, or from the Kron ellipse (3 x its long axis)."""
-    fov_factor: Positive = 1.5
-    """Field of view in units of what the rule measures."""
-    fov_min_arcsec: Positive = 1.9
-    """Smallest field of view, arcsec."""
-    fov_max_arcsec: Positive = 12.0
-    """Largest field of view, arcsec."""
-    fov_steps: int = Field(default=8, ge=0, le=64)
-    """Sizes are rounded up to this many steps between the limits, evenly in their logarithm; 0 = not rounded."""
-    planes: tuple[Literal["ERR", "WHT"], ...] = ()
-    """Further planes a band's cutout carries."""
-    chunk_size: int = Field(default=1000, ge=1, le=5000)
-    """Largest mean number of cutouts of one chunk (one task)."""
-
-    @model_validator(mode="after")
-    def _limits_in_order(self) -> "CutoutOptions":
-        if self.fov_max_arcsec < self.fov_min_arcsec:
-            raise ValueError("fov_max_arcsec must not be below fov_min_arcsec")
-        return self
+__all__ = ["ImageOptions"]
 
 
 class ImageOptions(Options):
@@ -60,6 +33,14 @@ class ImageOptions(Options):
     """Grey of pixels without data."""
     size_px: int = Field(default=424, ge=32, le=2048)
     """Side of an image, pixels."""
+    layout: Literal["single", "panels"] = "single"
+    """One colour picture, or a grid: the colour picture and each band in grey."""
+    panel_bands: tuple[Band, ...] = ()
+    """Bands of the grid, in its order; empty = every band of the cutout."""
+    panel_gap_px: int = Field(default=4, ge=0, le=64)
+    """Between panels, pixels of `gap_level`."""
+    strip_px: int = Field(default=128, ge=0, le=512)
+    """Side of each band in the small grey strip that the report shows on a click; 0 = no strips."""
     format: Literal["jpg", "png"] = "jpg"
     """File format of the images."""
     jpeg_quality: int = Field(default=92, ge=50, le=100)
@@ -74,18 +55,3 @@ class ImageOptions(Options):
         if self.high_sigma <= self.low_sigma:
             raise ValueError("high_sigma must be above low_sigma")
         return self
-
-
-class PublishOptions(Options):
-    """Hand-overs."""
-
-    manifest_rows: int = Field(default=1000, ge=1, le=10000)
-    """Subjects in one Zooniverse manifest."""
-    link: Link = "https://aladin.cds.unistra.fr/AladinLite/?target={ra:.6f}%20{dec:+.6f}&fov=0.02"
-    """Sky viewer on a subject's Talk page."""
-    test_share: Share = 0.2
-    """Part of the sky cells whose galaxies are Zoobot's test set."""
-    split_cell_arcmin: Positive = 1.0
-    """Side of a sky cell; all galaxies of a cell are on one side of the split."""
-    contact_sheet: int = Field(default=48, ge=0, le=400)
-    """Images on each contact sheet of the report."""
