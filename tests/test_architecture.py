@@ -25,6 +25,8 @@ PURE = {
     "mosaics/shift",
     "images/stretch",
     "images/compose",
+    "images/planes",
+    "images/recipes",
     "images/warp",
 }
 FILE_LIBRARIES = ("fsspec", "s3fs", "requests", "astropy.io", "shutil", "tempfile")

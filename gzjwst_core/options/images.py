@@ -13,22 +13,25 @@ __all__ = ["ImageOptions"]
 class ImageOptions(Options):
     """The colour recipe, fixed for the whole survey. Fluxes in it are surface brightness in uJy/arcsec2."""
 
-    recipe: Literal["asinh", "lupton"] = "asinh"
-    """Per-channel asinh, or Lupton et al. (2004), both with the survey's own sigma and gain."""
+    recipe: Literal["asinh", "lupton", "trilogy", "lupton-matched"] = "asinh"
+    """Per-channel asinh; Lupton et al. (2004), which keeps hues; Trilogy's per-channel log (Coe et al. 2012); or Lupton
+    with every band brought to the broadest PSF. All with the survey's own sigma and gain."""
     red: Mapping[Band, Positive] = {"F444W": 1.0}
     """Bands of the red channel and their weights; those a field has are averaged."""
     green: Mapping[Band, Positive] = {"F277W": 1.0}
     """Bands of the green channel."""
     blue: Mapping[Band, Positive] = {"F150W": 1.0, "F115W": 1.0}
     """Bands of the blue channel."""
-    low_sigma: float = -3.0
-    """Black, in units of the reference sigma below the local sky."""
+    low_sigma: float = Field(default=-3.0, le=0)
+    """Black, in units of the reference sigma from the local sky."""
     knee_sigma: Positive = 5.0
     """Where asinh turns from linear to logarithmic."""
     high_sigma: Positive = 200.0
     """White."""
     lupton_q: Positive = 8.0
-    """Softening of the `lupton` recipe."""
+    """Softening of the `lupton` recipes."""
+    trilogy_noise: float = Field(default=0.15, gt=0, le=0.5)
+    """Level (0 black, 1 white) of the sky's own 1 sigma in the `trilogy` recipe."""
     gap_level: int = Field(default=24, ge=0, le=255)
     """Grey of pixels without data."""
     size_px: int = Field(default=424, ge=32, le=2048)

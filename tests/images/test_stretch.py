@@ -1,5 +1,6 @@
 """The curves: monotone, bounded, finite for anything finite, the same for every channel."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,29 +10,32 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from gzjwst_core.images.stretch import asinh_levels, lupton_levels, sky_level
+from gzjwst_core.images.stretch import asinh_levels, lupton_levels, sky_level, trilogy_levels
 from gzjwst_core.options import ImageOptions
 
 OPTIONS = ImageOptions()
 ANYTHING = hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(width=32))
+Curve = Callable[[NDArray[Any], ImageOptions], NDArray[Any]]
 CURVES = st.builds(
     ImageOptions, low_sigma=st.floats(-10, 0), knee_sigma=st.floats(0.5, 20), high_sigma=st.floats(10, 5000)
 )
 
 
+@pytest.mark.parametrize("curve", [asinh_levels, trilogy_levels])
 @given(ANYTHING, CURVES)
-def test_levels_are_bounded_and_nan_stays(signal: NDArray[Any], options: ImageOptions) -> None:
-    levels = asinh_levels(signal, options)
+def test_levels_are_bounded_and_nan_stays(curve: Curve, signal: NDArray[Any], options: ImageOptions) -> None:
+    levels = curve(signal, options)
     assert levels.dtype == np.float32
     assert (np.isnan(levels) == np.isnan(signal)).all()
     known = levels[~np.isnan(signal)]
     assert ((known >= 0) & (known <= 1)).all()
 
 
+@pytest.mark.parametrize("curve", [asinh_levels, trilogy_levels])
 @given(ANYTHING, CURVES)
-def test_brighter_is_never_darker(signal: NDArray[Any], options: ImageOptions) -> None:
+def test_brighter_is_never_darker(curve: Curve, signal: NDArray[Any], options: ImageOptions) -> None:
     ordered = np.sort(signal[~np.isnan(signal)])
-    assert (np.diff(asinh_levels(ordered, options)) >= 0).all()
+    assert (np.diff(curve(ordered, options)) >= 0).all()
 
 
 @given(CURVES)
@@ -40,6 +44,17 @@ def test_black_and_white_points(options: ImageOptions) -> None:
     black, sky, white = asinh_levels(signal, options)
     assert black == pytest.approx(0, abs=1e-5)
     assert sky == pytest.approx(sky_level(options), abs=1e-5)
+    assert white == pytest.approx(1, abs=1e-5)
+
+
+@given(CURVES, st.floats(0.05, 0.5))
+def test_trilogy_puts_noise_and_white_where_they_are_asked_for(curve: ImageOptions, noise: float) -> None:
+    options = curve.model_copy(update={"trilogy_noise": noise})
+    lowest = (1 - options.low_sigma) / (options.high_sigma - options.low_sigma)  # of a linear curve
+    signal = np.array([options.low_sigma, 1.0, options.high_sigma], dtype=np.float32)
+    black, sky, white = trilogy_levels(signal, options)
+    assert black == pytest.approx(0, abs=1e-5)
+    assert sky == pytest.approx(max(noise, lowest), rel=1e-3)
     assert white == pytest.approx(1, abs=1e-5)
 
 
@@ -59,7 +74,7 @@ def test_lupton_is_bounded_and_nan_is_shared(signals: NDArray[Any]) -> None:
 
 
 def test_lupton_keeps_the_hue() -> None:
-    brightness = np.geomspace(1, 3000, 7, dtype=np.float32)
+    brightness = np.geomspace(200, 3000, 7, dtype=np.float32)
     above = np.stack([3 * brightness, 2 * brightness, brightness])[:, None, :]
     levels = lupton_levels(above + np.float32(OPTIONS.low_sigma), OPTIONS)
     np.testing.assert_allclose(levels[0] / levels[2], 3, rtol=1e-4)
@@ -69,3 +84,11 @@ def test_lupton_keeps_the_hue() -> None:
 def test_lupton_paints_filled_cores_white() -> None:
     signals = np.array([1e5, 200, 10], dtype=np.float32).reshape(3, 1, 1)
     assert (lupton_levels(signals, OPTIONS) == 1).all()
+
+
+@given(hnp.arrays(np.float32, (3, 1, 8), elements=st.floats(-30, 3, width=32)))
+def test_lupton_has_no_black_pixel(signals: NDArray[Any]) -> None:
+    levels = lupton_levels(signals, OPTIONS)
+    assert (levels > 0).all()
+    brighter = lupton_levels(signals + np.float32(1), OPTIONS)
+    assert (brighter.mean(axis=0) > levels.mean(axis=0)).all()
