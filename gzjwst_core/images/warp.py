@@ -51,7 +51,7 @@ def resampled(levels: NDArray[np.float32], at: Placement, to: Placement, shape: 
     m = at.matrix @ np.linalg.inv(to.matrix)
     coarser = math.sqrt(abs(np.linalg.det(m)))
     if coarser > _COARSEST:
-        return resampled(*binned(levels, at, math.floor(coarser)), to, shape)
+        return resampled(*binned(levels, at, math.floor(coarser + 0.5)), to, shape)
     if abs(m[1, 1]) < abs(m[1, 0]):  # nearer to a quarter turn: swap the axes of the input
         levels, m, at = levels.T, m[::-1], replace(at, x=at.y, y=at.x)
     x0, y0 = np.array([at.x, at.y]) - m @ np.array([to.x, to.y])

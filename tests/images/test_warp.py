@@ -70,3 +70,12 @@ def test_binning_keeps_the_target_in_its_place(side: int, x: float, y: float) ->
     j = np.arange(blocks.shape[1])
     np.testing.assert_allclose(np.interp(at.x, j, blocks[0]), x, atol=1e-4)
     assert at.scale_arcsec == pytest.approx(0.03 * side)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(1.0, 6.0))
+def test_any_scale_ends(coarser: float) -> None:
+    got = resampled(
+        np.ones((200, 200), dtype=np.float32), grid(17, 0.03, 99.5, 99.5), picture_grid(0.9 * coarser, 30), (30, 30)
+    )
+    np.testing.assert_allclose(got, 1, atol=1e-5)
