@@ -25,6 +25,7 @@ PURE = {
     "mosaics/shift",
     "images/stretch",
     "images/compose",
+    "images/matched",
     "images/planes",
     "images/recipes",
     "images/warp",
