@@ -24,6 +24,7 @@ PURE = {
     "catalog/overlap",
     "mosaics/shift",
     "images/stretch",
+    "images/chroma",
     "images/compose",
     "images/matched",
     "images/planes",

@@ -22,7 +22,7 @@ from gzjwst_core.images.stretch import asinh_levels, lupton_levels, trilogy_leve
 from gzjwst_core.images.warp import resampled
 from gzjwst_core.options import ImageOptions
 
-__all__ = ["RECIPES", "painted"]
+__all__ = ["RECIPES", "grey_levels", "painted"]
 
 Channels = Mapping[str, list[tuple[float, Layer]]]
 """Weight and layer of each band, by channel; channels without a band are left out."""
@@ -48,6 +48,11 @@ def painted(channels: Channels, to: Placement, options: ImageOptions) -> dict[st
         The same channels, (size, size) each, levels from 0 to 1.
     """
     return _TABLE[options.recipe](channels, to, options)
+
+
+def grey_levels(signal: NDArray[np.float32], options: ImageOptions) -> NDArray[np.float32]:
+    """Level, under the options' recipe, of signals that are the same in all channels; (n,) sigma to (n,)."""
+    return _GREY[options.recipe](signal, options)
 
 
 def _by_channel(channels: Channels, to: Placement, options: ImageOptions, *, curve: Curve) -> dict[str, Plane]:
@@ -96,6 +101,18 @@ _TABLE: Final[Mapping[str, Recipe]] = {
     "lupton": _lupton,
     "trilogy": partial(_by_channel, curve=trilogy_levels),
     "lupton-matched": _lupton_matched,
+}
+
+
+def _lupton_grey(signal: NDArray[np.float32], options: ImageOptions) -> NDArray[np.float32]:
+    return np.asarray(lupton_levels(np.stack([signal] * len(CHANNELS)), options)[0])
+
+
+_GREY: Final[Mapping[str, Curve]] = {
+    "asinh": asinh_levels,
+    "lupton": _lupton_grey,
+    "trilogy": trilogy_levels,
+    "lupton-matched": _lupton_grey,
 }
 
 RECIPES: Final = tuple(_TABLE)
