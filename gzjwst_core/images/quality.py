@@ -13,7 +13,7 @@ from gzjwst_core.cutouts.read import Cutout
 from gzjwst_core.images.compose import Picture
 from gzjwst_core.images.warp import picture_grid
 
-__all__ = ["Measures", "measure"]
+__all__ = ["Measures", "labels_of", "measure"]
 
 _BLACK, _WHITE = 2, 253
 _BRIGHTER = 0.9
@@ -54,7 +54,7 @@ def measure(cutout: Cutout, picture: Picture) -> Measures:
         The image before encoding.
     """
     shape = picture.gap.shape
-    labels = _labels(cutout, shape)
+    labels = labels_of(cutout, shape)
     data = ~picture.gap
     sky = data & (labels == 0)
     red, green, blue = (np.ascontiguousarray(picture.rgb[..., i]) for i in range(3))
@@ -73,7 +73,8 @@ def measure(cutout: Cutout, picture: Picture) -> Measures:
     )
 
 
-def _labels(cutout: Cutout, shape: tuple[int, int]) -> NDArray[np.int32]:
+def labels_of(cutout: Cutout, shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Carry a cutout's segments to its picture of this shape; 0 = no source."""
     if cutout.seg is None or cutout.seg_placed is None:
         return np.zeros(shape, dtype=np.int32)
     return carried(cutout.seg, cutout.seg_placed, picture_grid(cutout.fov_arcsec, shape[0]), shape)

@@ -49,7 +49,7 @@ class QualityOptions(Options):
     """Longer side of the target's segment, in units of the picture's side."""
     reach: Limits = Limits(warn=(0, 0.714), fail=(0, 1))
     """How far the target's segment reaches from the centre to an edge; training zooms in 1.4 times: to 0.714."""
-    coverage: Limits = Limits(warn=(1, 1), fail=(0.75, 1))
+    coverage: Limits = Limits(warn=(1, 1), fail=(0.7, 1))
     """Part of the picture with data."""
     centring_px: Limits = Limits(warn=(0, 10), fail=(0, 40))
     """Distance of the middle of the target's light from the centre, picture pixels."""
@@ -59,8 +59,8 @@ class QualityOptions(Options):
     """Size of the file; Zooniverse takes no more than 1 MiB."""
     star_colour_sd: Limits = Limits(warn=(0, 0.05), fail=(0, 0.15))
     """Survey: scatter of log2(red / blue) between views of one star."""
-    same_galaxy: Limits = Limits(warn=(0, 8), fail=(0, 16))
-    """Survey: mean difference of the channels between images of one galaxy from two fields, levels."""
+    same_galaxy: Limits = Limits(warn=(0, 6), fail=(0, 12))
+    """Survey: mean difference of the channels over one galaxy between its images from two fields, levels."""
     fill_share: Limits = Limits(warn=(0.95, 1), fail=(0.8, 1))
     """Survey: share of the images whose fill is within its range of warning."""
     control_stars: int = Field(default=8, ge=0, le=200)

@@ -42,7 +42,7 @@ CHECK_COLUMNS = (
 )
 _SURVEY = {
     "star_colour_sd": "scatter of log2(red / blue) in the core of a star between its views; values: stars' own scatter",
-    "same_galaxy": "mean difference of the channels, of 255, between images of one galaxy from two fields",
+    "same_galaxy": "mean difference of the channels, of 255, over one galaxy between its images from two fields",
     "fill_share": "share of the images whose fill is within its range of warning",
 }
 
@@ -79,8 +79,8 @@ def checks_table(judged: Table, controls: Controls, options: QualityOptions) -> 
     """
     rows = [_image_row(column, judged, options) for column in IMAGE_MEASURES]
     fill = np.asarray(judged["fill"], dtype=np.float64)
-    fill = fill[np.isfinite(fill)]
-    within = float(np.mean(outside(fill, options.fill.warn) == 0)) if fill.size else math.nan
+    known = fill[np.isfinite(fill)]
+    within = float(np.mean(outside(known, options.fill.warn) == 0)) if known.size else math.nan
     values: dict[str, tuple[float, NDArray[np.float64]]] = {
         "star_colour_sd": (controls.star_colour, controls.stars),
         "same_galaxy": (_median(controls.pairs), controls.pairs),

@@ -15,6 +15,7 @@ __all__ = ["rgb_difference", "star_colour", "within_scatter"]
 _CORE_ARCSEC = 0.12
 _LEAST_LEVEL = 1.0
 _LEAST_SHARE = 0.9
+_PATCH_ARCSEC = 0.3
 
 
 def star_colour(picture: Picture, fov_arcsec: float) -> float:
@@ -41,19 +42,43 @@ def star_colour(picture: Picture, fov_arcsec: float) -> float:
     return math.log2(red / blue)
 
 
-def rgb_difference(one: Picture, other: Picture) -> float:
-    """Return the mean absolute difference of the channels where both have data, levels of 255.
+def rgb_difference(one: Picture, other: Picture, target: NDArray[np.bool_], fov_arcsec: float) -> float:
+    """Return the mean absolute difference of the channels over a galaxy, levels of 255.
+
+    Parameters
+    ----------
+    one, other
+        The same sky from two fields.
+    target
+        (ny, nx) the galaxy's pixels; none = the whole picture.
+    fov_arcsec
+        Side of the pictures.
 
     Returns
     -------
     float
-        NaN where they were not made from the same bands, or share too little.
+        NaN where they were not made from the same bands, or share too little of the galaxy.
+
+    Notes
+    -----
+    Patches of 0.3 arcsec are averaged first: pixel by pixel two pictures of one sky differ by their noise alone, about
+    13 levels where the same recipe leaves 3 over patches.
     """
-    both = ~(one.gap | other.gap)
-    if one.bands != other.bands or one.filled != other.filled or both.mean() < _LEAST_SHARE:
+    wanted = target if target.any() else np.ones_like(target)
+    both = wanted & ~(one.gap | other.gap)
+    if one.bands != other.bands or one.filled != other.filled or both.sum() < _LEAST_SHARE * wanted.sum():
         return math.nan
-    apart = np.abs(one.rgb[both].astype(np.int16) - other.rgb[both])
-    return float(apart.mean())
+    side = max(1, round(_PATCH_ARCSEC / fov_arcsec * both.shape[0]))
+    apart = one.rgb.astype(np.float64) - other.rgb
+    weight = _patches(both.astype(np.float64), side)
+    sums = np.stack([_patches(apart[..., i] * both, side) for i in range(3)])
+    return float(np.abs(sums).sum() / (3 * weight.sum()))
+
+
+def _patches(values: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """Sum over squares of `side` pixels; those at the far edges may be smaller."""
+    at = np.arange(0, values.shape[0], side)
+    return np.asarray(np.add.reduceat(np.add.reduceat(values, at, axis=0), at, axis=1))
 
 
 def within_scatter(values: NDArray[np.float64], groups: NDArray[np.int64]) -> float:

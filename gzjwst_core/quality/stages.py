@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from gzjwst_core.cutouts.read import read_cutout
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.errors import ImageError
-from gzjwst_core.images.compose import Picture, colour
+from gzjwst_core.images.compose import colour
+from gzjwst_core.images.quality import labels_of
 from gzjwst_core.images.record import ImageNote, notes_of
 from gzjwst_core.images.stages import IMAGES
 from gzjwst_core.images.verdicts import IMAGE_MEASURES, VERDICTS, judge, reasons_of
@@ -147,16 +148,15 @@ def _look(look: _Look) -> float:
     if look.control.view == PAIRS and not look.beside:
         return np.nan
     try:
-        picture = _picture(folder, look.control.path, look.options)
+        cutout = read_cutout(folder.read(look.control.path))
+        picture = colour(cutout, look.options)
         if look.control.view != PAIRS:
             return star_colour(picture, look.control.fov_arcsec)
-        return rgb_difference(picture, _picture(folder, look.beside, look.options))
+        shown = read_cutout(folder.read(look.beside))
+        target = labels_of(shown, picture.gap.shape) == (shown.segment_id or -1)
+        return rgb_difference(picture, colour(shown, look.options), target, shown.fov_arcsec)
     except ImageError:  # no band of the recipe has data there
         return np.nan
-
-
-def _picture(folder: Folder, path: str, options: ImageOptions) -> Picture:
-    return colour(read_cutout(folder.read(path)), options)
 
 
 def _write(folder: Folder, relative: str, table: Table) -> Output:
