@@ -28,7 +28,7 @@ from gzjwst_core.quality.compare import rgb_difference, star_colour
 from gzjwst_core.quality.controls import CONTROLS, Control, controls_of, cut_controls, plan_controls
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, standing
+from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
 from gzjwst_core.storage.tables import Column, apply_columns, read_parquet, write_parquet
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 STAGE, _VERSION = "quality", "1"
+_COLOUR, _FEW = "colour", 100
 QUALITY, CHECKS = "images/quality.parquet", "images/checks.parquet"
 _COLUMNS = (
     Column("id_str", "str", "", "meta.id;meta.main", "name of the source"),
@@ -56,12 +57,14 @@ _COLUMNS = (
 
 
 def plan_quality(run: Run) -> Work:
-    """Say what the verdicts are made from: every image and control that stands, the limits, the colour."""
-    images = {r.unit: f"{r.key}|{digest_of([o.digest for o in r.outputs])}" for r in all_latest(run.folder, IMAGES)}
-    controls = all_latest(run.folder, CONTROLS)
-    cut = {f"{CONTROLS}:{r.unit}": f"{r.key}|{digest_of([o.digest for o in r.outputs])}" for r in controls}
-    options = digest_of([run.profile.quality.digest(), run.profile.images.digest()])
-    return Work(stage=STAGE, version=_VERSION, unit="survey", inputs=images | cut, options=options)
+    """Say what the verdicts are made from: every image and control that stands, the limits, the controls' colour."""
+    inputs = {**_units(run, IMAGES), **_units(run, CONTROLS), _COLOUR: run.profile.images.digest()}
+    return Work(stage=STAGE, version=_VERSION, unit="survey", inputs=inputs, options=run.profile.quality.digest())
+
+
+def _units(run: Run, stage: str) -> dict[str, str]:
+    receipts = all_latest(run.folder, stage)
+    return {f"{stage}:{r.unit}": f"{r.key}|{digest_of([output.digest for output in r.outputs])}" for r in receipts}
 
 
 def check_images(run: Run, work: Work) -> Done:
@@ -70,8 +73,13 @@ def check_images(run: Run, work: Work) -> Done:
 
 
 def standing_quality(run: Run) -> Receipt | None:
-    """Return the receipt of the verdicts, if they tell of the images as they are and of this profile."""
-    return standing(run.folder, plan_quality(run)) if latest(run.folder, STAGE, "survey") is not None else None
+    """Return the receipt of the verdicts, if they tell of the images as they are and of this profile's limits."""
+    made = latest(run.folder, STAGE, "survey")
+    if made is None:
+        return None
+    planned = plan_quality(run)  # a run that has not pinned its colour knows the images that were made with it
+    colour_of_images = {_COLOUR: made.inputs.get(_COLOUR, "")}
+    return made if made.key == planned.replace(inputs={**planned.inputs, **colour_of_images}).key else None
 
 
 def _make(run: Run, work: Work) -> Receipt:
@@ -128,7 +136,8 @@ def _controls(run: Run, folder: Folder) -> Controls:
     controls = sorted(controls_of(all_latest(folder, CONTROLS)), key=lambda control: control.path)
     shown = _cutouts_of(folder, {control.id_str for control in controls if control.view == PAIRS})
     looks = [_Look(one, shown.get(one.id_str, ""), folder.url, run.profile.images) for one in controls]
-    values = np.array(list(cpu_map(_look, looks)), dtype=np.float64)
+    spread = cpu_map if len(looks) > _FEW else map  # starting processes takes longer than a few pictures
+    values = np.array(list(spread(_look, looks)), dtype=np.float64)
     is_pair = np.array([one.view == PAIRS for one in controls], dtype=np.bool_)
     groups = np.array([one.group for one in controls], dtype=np.int64)
     return told_by_controls(values[~is_pair], groups[~is_pair], values[is_pair])

@@ -171,6 +171,9 @@ def test_a_second_run_redoes_nothing_and_other_limits_do(run: Run) -> None:
     assert standing_quality(other) is None
     assert check_images(other, plan_quality(other)).counts["fail"] == 1
     check_images(run, plan_quality(run))
+    unpinned = run.model_copy(update={"profile": run.profile.model_copy(update={"images": OPTIONS})})
+    assert standing_quality(unpinned) is not None
+    assert plan_quality(unpinned).key != plan_quality(run).key
     assert (run.folder.read(QUALITY), run.folder.read(CHECKS)) == before
 
 
