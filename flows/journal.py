@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from prefect.futures import PrefectFuture, as_completed
 from rich.markup import escape
@@ -70,7 +70,7 @@ class Journal:
 
     def each(
         self,
-        stage: Stage,
+        stage: Stage | Literal["controls"],
         futures: Mapping[str, PrefectFuture[Any]],
         say: Callable[[list[Any]], str],
         *,
@@ -82,7 +82,7 @@ class Journal:
         Parameters
         ----------
         stage
-            Its name.
+            Its name; controls are cut along with the cutouts, and told by themselves.
         futures
             Its tasks by unit, in the order in which results shall come back.
         say

@@ -14,6 +14,7 @@ from gzjwst_core.storage.receipts import Done
 __all__ = [
     "catalog",
     "completeness",
+    "controls",
     "crossmatch",
     "cutouts",
     "fetch",
@@ -25,6 +26,7 @@ __all__ = [
     "merge",
     "mosaic_rows",
     "publish",
+    "quality",
     "query",
     "summary",
 ]
@@ -102,10 +104,25 @@ def images(done: Sequence[Done]) -> str:
     return f"{_sum(done, 'written')} images in {len(done)} chunks{_others(done)}"
 
 
+def controls(done: Sequence[Done]) -> str:
+    """Tell what was cut for the survey's own checks."""
+    return f"{_sum(done, 'stars')} views of stars, {_sum(done, 'pairs')} galaxies of other fields, for the checks alone"
+
+
+def quality(done: Done) -> str:
+    """Tell how many images pass, what speaks against those that fail, and what speaks against the survey."""
+    counts = done.counts
+    said = f"{counts['total']} images: {counts['pass']} pass, {counts['warn']} warn, {counts['fail']} fail"
+    why = ", ".join(f"{count} {_plain(name)}" for name, count in counts.items() if name.startswith("fail:"))
+    survey = ", ".join(_plain(name) for name in counts if name.startswith("survey:"))
+    return said + (f" ({why})" if why else "") + (f"; of the survey: {survey}" if survey else "")
+
+
 def publish(done: Done) -> str:
     """Tell what was handed over."""
     counts = done.counts
-    return f"{counts['subjects']} subjects in {counts['manifests']} manifests, Zoobot catalog, report"
+    left_out = f" ({counts['left_out']} that fail are left out)" if counts.get("left_out") else ""
+    return f"{counts['subjects']} subjects{left_out} in {counts['manifests']} manifests, Zoobot catalog, report"
 
 
 def megabytes(size: float) -> str:
@@ -174,6 +191,11 @@ def _without_secrets(url: str) -> str:
     """Leave out a user, password or signature that an address may carry: everybody sees the UI."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _plain(name: str) -> str:
+    """Write a code without what it is of: `fail:fill:above` is `fill above`."""
+    return name.partition(":")[2].replace(":", " ").replace("_", " ")
 
 
 def _sum(done: Sequence[Done], name: str) -> int:

@@ -25,6 +25,7 @@ from flows.command_line import main
 from flows.journal import Journal, stops_when_finished
 from flows.session import open_session
 from gzjwst_core.archives.stages import Brought
+from gzjwst_core.cutouts.stages import Plan
 from gzjwst_core.errors import GzJwstError
 from gzjwst_core.models import Field, Work
 from gzjwst_core.publish.stages import RunEnd
@@ -45,6 +46,7 @@ from tasks.crossmatch import crossmatch_survey, plan_crossmatch
 from tasks.completeness import inject_field, measure_completeness, plan_completeness, plan_injections
 from tasks.cutouts import cut_chunk, plan_cutouts, tidy_chunks
 from tasks.images import paint_chunk, pin_colour, plan_images
+from tasks.quality import check_images, cut_controls, plan_controls, plan_quality
 from tasks.publish import close_run, hand_over, plan_publish, show_mosaics, show_summary
 
 __all__ = ["run_survey"]
@@ -98,17 +100,13 @@ def _survey(run: Run, journal: Journal) -> None:
     journal.stop_after("crossmatch")
     _completeness(run, journal, fields)
     plan = plan_cutouts(run, fields)
-    cuts: dict[str, PrefectFuture[Done]] = {}
-    for field in fields:
-        works = plan.chunks.get(field.name, ())
-        fetched = _bring(run, field, works)
-        cuts |= {work.unit: cut_chunk.submit(run, work, field, _results(fetched)) for work in works}
-    cutouts = journal.each("cutouts", cuts, lines.cutouts)
-    journal.stop_after("cutouts")
+    cutouts = _cutouts(run, journal, fields, plan)
     paints = {done.unit: paint_chunk.submit(run, plan_images(run, done)) for done in cutouts}
     journal.each("images", paints, lines.images)
     tidy_chunks(run, plan)
     journal.stop_after("images")
+    journal.one("quality", check_images.submit(run, plan_quality(run)), lines.quality)
+    journal.stop_after("quality")
     journal.one("publish", hand_over.submit(run, plan_publish(run)), lines.publish)
 
 
@@ -143,6 +141,23 @@ def _completeness(run: Run, journal: Journal, fields: list[Field]) -> None:
     if survey is not None:
         journal.each("completeness", {"survey": measure_completeness.submit(run, survey)}, lines.completeness)
     journal.stop_after("completeness")
+
+
+def _cutouts(run: Run, journal: Journal, fields: list[Field], plan: Plan) -> list[Done]:
+    """Cut out every field's targets, and its controls while its mosaics are there."""
+    control_works = plan_controls(run, fields)
+    cuts: dict[str, PrefectFuture[Done]] = {}
+    controls: dict[str, PrefectFuture[Done]] = {}
+    for field in fields:
+        chunks, asides = plan.chunks.get(field.name, ()), [w for w in control_works.values() if w.unit == field.name]
+        fetched = _results(_bring(run, field, [*chunks, *asides]))
+        cuts |= {work.unit: cut_chunk.submit(run, work, field, fetched) for work in chunks}
+        controls |= {work.unit: cut_controls.submit(run, work, field, fetched) for work in asides}
+    made = journal.each("cutouts", cuts, lines.cutouts)
+    if controls:
+        journal.each("controls", controls, lines.controls)
+    journal.stop_after("cutouts")
+    return made
 
 
 def _bring(run: Run, field: Field, works: Sequence[Work]) -> dict[str, PrefectFuture[Brought]]:

@@ -32,6 +32,7 @@ from gzjwst_core.options import (
     PhotometryOptions,
     PsfOptions,
     PublishOptions,
+    QualityOptions,
     QueryOptions,
     SelectOptions,
     SurveyOptions,
@@ -74,6 +75,7 @@ class SurveyProfile(Options):
     completeness: CompletenessOptions = CompletenessOptions()
     cutouts: CutoutOptions = CutoutOptions()
     images: ImageOptions = ImageOptions()
+    quality: QualityOptions = QualityOptions()
     publish: PublishOptions = PublishOptions()
     sky: SkyOptions | None = None
     """A synthetic sky on loopback archives stands in for the real ones (the demo, rehearsals)."""

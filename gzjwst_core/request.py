@@ -38,6 +38,7 @@ Stage = Literal[
     "completeness",
     "cutouts",
     "images",
+    "quality",
     "publish",
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)

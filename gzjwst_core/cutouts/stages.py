@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from astropy.table import Table
 
@@ -16,14 +17,14 @@ from gzjwst_core.cutouts.chunk import cut_chunk as cut_rows
 from gzjwst_core.cutouts.chunks import chunks, number_of_chunks
 from gzjwst_core.cutouts.fits import Provenance, reference_band
 from gzjwst_core.engine import cpu_map
-from gzjwst_core.models import Field, Outcome, Output, Receipt, Value, Work, digest_of
+from gzjwst_core.models import Field, MosaicSource, Outcome, Output, Receipt, Value, Work, digest_of
 from gzjwst_core.mosaics.shift import NO_SHIFT
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, complete, latest, retire, supersede
 from gzjwst_core.storage.tables import read_parquet
 
-__all__ = ["CUTOUTS", "Plan", "cut_chunk", "plan", "tidy"]
+__all__ = ["CUTOUTS", "Batch", "Plan", "cut_batch", "cut_chunk", "cut_columns", "cut_inputs", "cut_job", "plan", "tidy"]
 
 CUTOUTS, _VERSION = "cutouts", "3"
 _OF_CHUNKS = (CUTOUTS, "images")
@@ -85,9 +86,8 @@ def _selected(run: Run, catalog: Table) -> Table:
 
 
 def _works(run: Run, field: Field, targets: Table) -> Iterator[Work]:
-    inputs = inputs_of(run, field)
+    inputs = cut_inputs(run, field)
     count = number_of_chunks(len(targets), run.profile.cutouts.chunk_size)
-    inputs = inputs | {"segmap": _segmap_digest(run.folder, field.name)} | _shift_input(run.folder, field.name)
     for chunk, rows in chunks(targets["id_str"], run.profile.cutouts.chunk_size).items():
         yield Work(
             stage=CUTOUTS,
@@ -96,6 +96,17 @@ def _works(run: Run, field: Field, targets: Table) -> Iterator[Work]:
             inputs=inputs | {"rows": _digest_of_rows(targets[rows])},
             options=_options_digest(run),
         )
+
+
+def cut_columns() -> tuple[str, ...]:
+    """Return the columns that a cutout takes from the catalog."""
+    return _COLUMNS
+
+
+def cut_inputs(run: Run, field: Field) -> dict[str, str]:
+    """Return what any cutout of a field depends on: its mosaics, its segmap, what was added to its positions."""
+    segmap = {"segmap": _segmap_digest(run.folder, field.name)}
+    return inputs_of(run, field) | segmap | _shift_input(run.folder, field.name)
 
 
 def _shift_input(folder: Folder, field: str) -> dict[str, str]:
@@ -120,13 +131,14 @@ def _options_digest(run: Run) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Batch:
+class Batch:
     """Rows that one worker cuts and writes."""
 
     rows: Table
     job: CutJob
     folder: str
-    field: str
+    into: str
+    """Where the files go in the run folder."""
 
 
 def cut_chunk(run: Run, work: Work, field: Field, _fetched: Sequence[Brought]) -> Done:
@@ -143,23 +155,29 @@ def cut_chunk(run: Run, work: Work, field: Field, _fetched: Sequence[Brought]) -
 def _make(run: Run, work: Work, field: Field) -> Receipt:
     rows = _rows_of(run, work, field)
     with reading(run, field) as sources, run.folder.reading(segmap_path(field.name)) as segmap:
-        bands = tuple(source.band for source in sources)
-        job = CutJob(
-            sources=sources,
-            reference=reference_band(run.profile.cutouts, bands, run.profile.detect.bands),
-            options=run.profile.cutouts,
-            mosaics=run.profile.mosaics,
-            provenance=Provenance(run.profile.name, __version__, _options_digest(run)),
-            segmap=segmap,
-            shift=removed_shift(run.folder, field.name),
-            sigma=_sigma(run.folder, field.name),
-            gain=dict(run.profile.images.gain),
-        )
+        job = cut_job(run, field, sources, segmap)
         starts = range(0, len(rows), _BATCH)
-        batches = [_Batch(rows[at : at + _BATCH], job, run.folder.url, field.name) for at in starts]
-        ended = [one for batch in cpu_map(_cut_batch, batches) for one in batch]
+        into = f"{CUTOUTS}/{field.name}"
+        batches = [Batch(rows[at : at + _BATCH], job, run.folder.url, into) for at in starts]
+        ended = [one for batch in cpu_map(cut_batch, batches) for one in batch]
     outputs = tuple(sorted((o for o, _ in ended if o is not None), key=lambda output: output.path))
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=_count(outcome for _, outcome in ended))
+
+
+def cut_job(run: Run, field: Field, sources: Sequence[MosaicSource], segmap: Path) -> CutJob:
+    """Say how a field is cut out, once its mosaics can be read."""
+    bands = tuple(source.band for source in sources)
+    return CutJob(
+        sources=sources,
+        reference=reference_band(run.profile.cutouts, bands, run.profile.detect.bands),
+        options=run.profile.cutouts,
+        mosaics=run.profile.mosaics,
+        provenance=Provenance(run.profile.name, __version__, _options_digest(run)),
+        segmap=segmap,
+        shift=removed_shift(run.folder, field.name),
+        sigma=_sigma(run.folder, field.name),
+        gain=dict(run.profile.images.gain),
+    )
 
 
 def _rows_of(run: Run, work: Work, field: Field) -> Table:
@@ -174,11 +192,12 @@ def _sigma(folder: Folder, field: str) -> dict[str, float]:
     return {row["band"]: row["sigma"] for row in rows if row["sigma"] is not None}  # type: ignore[union-attr,index,call-overload,misc]
 
 
-def _cut_batch(batch: _Batch) -> list[tuple[Output | None, Outcome]]:
+def cut_batch(batch: Batch) -> list[tuple[Output | None, Outcome]]:
+    """Cut and write rows of one field; a file, or why there is none, for each."""
     folder = Folder(batch.folder)
     ended: list[tuple[Output | None, Outcome]] = []
     for cut in cut_rows(batch.rows, batch.job):
-        path = f"{CUTOUTS}/{batch.field}/{cut.name}"
+        path = f"{batch.into}/{cut.name}"
         ended.append((None if cut.data is None else folder.write(path, cut.data, sync=False), cut.outcome))
     folder.sync(output.path for output, _ in ended if output is not None)
     return ended

@@ -20,6 +20,7 @@ from gzjwst_core.options.catalog import (
 from gzjwst_core.options.cutouts import CutoutOptions
 from gzjwst_core.options.images import ImageOptions
 from gzjwst_core.options.publish import PublishOptions
+from gzjwst_core.options.quality import Limits, QualityOptions
 from gzjwst_core.options.tables import CompareOptions, TableOptions, TargetOptions
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "CutoutOptions",
     "DetectOptions",
     "ImageOptions",
+    "Limits",
     "LocalMosaics",
     "MergeOptions",
     "MosaicOptions",
@@ -40,6 +42,7 @@ __all__ = [
     "ProductRule",
     "PsfOptions",
     "PublishOptions",
+    "QualityOptions",
     "QueryOptions",
     "SelectOptions",
     "SurveyOptions",

@@ -16,10 +16,12 @@ from gzjwst_core.completeness.stages import COMPLETENESS, FIELDS, PURITY, standi
 from gzjwst_core.images.stages import IMAGES, measures_of, records_of
 from gzjwst_core.publish.facts import FileNote, MosaicCell, ReportFacts, SheetImage
 from gzjwst_core.publish.record import read_table
-from gzjwst_core.publish.rows import FROM_CATALOG, join_rows
+from gzjwst_core.publish.rows import FROM_CATALOG, join_rows, with_verdicts
 from gzjwst_core.publish.runlog import RunRecord
 from gzjwst_core.publish.selection_facts import completeness_of, depth_maps, residuals
 from gzjwst_core.publish.sheets import choose_sheets
+from gzjwst_core.quality.checks import image_checks
+from gzjwst_core.quality.stages import CHECKS, QUALITY, judged_images, standing_quality
 from gzjwst_core.run import FROZEN_PROFILE, Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import all_latest
@@ -51,6 +53,9 @@ _FILES = (
     ("catalog/fields/", "detections of each field before merging"),
     ("segmaps/", "segmentation maps, on the detection grid"),
     ("cutouts/", "FITS cutouts: every band, segment and mask"),
+    (QUALITY, "the verdict on every image (pass, warn, fail), its reasons and measures"),
+    (CHECKS, "how the images fare by each measure, and checks of the survey as a whole"),
+    ("controls/", "cutouts of stars and of galaxies of other fields for those checks; not to be shown or used"),
     (f"{IMAGES}/", "colour images for volunteers"),
     ("zooniverse/", "manifests: panoptes subject-set upload-subjects --file-column 1"),
     ("zoobot/catalog.parquet", "id_str, file_loc, split: what Zoobot reads"),
@@ -93,6 +98,7 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         astrometry=read_table(folder, ASTROMETRY),
         crossmatch=read_table(folder, CROSSMATCH) if profile.compare else None,
         image_measures=measures_of(all_latest(folder, IMAGES)),
+        image_checks=image_checks(standing_quality(run)),
         sheets={} if rows is None else _sheets(folder, rows, profile.publish.contact_sheet),
         files=tuple(_files(folder)),
         cite=profile.survey.cite,
@@ -110,7 +116,8 @@ def shown_rows(run: Run) -> Table:
     selected = catalog[select(catalog, run.cuts)[0]]
     names = set(selected["id_str"].tolist())
     records = records_of(all_latest(run.folder, IMAGES))
-    return join_rows(selected, [record for record in records if record.id_str in names])
+    rows = join_rows(selected, [record for record in records if record.id_str in names])
+    return with_verdicts(rows, judged_images(run, ("id_str", "verdict", "reasons")))
 
 
 def _searched_arcmin2(run: Run, depth: Table | None) -> float | None:

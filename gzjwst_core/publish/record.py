@@ -23,9 +23,11 @@ from gzjwst_core.completeness.stages import standing_survey
 from gzjwst_core.cutouts.stages import CUTOUTS
 from gzjwst_core.engine import cores
 from gzjwst_core.images.stages import IMAGES
+from gzjwst_core.images.verdicts import VERDICTS
 from gzjwst_core.models import Receipt, Value
 from gzjwst_core.publish.lost import lost_targets
 from gzjwst_core.publish.runlog import Missing, RunRecord, StageRecord
+from gzjwst_core.quality.stages import standing_quality
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import all_latest, latest
@@ -61,6 +63,8 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         "mosaics": _mosaics(folder),
         "targets": _targets(run, merged, lost),
         "images": _images(folder),
+        "quality": _quality(run),
+        "subjects": _subjects(folder),
         "names": _names(merged),
         "comparisons": _comparisons(run),
         "injected": _injected(run),
@@ -133,6 +137,21 @@ def _images(folder: Folder) -> dict[str, int]:
     for receipt in all_latest(folder, IMAGES):
         ended.update(receipt.counts)
     return {"total": ended.total(), **dict(sorted(ended.items()))} if ended else {}
+
+
+def _quality(run: Run) -> dict[str, int]:
+    """Of every image that stands: its verdict. One that fails is left out of the manifests; the run does not fail."""
+    judged = standing_quality(run)
+    return {name: judged.counts[name] for name in ("total", *VERDICTS)} if judged else {}
+
+
+def _subjects(folder: Folder) -> dict[str, int]:
+    """Of every image of a selected target: handed to volunteers, or left out since it fails."""
+    handed = latest(folder, "publish", "survey")
+    if handed is None or "left_out" not in handed.counts:
+        return {}
+    parts = {"handed_over": handed.counts["subjects"], "left_out": handed.counts["left_out"]}
+    return {"total": sum(parts.values()), **parts}
 
 
 def _names(merged: Receipt | None) -> dict[str, int]:

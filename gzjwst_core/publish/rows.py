@@ -14,7 +14,7 @@ from gzjwst_core.errors import CatalogError
 from gzjwst_core.images.record import ImageRecord
 from gzjwst_core.storage.tables import Column, apply_columns
 
-__all__ = ["FROM_CATALOG", "PUBLISH_COLUMNS", "ImageRecord", "join_rows"]
+__all__ = ["FROM_CATALOG", "PUBLISH_COLUMNS", "ImageRecord", "join_rows", "with_verdicts"]
 
 
 PUBLISH_COLUMNS = (
@@ -40,8 +40,13 @@ PUBLISH_COLUMNS = (
     Column("filled", "str", "", "instr.filter", "channels without data, filled from their neighbours"),
     Column("recipe", "str", "", "meta.id", "colour recipe"),
     Column("recipe_digest", "str", "", "meta.id", "digest of the recipe and its pinned colour"),
+    Column("verdict", "str", "", "meta.code.qual", "pass, warn or fail; empty = not judged"),
+    Column("reasons", "str", "", "meta.note", "what is outside its limits, such as fill:above"),
 )
 FROM_CATALOG = ("id_str", "group_id", "field", "ra", "dec", "mag_ref", "r50", "flags", "ext_id")
+
+
+_VERDICT = ("verdict", "reasons")
 
 
 def join_rows(catalog: Table, images: Sequence[ImageRecord]) -> Table:
@@ -75,7 +80,29 @@ def join_rows(catalog: Table, images: Sequence[ImageRecord]) -> Table:
     rows = sorted(by_row)
     values: dict[str, Any] = {name: np.asarray(catalog[name])[rows] for name in FROM_CATALOG}
     for column in PUBLISH_COLUMNS:
-        if column.name not in values:
+        if column.name in _VERDICT:
+            values[column.name] = np.full(len(rows), "", dtype=np.str_)
+        elif column.name not in values:
             told = [getattr(by_row[row], column.name) for row in rows]
             values[column.name] = np.array(told, dtype=column.dtype)
     return apply_columns(Table(values), PUBLISH_COLUMNS)
+
+
+def with_verdicts(rows: Table, judged: Table | None) -> Table:
+    """Put the verdicts on images into their rows.
+
+    Parameters
+    ----------
+    rows
+        PUBLISH_COLUMNS.
+    judged
+        With id_str, verdict and reasons, in any order; None = no image was judged.
+    """
+    if judged is None:
+        return rows
+    columns = zip(*(np.asarray(judged[name]).tolist() for name in ("id_str", *_VERDICT)), strict=True)
+    found = {name: told for name, *told in columns}
+    told = [found.get(name, ["", ""]) for name in np.asarray(rows["id_str"]).tolist()]
+    for i, name in enumerate(_VERDICT):
+        rows[name] = np.array([one[i] for one in told], dtype=np.str_)
+    return apply_columns(rows, PUBLISH_COLUMNS)

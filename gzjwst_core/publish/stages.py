@@ -6,6 +6,8 @@ only when the run changed something.
 
 from functools import partial
 
+import numpy as np
+
 from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.images.stages import IMAGES
@@ -16,13 +18,14 @@ from gzjwst_core.publish.report import report_html
 from gzjwst_core.publish.runlog import append_run
 from gzjwst_core.publish.zoobot import zoobot_table
 from gzjwst_core.publish.zooniverse import manifests
+from gzjwst_core.quality.stages import standing_quality
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
 from gzjwst_core.storage.tables import write_parquet
 
 __all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "hand_over", "plan"]
 
-_STAGE, _VERSION = "publish", "1"
+_STAGE, _VERSION = "publish", "2"
 ZOOBOT = "zoobot/catalog.parquet"
 REPORT, RUNS = "report.html", "run.json"
 
@@ -37,7 +40,7 @@ class RunEnd(Value):
 
 
 def plan(run: Run) -> Work:
-    """Say what the hand-overs are made from: every image that stands, the survey catalog, and what is selected of it.
+    """Say what the hand-overs are made from: images that stand, verdicts, the survey catalog, and what is selected.
 
     Raises
     ------
@@ -48,11 +51,13 @@ def plan(run: Run) -> Work:
     merged = latest(run.folder, "merge", "survey")
     if merged is None:
         raise CatalogError(f"{run.profile.name}: there is no survey catalog to publish from", reason="no_catalog")
+    judged = standing_quality(run)
+    verdicts = {"quality": judged.outputs[0].digest} if judged else {}
     return Work(
         stage=_STAGE,
         version=_VERSION,
         unit="survey",
-        inputs=images | {"catalog": merged.outputs[0].digest},
+        inputs=images | {"catalog": merged.outputs[0].digest} | verdicts,
         options=digest_of([run.profile.publish.digest(), *(cut.digest() for cut in run.cuts)]),
     )
 
@@ -71,12 +76,13 @@ def hand_over(run: Run, work: Work) -> Done:
 def _make(run: Run, work: Work) -> Receipt:
     folder, options = run.folder, run.profile.publish
     rows = shown_rows(run)
-    texts = manifests(rows, run.profile.name, options)
+    good = rows[np.asarray(rows["verdict"]) != "fail"]  # volunteers see none that fails
+    texts = manifests(good, run.profile.name, options)
     with folder.writing(ZOOBOT) as path:
         write_parquet(zoobot_table(rows, run.profile.name, options), path)
     written = [folder.write(f"zooniverse/{name}", text.encode()) for name, text in texts.items()]
     outputs = (*written, folder.output(ZOOBOT))
-    counts = {"subjects": len(rows), "manifests": len(written)}
+    counts = {"subjects": len(good), "left_out": len(rows) - len(good), "manifests": len(written)}
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
 
 
@@ -98,4 +104,4 @@ def close(run: Run, log: RunLog) -> RunEnd:
     return RunEnd(exit_code=record.exit_code, message=record.message, record=record.model_dump_json(indent=1))
 
 
-_MAKING = ("catalog", "merge", "crossmatch", "completeness", "cutouts", "images", "publish")
+_MAKING = ("catalog", "merge", "crossmatch", "completeness", "cutouts", "images", "quality", "publish")

@@ -34,6 +34,7 @@ ZOOBOT_COLUMNS = (
     Column("group_id", "int64", "", "meta.id.assoc", "one number for one sky object over all fields"),
     Column("survey", "str", "", "meta.id", "survey"),
     Column("recipe_hash", "str", "", "meta.id", "digest of the colour recipe"),
+    Column("quality", "str", "", "meta.code.qual", "verdict on the image: pass, warn or fail; empty = not judged"),
 )
 
 
@@ -65,6 +66,7 @@ def zoobot_table(rows: Table, survey: str, options: PublishOptions) -> Table:
         "split": _splits(rows, options),
         "survey": np.full(len(rows), survey),
         "recipe_hash": np.asarray(rows["recipe_digest"]),
+        "quality": np.asarray(rows["verdict"]),
     }
     same = {c.name: np.asarray(rows[c.name]) for c in ZOOBOT_COLUMNS if c.name not in values}
     return apply_columns(Table({**same, **{n: np.asarray(v) for n, v in values.items()}}), ZOOBOT_COLUMNS)

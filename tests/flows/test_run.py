@@ -1,5 +1,6 @@
 """A run from end to end, by its promises: whole, repeatable, resumable, and silent about nothing."""
 
+import csv
 import json
 import shutil
 import signal
@@ -34,11 +35,11 @@ def test_the_tree_is_whole(small: Ended) -> None:
     """Every file of the house's plan is there and says something."""
     files = set(tree(small.folder))
     tables = ["products.parquet", "mosaics.parquet", "catalog/catalog.parquet", "catalog/mosaics.parquet"]
-    tables += ["catalog/depth.parquet", "catalog/astrometry.parquet"]
+    tables += ["catalog/depth.parquet", "catalog/astrometry.parquet", "images/quality.parquet", "images/checks.parquet"]
     for table in [*tables, "zoobot/catalog.parquet"]:
         assert len(read_parquet(small.folder / table)) > 0, table
     assert {"profile.toml", "catalog/catalog.fits", "catalog/overlap.parquet", "zooniverse/manifest-0001.csv"} <= files
-    folders = Counter(name.partition("/")[0] for name in files)
+    folders = Counter(name.partition("/")[0] for name in files - {"images/quality.parquet", "images/checks.parquet"})
     assert folders["segmaps"] == folders["depth"] == 2
     assert folders["cutouts"] == folders["images"] > 10
     assert (small.folder / "report.html").stat().st_size > 20_000
@@ -54,13 +55,45 @@ def test_nothing_is_silent(small: Ended) -> None:
     assert all(reason for reason in dropped["reason"])
     assert {"not_public", "subarray", "not_a_mosaic", "member_exposure"} <= set(dropped["reason"])
     assert small.record["cut_flow"]
-    assert small.record["sums"]["targets"]["total"] == small.record["cut_flow"][-1]["after"]
+    sums = small.record["sums"]
+    assert sums["targets"]["total"] == small.record["cut_flow"][-1]["after"]
+    assert sums["images"]["written"] == sums["quality"]["total"] == sums["subjects"]["total"]
+    assert sums["quality"]["fail"] == sums["subjects"]["left_out"]
+
+
+def test_an_image_that_fails_is_listed_and_shown_to_no_volunteer(small: Ended) -> None:
+    judged = read_parquet(small.folder / "images" / "quality.parquet")
+    failed = judged[judged["verdict"] == "fail"]
+    assert len(failed) == small.record["sums"]["quality"]["fail"]
+    assert all(failed["reasons"])
+    manifest = (small.folder / "zooniverse" / "manifest-0001.csv").read_text()
+    listed = [row["id_str"] for row in csv.DictReader(manifest.splitlines())]
+    assert set(listed) == set(judged["id_str"]) - set(failed["id_str"])
+    zoobot = read_parquet(small.folder / "zoobot" / "catalog.parquet")
+    assert dict(zip(zoobot["id_str"], zoobot["quality"], strict=True)) == dict(
+        zip(judged["id_str"], judged["verdict"], strict=True)
+    )
+
+
+def test_controls_are_cut_and_handed_to_nobody(small: Ended) -> None:
+    """Galaxies that both fields show are cut out of the other one too; they are compared, and nothing else."""
+    controls = [name for name in tree(small.folder) if name.startswith("controls/")]
+    pairs = [name for name in controls if "/pairs/" in name]
+    assert 0 < len(pairs) < len(controls)
+    checks = read_parquet(small.folder / "images" / "checks.parquet")
+    same = checks[checks["name"] == "same_galaxy"][0]
+    assert same["verdict"] == "pass"
+    assert same["n_pass"] + same["n_warn"] + same["n_fail"] + same["n_unknown"] == len(pairs)
+    handed = (small.folder / "zooniverse" / "manifest-0001.csv").read_text()
+    assert "controls" not in handed
+    assert not any("controls" in path for path in read_parquet(small.folder / "zoobot" / "catalog.parquet")["file_loc"])
 
 
 def test_a_person_sees_one_line_a_stage(small: Ended) -> None:
     lines = [line for line in small.said.splitlines() if line.startswith("✓ ")]
     stages = [line.split()[1] for line in lines]
-    assert stages == ["query", "locate", "fetch", "catalog", "merge", "cutouts", "images", "publish", "done"]
+    made = ["cutouts", "controls", "images", "quality"]
+    assert stages == ["query", "locate", "fetch", "catalog", "merge", *made, "publish", "done"]
     assert len(small.said.splitlines()) <= len(lines) + 4, small.said
     assert "Traceback" not in small.said
 
@@ -86,7 +119,7 @@ def test_a_second_run_redoes_nothing_and_says_so(copy: Path, small_profile: Path
 
 def test_a_lost_image_brings_just_its_chunk_back(copy: Path, small_profile: Path, world: World) -> None:
     whole = tree(copy)
-    lost = next(name for name in whole if name.startswith("images/"))
+    lost = next(name for name in whole if name.startswith("images/") and name.endswith(".jpg"))
     (copy / lost).unlink()
     before = stamps(copy)
     again = world.run(str(small_profile), out=copy.parent, survey="small")

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from flows.lines import lost_targets, summary
+from flows.lines import lost_targets, publish, quality, summary
 from gzjwst_core.publish.runlog import Missing, RunRecord
 from gzjwst_core.publish.stages import RunEnd
+from gzjwst_core.storage.receipts import Done
 
 
 def end(*missing: Missing) -> RunEnd:
@@ -67,3 +68,13 @@ def test_targets_without_a_cutout_are_told_of() -> None:
     said = "2 targets of the table have no cutout: 1 bad_position, 1 outside_fields (each is named in run.json)"
     assert lost_targets(ended) == said
     assert lost_targets(RunEnd(exit_code=0, message="", record="{}")) == ""
+
+
+def test_the_line_of_quality_says_what_speaks_against_images_and_survey() -> None:
+    counts = {"total": 9, "pass": 6, "warn": 1, "fail": 2, "warn:fill:above": 1, "fail:black:above": 2}
+    done = Done(unit="survey", key="k", counts=counts, files="", fresh=True)
+    assert quality(done) == "9 images: 6 pass, 1 warn, 2 fail (2 black above)"
+    told = done.replace(counts=counts | {"survey:same_galaxy:warn": 1})
+    assert quality(told).endswith("; of the survey: same galaxy warn")
+    handed = done.replace(counts={"subjects": 7, "left_out": 2, "manifests": 1})
+    assert publish(handed).startswith("7 subjects (2 that fail are left out) in 1 manifests")

@@ -15,7 +15,7 @@ from gzjwst_core.catalog.field import build_field_catalog
 from gzjwst_core.completeness.selection import SelectionFunction
 from gzjwst_core.cutouts.read import read_cutout
 from gzjwst_core.images.compose import colour
-from gzjwst_core.images.quality import _labels
+from gzjwst_core.images.quality import labels_of
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.names import file_stem
 from gzjwst_core.profile import load_profile
@@ -164,7 +164,7 @@ def test_a_galaxy_of_equal_fluxes_is_grey(demo: Ended, truth: Table, catalog: Ta
     for name in seen:
         cutout = read_cutout(cutouts[name].read_bytes())
         picture = colour(cutout, options)
-        segment = _labels(cutout, picture.gap.shape) == cutout.segment_id
+        segment = labels_of(cutout, picture.gap.shape) == cutout.segment_id
         red, green, blue = picture.rgb[segment].mean(axis=0)
         assert abs(red - green) < 8, name
         assert abs(green - blue) < 8, name

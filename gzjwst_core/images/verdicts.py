@@ -1,0 +1,123 @@
+"""Whether an image passes, warns or fails, and why: measures and the profile's limits in, verdicts out.
+
+What is measured is `quality`'s, the limits are the profile's. Arrays and tables only; nothing is opened.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import ArrayLike, NDArray
+
+from gzjwst_core.options import Limits, QualityOptions
+from gzjwst_core.storage.tables import Column
+
+__all__ = [
+    "IMAGE_MEASURES",
+    "UNMEASURED",
+    "VERDICTS",
+    "grade",
+    "judge",
+    "limits_of",
+    "outside",
+    "reasons_of",
+]
+
+VERDICTS = ("pass", "warn", "fail")
+"""From best to worst."""
+UNMEASURED = "unmeasured"
+"""Reason of an image of which no measure is known."""
+
+IMAGE_MEASURES = (
+    Column("black", "float64", "", "stat.value", "share of the pixels (gaps aside) that are black in every channel"),
+    Column("white", "float64", "", "stat.value", "share of the pixels (gaps aside) that are white in every channel"),
+    Column("sky_median", "float64", "", "stat.median;instr.background", "median grey level of the sky, of 255"),
+    Column("sky_chroma", "float64", "", "instr.background", "red minus blue in the sky's mean colour, levels of 255"),
+    Column("fill", "float64", "", "stat.value", "longer side of the target's segment over the picture's side"),
+    Column("reach", "float64", "", "stat.value", "farthest of the target's segment from the centre, 1 = an edge"),
+    Column("coverage", "float64", "", "stat.value", "part of the picture with data"),
+    Column("centring_px", "float64", "pix", "pos.distance", "middle of the target's light from the centre"),
+    Column("contrast", "float64", "", "stat.value", "upper tenth of the target's grey levels above the sky, of 255"),
+    Column("size_bytes", "float64", "byte", "meta.file", "size of the image's file"),
+)
+"""Measures of one image; each has its limits under the same name."""
+
+
+def judge(measures: Table, options: QualityOptions) -> Table:
+    """Judge every image.
+
+    Parameters
+    ----------
+    measures
+        One row an image, with the columns of IMAGE_MEASURES that are known; NaN = there was nothing to measure.
+    options
+        The limits.
+
+    Returns
+    -------
+    Table
+        `verdict`: pass, warn or fail, the worst of the row's measures; `reasons`: what lies outside the limits of the
+        verdict or of a milder one, such as `fill:above`, joined by spaces, failures first.
+
+    Notes
+    -----
+    A measure that is not known decides nothing, but a row of which none is known fails as `unmeasured`.
+    """
+    count = len(measures)
+    grades = np.zeros(count, dtype=np.int8)
+    known = np.zeros(count, dtype=np.bool_)
+    said: tuple[list[list[str]], ...] = ([[] for _ in range(count)], [[] for _ in range(count)])
+    for name in (column.name for column in IMAGE_MEASURES if column.name in measures.colnames):
+        values, limits = np.asarray(measures[name], dtype=np.float64), limits_of(options, name)
+        known |= np.isfinite(values) & (name != "size_bytes")  # a file has a size, whatever it shows
+        grades = np.maximum(grades, grade(values, limits))
+        _tell(said, name, values, limits)
+    grades[~known] = len(VERDICTS) - 1
+    reasons = [" ".join([*failed, *warned]) for warned, failed in zip(*said, strict=True)]
+    reasons = [
+        text if one else f"{UNMEASURED} {text}".strip() for text, one in zip(reasons, known.tolist(), strict=True)
+    ]
+    return Table({"verdict": np.array(VERDICTS)[grades], "reasons": np.array(reasons, dtype=np.str_)})
+
+
+def limits_of(options: QualityOptions, name: str) -> Limits:
+    """Return the limits of a measure, by its name."""
+    found: Limits = getattr(options, name)
+    return found
+
+
+def outside(values: ArrayLike, limits: Sequence[float]) -> NDArray[np.int8]:
+    """Tell on which side of a range values lie: -1 below, 1 above, 0 within or not known.
+
+    Parameters
+    ----------
+    values
+        Any shape; NaN = not known.
+    limits
+        Lowest and highest, both within; empty = everything is.
+    """
+    given = np.asarray(values, dtype=np.float64)
+    if len(limits) == 0:
+        return np.zeros(given.shape, dtype=np.int8)
+    return (given > limits[1]).astype(np.int8) - (given < limits[0]).astype(np.int8)
+
+
+def grade(values: ArrayLike, limits: Limits) -> NDArray[np.int8]:
+    """Grade values: 0 pass, 1 warn, 2 fail; what is not known passes."""
+    warned, failed = outside(values, limits.warn) != 0, outside(values, limits.fail) != 0
+    return np.where(failed, np.int8(2), warned.astype(np.int8))
+
+
+def _tell(said: tuple[list[list[str]], ...], name: str, values: NDArray[np.float64], limits: Limits) -> None:
+    """Note a reason at every image that a measure speaks against: (warnings, failures)."""
+    grades, words = grade(values, limits), {-1: "below", 1: "above"}
+    failed, warned = outside(values, limits.fail), outside(values, limits.warn)
+    for row in np.flatnonzero(grades).tolist():
+        which = int(grades[row]) - 1
+        said[which][row].append(f"{name}:{words[int((warned, failed)[which][row])]}")
+
+
+def reasons_of(judged: Table, verdict: str) -> Mapping[str, int]:
+    """Count the first reason, which decided, of every image with this verdict; the sum is their number."""
+    first = [text.partition(" ")[0] for text in np.asarray(judged["reasons"])[judged["verdict"] == verdict].tolist()]
+    return {reason: first.count(reason) for reason in sorted(set(first))}

@@ -1,0 +1,160 @@
+"""The table of checks: how the survey's images fare by each measure, and what only the survey as a whole can show.
+
+Judged images and what the controls told in, a table out.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from gzjwst_core.images.verdicts import IMAGE_MEASURES, VERDICTS, grade, limits_of, outside
+from gzjwst_core.models import Receipt
+from gzjwst_core.options import QualityOptions
+from gzjwst_core.quality.compare import within_scatter
+from gzjwst_core.storage.tables import Column, apply_columns
+
+__all__ = ["CHECK_COLUMNS", "Controls", "checks_table", "image_checks", "told_by_controls"]
+
+CHECK_COLUMNS = (
+    Column("name", "str", "", "meta.id", "the measure, as its limits are named in the profile's [quality]"),
+    Column("scope", "str", "", "meta.code", "image: of every image by itself; survey: of all together"),
+    Column("says", "str", "", "meta.note", "what is measured"),
+    Column("warn_low", "float64", "", "stat.min", "lowest value without a warning, NaN = none"),
+    Column("warn_high", "float64", "", "stat.max", "highest value without a warning, NaN = none"),
+    Column("fail_low", "float64", "", "stat.min", "lowest value that does not fail, NaN = none"),
+    Column("fail_high", "float64", "", "stat.max", "highest value that does not fail, NaN = none"),
+    Column("n_pass", "int64", "", "meta.number", "images that pass; of the survey's checks, objects looked at within"),
+    Column("n_warn", "int64", "", "meta.number", "images that are outside the range of warning only"),
+    Column("n_fail", "int64", "", "meta.number", "images that are outside the range of failure"),
+    Column("n_unknown", "int64", "", "meta.number", "images with nothing to measure"),
+    Column("p05", "float64", "", "stat.value", "5 % quantile of the values"),
+    Column("median", "float64", "", "stat.median", "median of the values"),
+    Column("p95", "float64", "", "stat.value", "95 % quantile of the values"),
+    Column("highest", "float64", "", "stat.max", "highest value"),
+    Column("value", "float64", "", "stat.value", "what a check of the survey is judged by, NaN for those of images"),
+    Column(
+        "verdict", "str", "", "meta.code", "pass, warn or fail: the worst of the images, or of the value; may be empty"
+    ),
+)
+_SURVEY = {
+    "star_colour_sd": "scatter of log2(red / blue) in the core of a star between its views; values: stars' own scatter",
+    "same_galaxy": "mean difference of the channels, of 255, over one galaxy between its images from two fields",
+    "fill_share": "share of the images whose fill is within its range of warning",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What the controls told."""
+
+    star_colour: float
+    """Scatter of log2(red / blue) around each star's own mean; NaN without a star that has two views."""
+    stars: NDArray[np.float64]
+    """(n,) the scatter of each star alone."""
+    pairs: NDArray[np.float64]
+    """(n,) mean difference of the channels of each galaxy in two fields; NaN where they cannot be compared."""
+
+
+def checks_table(judged: Table, controls: Controls, options: QualityOptions) -> Table:
+    """Tell how every check ended.
+
+    Parameters
+    ----------
+    judged
+        One row an image: IMAGE_MEASURES.
+    controls
+        What the controls told.
+    options
+        The limits.
+
+    Returns
+    -------
+    Table
+        CHECK_COLUMNS: the checks of images first, then the survey's. For each of an image's checks pass, warn, fail
+        and unknown add up to the number of images.
+    """
+    rows = [_image_row(column, judged, options) for column in IMAGE_MEASURES]
+    fill = np.asarray(judged["fill"], dtype=np.float64)
+    known = fill[np.isfinite(fill)]
+    within = float(np.mean(outside(known, options.fill.warn) == 0)) if known.size else math.nan
+    values: dict[str, tuple[float, NDArray[np.float64]]] = {
+        "star_colour_sd": (controls.star_colour, controls.stars),
+        "same_galaxy": (_median(controls.pairs), controls.pairs),
+        "fill_share": (within, fill),
+    }
+    rows += [_survey_row(name, *values[name], options) for name in _SURVEY]
+    return apply_columns(Table(rows=rows), CHECK_COLUMNS)
+
+
+def told_by_controls(colours: NDArray[np.float64], groups: NDArray[np.int64], pairs: NDArray[np.float64]) -> Controls:
+    """Sum up what was measured on controls.
+
+    Parameters
+    ----------
+    colours
+        (n,) log2(red / blue) of each view of a star; NaN = not known.
+    groups
+        (n,) the star of each view.
+    pairs
+        (m,) mean difference of the channels of each galaxy.
+    """
+    stars = [within_scatter(colours[groups == star], groups[groups == star]) for star in np.unique(groups).tolist()]
+    return Controls(within_scatter(colours, groups), np.array(stars, dtype=np.float64), pairs)
+
+
+def image_checks(receipt: Receipt | None) -> dict[str, int]:
+    """Count images by verdict and by what decided it, such as `pass`, `warn:coverage:below`; from the receipt."""
+    counts = receipt.counts if receipt else {}
+    return {
+        name: count for name, count in counts.items() if name.partition(":")[0] in VERDICTS and name not in VERDICTS[1:]
+    }
+
+
+def _verdict(value: float, options: QualityOptions, name: str) -> str:
+    """Judge one number of the survey; empty where it is not known."""
+    return VERDICTS[int(grade(value, limits_of(options, name)))] if math.isfinite(value) else ""
+
+
+def _image_row(column: Column, judged: Table, options: QualityOptions) -> dict[str, Any]:
+    values = np.asarray(judged[column.name], dtype=np.float64)
+    known = values[np.isfinite(values)]
+    counts = np.bincount(grade(known, limits_of(options, column.name)), minlength=len(VERDICTS)).tolist()
+    worst = max((rank for rank, count in enumerate(counts) if count), default=None)
+    told = {"name": column.name, "scope": "image", "says": column.meaning, "value": math.nan}
+    numbers = dict(zip(("n_pass", "n_warn", "n_fail"), counts, strict=True))
+    numbers["n_unknown"] = values.size - known.size
+    verdict = {"verdict": "" if worst is None else VERDICTS[worst]}
+    return told | _limits(options, column.name) | numbers | _spread(known) | verdict
+
+
+def _survey_row(name: str, value: float, values: NDArray[np.float64], options: QualityOptions) -> dict[str, Any]:
+    """One check of the survey: its value is judged, the values that it was made from are only told."""
+    known = values[np.isfinite(values)]
+    of = options.fill if name == "fill_share" else limits_of(options, name)
+    counts = np.bincount(grade(known, of), minlength=len(VERDICTS)).tolist()
+    told = {"name": name, "scope": "survey", "says": _SURVEY[name], "value": value}
+    numbers = dict(zip(("n_pass", "n_warn", "n_fail"), counts, strict=True))
+    numbers["n_unknown"] = values.size - known.size
+    return told | _limits(options, name) | numbers | _spread(known) | {"verdict": _verdict(value, options, name)}
+
+
+def _limits(options: QualityOptions, name: str) -> dict[str, float]:
+    limits = limits_of(options, name)
+    warn, fail = (tuple(one) or (math.nan, math.nan) for one in (limits.warn, limits.fail))
+    return {"warn_low": warn[0], "warn_high": warn[1], "fail_low": fail[0], "fail_high": fail[1]}
+
+
+def _spread(known: NDArray[np.float64]) -> dict[str, float]:
+    if known.size == 0:
+        return dict.fromkeys(("p05", "median", "p95", "highest"), math.nan)
+    low, middle, high = np.quantile(known, [0.05, 0.5, 0.95]).tolist()
+    return {"p05": low, "median": middle, "p95": high, "highest": float(known.max())}
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else math.nan

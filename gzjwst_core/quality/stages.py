@@ -1,0 +1,182 @@
+"""The verdict on every image as a stage of a run: one survey unit, after the images and before anything is handed over.
+
+Reads what the makers of the images noted, and the controls' cutouts; never a mosaic. An image that fails stays where it
+is: publishing leaves it out of what volunteers see.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from astropy.table import Table, hstack
+from numpy.typing import NDArray
+
+from gzjwst_core.cutouts.read import read_cutout
+from gzjwst_core.engine import cpu_map
+from gzjwst_core.errors import ImageError
+from gzjwst_core.images.compose import colour
+from gzjwst_core.images.quality import labels_of
+from gzjwst_core.images.record import ImageNote, notes_of
+from gzjwst_core.images.stages import IMAGES
+from gzjwst_core.images.verdicts import IMAGE_MEASURES, VERDICTS, judge, reasons_of
+from gzjwst_core.models import Output, Receipt, Work, digest_of
+from gzjwst_core.options import ImageOptions
+from gzjwst_core.quality.checks import Controls, checks_table, told_by_controls
+from gzjwst_core.quality.choose import PAIRS
+from gzjwst_core.quality.compare import rgb_difference, star_colour
+from gzjwst_core.quality.controls import CONTROLS, Control, controls_of, cut_controls, plan_controls
+from gzjwst_core.run import Run
+from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
+from gzjwst_core.storage.tables import Column, apply_columns, read_parquet, write_parquet
+
+__all__ = [
+    "CHECKS",
+    "QUALITY",
+    "STAGE",
+    "check_images",
+    "cut_controls",
+    "judged_images",
+    "measured",
+    "plan_controls",
+    "plan_quality",
+    "standing_quality",
+]
+
+STAGE, _VERSION = "quality", "1"
+_COLOUR, _FEW = "colour", 100
+QUALITY, CHECKS = "images/quality.parquet", "images/checks.parquet"
+_COLUMNS = (
+    Column("id_str", "str", "", "meta.id;meta.main", "name of the source"),
+    Column("image", "str", "", "meta.ref.url", "the image, relative to the survey's folder"),
+    Column("verdict", "str", "", "meta.code.qual", "pass, warn or fail; one that fails is not shown to volunteers"),
+    Column("reasons", "str", "", "meta.note", "what is outside its limits, failures first, such as fill:above"),
+    *IMAGE_MEASURES,
+)
+
+
+def plan_quality(run: Run) -> Work:
+    """Say what the verdicts are made from: every image and control that stands, the limits, the controls' colour."""
+    inputs = {**_units(run, IMAGES), **_units(run, CONTROLS), _COLOUR: run.profile.images.digest()}
+    return Work(stage=STAGE, version=_VERSION, unit="survey", inputs=inputs, options=run.profile.quality.digest())
+
+
+def _units(run: Run, stage: str) -> dict[str, str]:
+    receipts = all_latest(run.folder, stage)
+    return {f"{stage}:{r.unit}": f"{r.key}|{digest_of([output.digest for output in r.outputs])}" for r in receipts}
+
+
+def check_images(run: Run, work: Work) -> Done:
+    """Judge every image that stands; writes the tables of images and of checks."""
+    return complete(run.folder, work, partial(_make, run, work))
+
+
+def standing_quality(run: Run) -> Receipt | None:
+    """Return the receipt of the verdicts, if they tell of the images as they are and of this profile's limits."""
+    made = latest(run.folder, STAGE, "survey")
+    if made is None:
+        return None
+    planned = plan_quality(run)  # a run that has not pinned its colour knows the images that were made with it
+    colour_of_images = {_COLOUR: made.inputs.get(_COLOUR, "")}
+    return made if made.key == planned.replace(inputs={**planned.inputs, **colour_of_images}).key else None
+
+
+def _make(run: Run, work: Work) -> Receipt:
+    options = run.profile.quality
+    images = measured(run.folder)
+    judged = apply_columns(hstack([images, judge(images, options)]), _COLUMNS)
+    checks = checks_table(judged, _controls(run, run.folder), options)
+    outputs = (_write(run.folder, QUALITY, judged), _write(run.folder, CHECKS, checks))
+    counts = {"total": len(judged), **{one: int(np.sum(judged["verdict"] == one)) for one in VERDICTS}}
+    for verdict in VERDICTS[1:]:
+        counts |= {f"{verdict}:{reason}": count for reason, count in reasons_of(judged, verdict).items()}
+    counts |= {
+        f"survey:{r['name']}:{r['verdict']}": 1
+        for r in checks
+        if r["scope"] == "survey" and r["verdict"] in VERDICTS[1:]
+    }
+    return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
+
+
+def measured(folder: Folder) -> Table:
+    """Return what was measured on every image that stands, in order of id_str."""
+    names: list[tuple[str, str]] = []
+    values: list[NDArray[np.float64]] = []
+    for note in notes_of(all_latest(folder, IMAGES)):
+        names.append((note.record.id_str, note.record.image))
+        values.append(_values(note))
+    order = sorted(range(len(names)), key=names.__getitem__)
+    columns = np.array(values, dtype=np.float64).reshape(len(names), len(IMAGE_MEASURES))[order].T
+    told = {
+        name: np.array([names[row][i] for row in order], dtype=np.str_) for i, name in enumerate(("id_str", "image"))
+    }
+    return Table({**told, **{column.name: of for column, of in zip(IMAGE_MEASURES, columns, strict=True)}})
+
+
+def _values(note: ImageNote) -> NDArray[np.float64]:
+    told = {**note.measures, "size_bytes": float(note.record.size_bytes)}
+    found = (told.get(column.name) for column in IMAGE_MEASURES)
+    return np.array([np.nan if value is None else value for value in found], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One control to look at."""
+
+    control: Control
+    beside: str
+    """Cutout of the image that a galaxy's control is compared with; empty = a star, or there is no such image."""
+    folder: str
+    options: ImageOptions
+
+
+def _controls(run: Run, folder: Folder) -> Controls:
+    """Colour the controls, and tell what they show."""
+    controls = sorted(controls_of(all_latest(folder, CONTROLS)), key=lambda control: control.path)
+    shown = _cutouts_of(folder, {control.id_str for control in controls if control.view == PAIRS})
+    looks = [_Look(one, shown.get(one.id_str, ""), folder.url, run.profile.images) for one in controls]
+    spread = cpu_map if len(looks) > _FEW else map  # starting processes takes longer than a few pictures
+    values = np.array(list(spread(_look, looks)), dtype=np.float64)
+    is_pair = np.array([one.view == PAIRS for one in controls], dtype=np.bool_)
+    groups = np.array([one.group for one in controls], dtype=np.int64)
+    return told_by_controls(values[~is_pair], groups[~is_pair], values[is_pair])
+
+
+def _cutouts_of(folder: Folder, names: set[str]) -> dict[str, str]:
+    """Cutouts of images that stand, by name of the galaxy."""
+    if not names:
+        return {}
+    notes = notes_of(all_latest(folder, IMAGES))
+    return {note.record.id_str: note.record.cutout for note in notes if note.record.id_str in names}
+
+
+def _look(look: _Look) -> float:
+    """Colour a control, and measure it; NaN where that cannot be done."""
+    folder = Folder(look.folder)
+    if look.control.view == PAIRS and not look.beside:
+        return np.nan
+    try:
+        cutout = read_cutout(folder.read(look.control.path))
+        picture = colour(cutout, look.options)
+        if look.control.view != PAIRS:
+            return star_colour(picture, look.control.fov_arcsec)
+        shown = read_cutout(folder.read(look.beside))
+        target = labels_of(shown, picture.gap.shape) == (shown.segment_id or -1)
+        return rgb_difference(picture, colour(shown, look.options), target, shown.fov_arcsec)
+    except ImageError:  # no band of the recipe has data there
+        return np.nan
+
+
+def _write(folder: Folder, relative: str, table: Table) -> Output:
+    with folder.writing(relative) as path:
+        write_parquet(table, path)
+    return folder.output(relative)
+
+
+def judged_images(run: Run, columns: Sequence[str] | None = None) -> Table | None:
+    """Return the table of verdicts if it tells of the images as they are; None otherwise."""
+    if standing_quality(run) is None:
+        return None
+    with run.folder.reading(QUALITY) as path:
+        return read_parquet(path, columns)

@@ -1,0 +1,34 @@
+"""Tasks of image quality: controls cut beside a field's cutouts, and the verdict on every image."""
+
+import tasks.settings  # noqa: F401, I001 - before prefect
+
+from prefect import task
+
+from gzjwst_core.archives.stages import Brought
+from gzjwst_core.models import Field, Work
+from gzjwst_core.quality import stages
+from gzjwst_core.run import Run
+from gzjwst_core.storage.receipts import Done
+from tasks.policy import ASKED_ANEW, RECEIPTED, as_state
+
+__all__ = ["check_images", "cut_controls", "plan_controls", "plan_quality"]
+
+plan_quality = stages.plan_quality
+
+
+@task(name="plan-controls", **ASKED_ANEW)
+def plan_controls(run: Run, fields: list[Field]) -> dict[str, Work]:
+    """Choose stars, and galaxies that two fields show."""
+    return stages.plan_controls(run, fields)
+
+
+@task(name="controls", task_run_name="controls-{field.name}", **RECEIPTED)
+def cut_controls(run: Run, work: Work, field: Field, fetched: list[Brought]) -> Done:
+    """Cut out a field's controls, which no volunteer sees."""
+    return as_state(stages.cut_controls(run, work, field, fetched))
+
+
+@task(name="quality", task_run_name="quality-{run.profile.name}", **RECEIPTED)
+def check_images(run: Run, work: Work) -> Done:
+    """Judge every image: pass, warn or fail, with the reasons."""
+    return as_state(stages.check_images(run, work))

@@ -1,0 +1,89 @@
+"""Measures of synthetic pictures: black, white, tinted, off-centre, clipped, faint."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from gzjwst_core.cutouts.read import Cutout
+from gzjwst_core.images.compose import Picture, colour
+from gzjwst_core.images.quality import Measures, labels_of, measure
+from gzjwst_core.images.verdicts import judge
+from gzjwst_core.options import QualityOptions
+from tests.cutouts.skies import Blob
+from tests.images.scenes import OPTIONS, cut, flux, grids
+
+SIZE, FOV = 160, 3.0
+
+
+@pytest.fixture(scope="module")
+def cutout(tmp_path_factory: pytest.TempPathFactory) -> Cutout:
+    """A disc of 0.5 arcsec in the middle."""
+    return cut(tmp_path_factory.mktemp("f"), [Blob(0, 0, 0.2, flux(1.5, 1.5, 1.5, 1.5))], grids(0.0), FOV, noise=0.02)
+
+
+@pytest.fixture(scope="module")
+def picture(cutout: Cutout) -> Picture:
+    return colour(cutout, OPTIONS)
+
+
+def repainted(picture: Picture, rgb: NDArray[Any]) -> Picture:
+    return Picture(rgb=rgb.astype(np.uint8), gap=picture.gap, filled=(), bands=picture.bands)
+
+
+def reasons(measures: Measures) -> str:
+    return str(judge(Table([asdict(measures)]), QualityOptions())["reasons"][0])
+
+
+def test_a_good_picture(cutout: Cutout, picture: Picture) -> None:
+    measures = measure(cutout, picture)
+    assert measures.reach == pytest.approx(measures.fill, abs=0.03)  # in the middle: half its width over half the side
+    assert 40 < measures.contrast < 222
+    assert reasons(measures) == "", measures
+
+
+def test_a_black_picture(cutout: Cutout, picture: Picture) -> None:
+    measures = measure(cutout, repainted(picture, np.zeros_like(picture.rgb)))
+    assert (measures.black, measures.white, measures.contrast) == (1, 0, 0)
+    assert {"black:above", "sky_median:below", "contrast:below"} <= set(reasons(measures).split())
+
+
+def test_a_white_picture(cutout: Cutout, picture: Picture) -> None:
+    measures = measure(cutout, repainted(picture, np.full_like(picture.rgb, 255)))
+    assert (measures.black, measures.white, measures.sky_median) == (0, 1, 255)
+    assert {"white:above", "sky_median:above"} <= set(reasons(measures).split())
+
+
+def test_a_tinted_sky(cutout: Cutout, picture: Picture) -> None:
+    tinted = picture.rgb.astype(int) + np.array([0, 0, 9])
+    measures = measure(cutout, repainted(picture, np.minimum(tinted, 255)))
+    assert measures.sky_chroma == pytest.approx(9, abs=2.5)
+    assert "sky_chroma:above" in reasons(measures)
+
+
+def test_light_beside_the_middle(cutout: Cutout, picture: Picture) -> None:
+    rgb = picture.rgb.copy()
+    own = labels_of(cutout, picture.gap.shape) == cutout.segment_id
+    rgb[own] = 33
+    rgb[own & (np.arange(SIZE)[None, :] > 95)] = 200
+    measures = measure(cutout, repainted(picture, rgb))
+    assert measures.centring_px > 10
+    assert "centring_px:above" in reasons(measures)
+
+
+def test_a_target_that_is_lost_in_the_sky(cutout: Cutout, picture: Picture) -> None:
+    measures = measure(cutout, repainted(picture, np.full_like(picture.rgb, 33)))
+    assert measures.contrast == 0
+    assert "contrast:below" in reasons(measures)
+
+
+def test_a_target_that_a_zoom_would_clip(tmp_path: Path) -> None:
+    """Its segment, 2.5 sigma to each side, reaches 1.25 of the 1.5 arcsec to an edge."""
+    wide = cut(tmp_path, [Blob(0, 0, 0.5, flux(90, 90, 90, 90))], grids(17.0), FOV, noise=0.02)
+    measures = measure(wide, colour(wide, OPTIONS))
+    assert measures.reach == pytest.approx(1.25 / 1.5, abs=0.03)
+    assert {"fill:above", "reach:above"} <= set(reasons(measures).split())

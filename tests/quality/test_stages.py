@@ -1,0 +1,210 @@
+"""The verdicts as a stage: every image is judged, what fails is listed and left out, controls are handed to nobody."""
+
+import csv
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gzjwst_core.catalog.stages import CATALOG
+from gzjwst_core.images.paint import paint_cutout
+from gzjwst_core.images.stages import IMAGES
+from gzjwst_core.models import Field, Receipt, Work
+from gzjwst_core.names import file_stem
+from gzjwst_core.options import QualityOptions
+from gzjwst_core.publish import stages as publish
+from gzjwst_core.publish.gather import shown_rows
+from gzjwst_core.publish.record import RunLog, record_of
+from gzjwst_core.publish.runlog import sums_hold
+from gzjwst_core.quality.checks import image_checks
+from gzjwst_core.quality.controls import CONTROLS, Control
+from gzjwst_core.quality.stages import CHECKS, QUALITY, check_images, plan_quality, standing_quality
+from gzjwst_core.request import RunRequest, start
+from gzjwst_core.run import Run
+from gzjwst_core.storage.receipts import complete
+from gzjwst_core.storage.tables import read_parquet
+from tests.cutouts.skies import Blob, make_field
+from tests.images.scenes import OPTIONS, cut_bytes, flux, grids
+from tests.test_stages import survey
+
+GOOD: dict[str, float | None] = {
+    "black": 0.0,
+    "white": 0.0,
+    "sky_median": 33.0,
+    "sky_chroma": 1.0,
+    "fill": 0.45,
+    "coverage": 1.0,
+}
+MEASURES: dict[str, dict[str, float | None]] = {
+    "demo_Jnorth000+02": GOOD,
+    "demo_Jnorth001+02": GOOD | {"fill": 0.99, "coverage": 0.9},
+    "demo_Jsouth000+02": GOOD | {"coverage": 0.9},
+    "demo_Jsouth001+02": dict.fromkeys(GOOD),
+    "demo_Jsouth002+02": GOOD | {"fill": None},
+}
+VERDICTS = {
+    "demo_Jnorth000+02": ("pass", ""),
+    "demo_Jnorth001+02": ("fail", "fill:above coverage:below"),
+    "demo_Jsouth000+02": ("warn", "coverage:below"),
+    "demo_Jsouth001+02": ("fail", "unmeasured"),
+    "demo_Jsouth002+02": ("pass", ""),
+}
+
+
+@pytest.fixture(scope="module")
+def pixels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Cutouts of one sky at two sizes, and of another that is redder."""
+    folder, same = tmp_path_factory.mktemp("f"), flux(1.5, 1.5, 1.5, 1.5)
+    one = make_field(folder / "one", [Blob(0, 0, 0.2, same)], grids(0.0), noise=0.02)
+    red = make_field(folder / "red", [Blob(0, 0, 0.2, same | {"F444W": 6.0})], grids(17.0), noise=0.02)
+    return {"small": cut_bytes(one, 2.0), "large": cut_bytes(one, 4.0), "red": cut_bytes(red, 2.0)}
+
+
+@pytest.fixture
+def run(tmp_path: Path, pixels: dict[str, bytes]) -> Run:
+    """Five images of two fields with their receipts, and controls in both fields."""
+    made = start(RunRequest(out=str(tmp_path), overrides=("select.cuts=[{column='mag_ref',maximum=25.0}]",)))
+    images = OPTIONS.model_copy(update={"size_px": 96})
+    made = made.model_copy(update={"profile": made.profile.model_copy(update={"images": images})})
+    fields = survey(made, {"north": [20.0] * 2, "south": [20.0] * 3})
+    finish(
+        made,
+        Work(stage="merge", version="1", unit="survey", inputs={}, options=""),
+        [CATALOG],
+        {"cut_flow": []},
+        selected=5,
+    )
+    for field in fields:
+        images_of(made, field, pixels["small"])
+        controls_of(made, field, pixels)
+    return made
+
+
+def finish(run: Run, work: Work, paths: list[str], notes: dict[str, Any], **counts: int) -> None:
+    def make() -> Receipt:
+        outputs = tuple(run.folder.output(path) for path in paths)
+        return Receipt(**work.model_dump(), key=work.key, outputs=outputs, notes=notes, counts=counts)
+
+    complete(run.folder, work, make)
+
+
+def images_of(run: Run, field: Field, data: bytes) -> None:
+    names, notes = [name for name in MEASURES if field.name in name], []
+    for name in names:
+        stem = file_stem(name)
+        cutout, image = f"cutouts/{field.name}/{stem}.fits", f"images/{field.name}/{stem}.jpg"
+        run.folder.write(cutout, data)
+        size = run.folder.write(image, b"pixels" * 500).size
+        known = {"id_str": name, "image": image, "cutout": cutout, "size_bytes": size, "fov_arcsec": 2.0}
+        known |= {"pixscale_arcsec": 0.02, "coverage_min": 1.0, "filters_rgb": "", "recipe": "", "recipe_digest": ""}
+        notes.append({"record": known, "measures": MEASURES[name]})
+    work = Work(stage=IMAGES, version="1", unit=f"{field.name}-0of1", inputs={}, options="")
+    finish(run, work, [note["record"]["image"] for note in notes], {"images": notes}, written=len(notes))  # type: ignore[index]
+
+
+def controls_of(run: Run, field: Field, pixels: dict[str, bytes]) -> None:
+    """A star at two sizes; the other field's first galaxy, which is redder here where this is the north."""
+    other, seen = ("south", "red") if field.name == "north" else ("north", "small")
+    views = {"small": "small", "large": "large", "pairs": seen}
+    fov = {"small": 2.0, "large": 4.0, "red": 2.0}
+    made = []
+    for view, data in views.items():
+        name = f"demo_J{other}000+02" if view == "pairs" else "demo_Jstar+02"
+        path = f"controls/{field.name}/{view}/{file_stem(name)}.fits"
+        run.folder.write(path, pixels[data])
+        made.append(Control(view=view, group=5, id_str=name, path=path, fov_arcsec=fov[data]))
+    work = Work(stage=CONTROLS, version="1", unit=field.name, inputs={}, options="")
+    finish(run, work, [one.path for one in made], {"controls": [one.model_dump(mode="json") for one in made]})
+
+
+def read(run: Run, relative: str) -> Any:
+    with run.folder.reading(relative) as path:
+        return read_parquet(path)
+
+
+def judged(run: Run) -> dict[str, tuple[str, str]]:
+    rows = read(run, QUALITY)
+    return {row["id_str"]: (row["verdict"], row["reasons"]) for row in rows}
+
+
+def test_every_image_has_a_verdict_and_every_check_its_sum(run: Run) -> None:
+    done = check_images(run, plan_quality(run))
+    assert judged(run) == VERDICTS
+    parts = {name: count for name, count in done.counts.items() if not name.startswith("survey")}
+    assert parts == {
+        "total": 5, "pass": 2, "warn": 1, "fail": 2,
+        "warn:coverage:below": 1, "fail:fill:above": 1, "fail:unmeasured": 1,
+    }  # fmt: skip
+    table, checks = read(run, QUALITY), read(run, CHECKS)
+    assert str(table["centring_px"].unit) == "pix"
+    assert all(column.description for column in table.itercols())
+    of_images = checks[checks["scope"] == "image"]
+    assert np.all(sum(of_images[f"n_{part}"] for part in ("pass", "warn", "fail", "unknown")) == 5)
+    coverage = of_images[of_images["name"] == "coverage"][0]
+    assert (coverage["n_pass"], coverage["n_warn"], coverage["n_unknown"], coverage["verdict"]) == (2, 2, 1, "warn")
+    assert image_checks(standing_quality(run)) == {
+        "pass": 2, "warn:coverage:below": 1, "fail:fill:above": 1, "fail:unmeasured": 1,
+    }  # fmt: skip
+
+
+def test_controls_tell_of_the_survey(run: Run) -> None:
+    check_images(run, plan_quality(run))
+    checks = {row["name"]: row for row in read(run, CHECKS)}
+    star, same = checks["star_colour_sd"], checks["same_galaxy"]
+    assert (star["n_pass"], star["verdict"]) == (1, "pass")
+    assert 0 < star["value"] < 0.05
+    assert same["n_pass"] + same["n_warn"] + same["n_fail"] == 2
+    assert same["p05"] < 2  # the same pixels again
+    assert same["highest"] > 10  # the redder one
+    share = checks["fill_share"]
+    assert (share["value"], share["verdict"], share["n_unknown"]) == (pytest.approx(2 / 3), "fail", 2)
+
+
+def test_a_second_run_redoes_nothing_and_other_limits_do(run: Run) -> None:
+    assert check_images(run, plan_quality(run)).fresh
+    before = run.folder.read(QUALITY), run.folder.read(CHECKS)
+    assert not check_images(run, plan_quality(run)).fresh
+    wider = QualityOptions.model_validate_json('{"fill": {"warn": [0.2, 1], "fail": [0, 1]}}')
+    other = run.model_copy(update={"profile": run.profile.model_copy(update={"quality": wider})})
+    assert standing_quality(other) is None
+    assert check_images(other, plan_quality(other)).counts["fail"] == 1
+    check_images(run, plan_quality(run))
+    unpinned = run.model_copy(update={"profile": run.profile.model_copy(update={"images": OPTIONS})})
+    assert standing_quality(unpinned) is not None
+    assert plan_quality(unpinned).key != plan_quality(run).key
+    assert (run.folder.read(QUALITY), run.folder.read(CHECKS)) == before
+
+
+def test_what_fails_is_handed_to_nobody_but_zoobot_and_sums_hold(run: Run) -> None:
+    check_images(run, plan_quality(run))
+    rows = shown_rows(run)
+    assert {row["id_str"]: (row["verdict"], row["reasons"]) for row in rows} == VERDICTS
+    done = publish.hand_over(run, publish.plan(run))
+    assert {name: done.counts[name] for name in ("subjects", "left_out")} == {"subjects": 3, "left_out": 2}
+    text = run.folder.read("zooniverse/manifest-0001.csv").decode()
+    listed = {row["id_str"] for row in csv.DictReader(text.splitlines())}
+    assert listed == {name for name, (verdict, _) in VERDICTS.items() if verdict != "fail"}
+    assert "controls" not in text
+    zoobot = read(run, publish.ZOOBOT)
+    assert dict(zip(zoobot["id_str"], zoobot["quality"], strict=True)) == {n: v for n, (v, _) in VERDICTS.items()}
+    record = record_of(run, RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=()))
+    assert record.sums["quality"] == {"total": 5, "pass": 2, "warn": 1, "fail": 2}
+    assert record.sums["subjects"] == {"total": 5, "handed_over": 3, "left_out": 2}
+    assert sums_hold(record) == []
+
+
+def test_images_that_were_not_judged_yet_are_handed_over_as_they_are(run: Run) -> None:
+    before = publish.plan(run)
+    assert set(shown_rows(run)["verdict"]) == {""}
+    assert publish.hand_over(run, before).counts["left_out"] == 0
+    check_images(run, plan_quality(run))
+    assert publish.plan(run).key != before.key
+
+
+def test_measures_of_a_real_image_are_all_judged(pixels: dict[str, bytes]) -> None:
+    """A measure that gets no limits would be looked at by nobody."""
+    painted = paint_cutout("a.fits", pixels["small"], OPTIONS)
+    assert painted.facts is not None
+    assert set(asdict(painted.facts.measures)) <= set(QualityOptions.model_fields)
