@@ -105,7 +105,8 @@ def images(done: Sequence[Done]) -> str:
 def publish(done: Done) -> str:
     """Tell what was handed over."""
     counts = done.counts
-    return f"{counts['subjects']} subjects in {counts['manifests']} manifests, Zoobot catalog, report"
+    files = f"{counts['manifests']} manifest{'' if counts['manifests'] == 1 else 's'}"
+    return f"{counts['subjects']} subjects in {files}, Zoobot catalog, report"
 
 
 def megabytes(size: float) -> str:
