@@ -47,10 +47,11 @@ function showStrip(row) {
   const bands = text("strip_bands", row).split(",").filter(Boolean), there = text("strip", row) !== "";
   const holder = part("strip");
   holder.style.setProperty("--bands", bands.length || 1);
-  const picture = made("img", { alt: `bands ${bands.join(", ")}`, src: there ? address("strip", row) : "data:," });
-  picture.onerror = () => holder.replaceChildren(made("p", {}, "The picture of the single bands is not beside this page."));
-  const labels = made("p", { className: "bands" }, ...bands.map((band) => made("span", {}, band)));
-  holder.replaceChildren(...(there ? [picture, labels] : [made("p", {}, "No picture of the single bands was made.")]));
+  const say = (words) => holder.replaceChildren(made("p", {}, words));
+  if (!there) return say("No picture of the single bands was made.");
+  const picture = made("img", { alt: `bands ${bands.join(", ")}`, src: address("strip", row) });
+  picture.onerror = () => say("The picture of the single bands is not beside this page.");
+  holder.replaceChildren(picture, made("p", { className: "bands" }, ...bands.map((band) => made("span", {}, band))));
 }
 
 function showDetail(row, place, count) {
