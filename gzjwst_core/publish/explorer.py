@@ -44,7 +44,7 @@ _ORDER = ("Name", "Position", "Light", "Magnitudes", "Size and shape", "Image", 
 
 def measures_shown(galaxies: Galaxies) -> dict[str, Measure]:
     """Say what the measures of a survey's images mean, by column."""
-    return {name: measure_of(galaxies.rows[name]) for name in galaxies.measures}
+    return {name: measure_of(galaxies.rows[name], galaxies.limits.get(name)) for name in galaxies.measures}
 
 
 def embedded_names(galaxies: Galaxies) -> list[str]:

@@ -45,6 +45,8 @@ class Galaxies:
     """Images that there are: more than rows where only a part is listed."""
     measures: tuple[str, ...] = ()
     """Columns of `rows` that measure images."""
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Good ranges of measures, where the survey's checks have them."""
     bands: tuple[str, ...] = ()
     link: str = ""
     """The sky viewer's address with `{ra}`, `{dec}`, `{id_str}`."""
@@ -138,7 +140,7 @@ class ReportFacts:
     image_measures: Table | None = None
     """One row an image; the distribution of every numeric column is shown, with its unit and description."""
     image_checks: Table | None = None
-    """images/checks.parquet: one row a check, with `name`, `said`, `limits`, `pass`, `warn`, `fail`, `verdict`."""
+    """images/checks.parquet: one row a check; what is read of it says `shown.check_rows`."""
     failed_images: tuple[FailedImage, ...] = ()
     """Images that failed a check."""
     galaxies: Galaxies | None = None

@@ -21,6 +21,7 @@ from gzjwst_core.publish.record import read_table
 from gzjwst_core.publish.rows import FROM_CATALOG, join_rows
 from gzjwst_core.publish.runlog import RunRecord
 from gzjwst_core.publish.selection_facts import completeness_of, depth_maps, residuals
+from gzjwst_core.publish.shown import limits_of
 from gzjwst_core.run import FROZEN_PROFILE, Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import all_latest
@@ -90,7 +91,7 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
     catalog = read_table(folder, CATALOG)
     depth, measured = read_table(folder, MEASURED_MOSAICS), standing_survey(run) is not None
     injected = read_table(folder, COMPLETENESS) if measured else None
-    quality = quality_of(folder)
+    quality, checks = quality_of(folder), read_table(folder, CHECKS)
     return ReportFacts(
         record=record,
         title=profile.survey.title,
@@ -110,9 +111,9 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         astrometry=read_table(folder, ASTROMETRY),
         crossmatch=read_table(folder, CROSSMATCH) if profile.compare else None,
         image_measures=quality,
-        image_checks=read_table(folder, CHECKS),
+        image_checks=checks,
         failed_images=tuple(_failed(folder, quality)),
-        galaxies=None if catalog is None else _galaxies(run, catalog, quality),
+        galaxies=None if catalog is None else _galaxies(run, catalog, quality, checks),
         files=tuple(_files(folder)),
         cite=profile.survey.cite,
     )
@@ -166,14 +167,22 @@ def quality_of(folder: Folder) -> Table | None:
     return measures_of(all_latest(folder, IMAGES)) if judged is None else judged
 
 
-def _galaxies(run: Run, catalog: Table, quality: Table | None) -> Galaxies | None:
+def _galaxies(run: Run, catalog: Table, quality: Table | None, checks: Table | None) -> Galaxies | None:
     """Gather everything that has an image, or a random part of it, with the images that small copies are made of."""
     rows, options, bands = shown_rows(run), run.profile.publish, run.profile.survey.bands
     if len(rows) == 0 or options.report_galaxies == 0:
         return None
     table = listed(rows, catalog, quality, bands, options.report_galaxies)
     measures = tuple(measure_names(quality, table))
-    made = Galaxies(table, len(rows), measures, bands, options.link, options.contact_sheet)
+    made = Galaxies(
+        rows=table,
+        total=len(rows),
+        measures=measures,
+        limits=limits_of(checks),
+        bands=bands,
+        link=options.link,
+        sheet=options.contact_sheet,
+    )
     wanted = set(embedded_names(made))
     images = {str(row["id_str"]): run.folder.read(str(row["image"])) for row in table if row["id_str"] in wanted}
     return replace(made, images=images)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
-from gzjwst_core.publish.measures import measure_of
+from gzjwst_core.publish.measures import measure_of, measure_words
 from gzjwst_core.publish.plots import spark
-from gzjwst_core.publish.texts import cell_text, words
+from gzjwst_core.publish.texts import cell_text
 
-__all__ = ["check_rows", "distributions", "table_rows"]
+__all__ = ["check_rows", "distributions", "limits_of", "table_rows"]
 
 
 def table_rows(table: Table | None) -> dict[str, Any] | None:
@@ -35,16 +35,55 @@ def distributions(table: Table | None) -> list[dict[str, Any]]:
 
 
 def check_rows(checks: Table | None) -> list[dict[str, Any]]:
-    """Return the image checks: name, meaning, limits, and the shares of images that pass, warn and fail."""
+    """Return the image checks as the page shows them.
+
+    Parameters
+    ----------
+    checks
+        images/checks.parquet: `name`, `says`, `scope`, limits (`warn_low` ... `fail_high`, NaN = open), `n_pass`,
+        `n_warn`, `n_fail`, `n_unknown`, `median`, `value` (of checks of the whole survey), `verdict`. A column that
+        is not there is left empty.
+    """
     return [] if checks is None else [_check(dict(zip(checks.colnames, row, strict=True))) for row in checks]
 
 
+def limits_of(checks: Table | None) -> dict[str, tuple[float, float]]:
+    """Return the ranges that give no warning, by measure; an open end is infinite, two open ends are left out."""
+    if checks is None or not {"name", "warn_low", "warn_high"} <= set(checks.colnames):
+        return {}
+    ends = {str(name): (float(low), float(high)) for name, low, high in checks["name", "warn_low", "warn_high"]}
+    known = {name: (low, high) for name, (low, high) in ends.items() if np.isfinite([low, high]).any()}
+    return {name: (-np.inf if np.isnan(a) else a, np.inf if np.isnan(b) else b) for name, (a, b) in known.items()}
+
+
 def _check(row: Mapping[str, Any]) -> dict[str, Any]:
-    counts = {verdict: int(row.get(verdict, 0)) for verdict in ("pass", "warn", "fail")}
-    total = sum(counts.values())
-    told = {name: cell_text(row[name]) if name in row else "" for name in ("said", "limits", "median", "verdict")}
-    shares = {name: count / total if total else 0.0 for name, count in counts.items()}
-    return {"name": words(str(row.get("name", ""))), "counts": counts, "shares": shares, "total": total, **told}
+    counts = {verdict: int(row.get(f"n_{verdict}", 0)) for verdict in ("pass", "warn", "fail", "unknown")}
+    judged = counts["pass"] + counts["warn"] + counts["fail"]
+    value = row.get("value", np.nan)
+    shown = value if np.isfinite(value) else row.get("median", np.nan)
+    return {
+        "name": measure_words(str(row.get("name", ""))),
+        "said": str(row.get("says", "")),
+        "survey": str(row.get("scope", "")) == "survey",
+        "counts": counts,
+        "share": counts["pass"] / judged if judged else None,
+        "value": cell_text(float(shown)),
+        "limits": "; ".join(_limits(row, kind, told) for kind, told in _OUTSIDE if _has_limits(row, kind)),
+        "verdict": str(row.get("verdict", "")),
+    }
+
+
+_OUTSIDE = (("warn", "warns"), ("fail", "fails"))
+
+
+def _has_limits(row: Mapping[str, Any], kind: str) -> bool:
+    return any(np.isfinite(row.get(f"{kind}_{end}", np.nan)) for end in ("low", "high"))
+
+
+def _limits(row: Mapping[str, Any], kind: str, told: str) -> str:
+    """Say a range in words: `warns below 10 or above 40`."""
+    ends = (("below", row.get(f"{kind}_low", np.nan)), ("above", row.get(f"{kind}_high", np.nan)))
+    return f"{told} " + " or ".join(f"{side} {cell_text(float(end))}" for side, end in ends if np.isfinite(end))
 
 
 def _unit(column: Any) -> str:

@@ -55,7 +55,7 @@ def galaxies(count: int, *, sheet: int = 6, image: bytes = b"") -> Galaxies:
     for band in BANDS:
         catalog[f"{band}_mag_tot"], catalog[f"{band}_mag_tot_err"] = catalog["mag_ref"], 0.01
     rows = listed(join_rows(catalog, [make_image(catalog, n) for n in range(count)]), catalog, None, BANDS, count)
-    made = Galaxies(rows, count, (), BANDS, LINK, sheet)
+    made = Galaxies(rows, count, bands=BANDS, link=LINK, sheet=sheet)
     return replace(made, images=dict.fromkeys(embedded_names(made), image or noise()))
 
 

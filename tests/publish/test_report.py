@@ -85,11 +85,11 @@ def galaxies(count: int = 3, **changes: object) -> Galaxies:
     catalog = make_catalog(count)
     rows = listed(join_rows(catalog, [make_image(catalog, n) for n in range(count)]), catalog, None, BANDS, count)
     images = {str(name): picture() for name in rows["id_str"]}
-    return replace(Galaxies(rows, count, (), BANDS, LINK, 48, images), **changes)  # type: ignore[arg-type]
+    return replace(Galaxies(rows, count, bands=BANDS, link=LINK, images=images), **changes)  # type: ignore[arg-type]
 
 
 def checks() -> Table:
-    return Table({"name": ["sky_chroma"], "said": ["the sky is grey"], "pass": [3], "warn": [1], "fail": [0]})
+    return Table({"name": ["sky_chroma"], "says": ["grey sky"], "n_pass": [3], "n_warn": [1], "warn_high": [4.0]})
 
 
 def whole() -> ReportFacts:
@@ -161,7 +161,8 @@ def test_a_whole_report_shows_every_section_and_is_well_formed() -> None:
         "All 3 images are listed",
         "Brightest",
         "75.0 %",
-        "sky chroma",
+        "sky colour",
+        "warns above 4",
         "too black",
         "Found again where fields overlap",
         "27.25",
@@ -258,7 +259,7 @@ def evil_galaxies() -> Galaxies:
         rows[name] = [f"{EVIL}{n}<!--\u2028" for n in range(3)]
     rows["image"] = [f"javascript:{EVIL}{n}" for n in range(3)]
     images = {str(name): picture() for name in rows["id_str"]}
-    return Galaxies(rows, 3, (), (EVIL, *BANDS), f"javascript:{EVIL}", 48, images)
+    return Galaxies(rows, 3, bands=(EVIL, *BANDS), link=f"javascript:{EVIL}", images=images)
 
 
 def test_everything_from_outside_is_escaped() -> None:
@@ -287,7 +288,7 @@ def test_everything_from_outside_is_escaped() -> None:
         catalog=catalog,
         depth=Table({EVIL: [EVIL]}),
         image_measures=Table({EVIL: [1.0]}),
-        image_checks=Table({"name": [EVIL], "said": [EVIL], "limits": [EVIL], "verdict": [EVIL], "fail": [1]}),
+        image_checks=Table({"name": [EVIL], "says": [EVIL], "scope": [EVIL], "verdict": [EVIL], "n_fail": [1]}),
         failed_images=(FailedImage(EVIL, f"javascript:{EVIL}", EVIL),),
         galaxies=evil_galaxies(),
         limits=Table({EVIL: [EVIL]}),

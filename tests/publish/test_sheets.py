@@ -12,6 +12,7 @@ from gzjwst_core.errors import ImageError
 from gzjwst_core.publish.galaxies import listed
 from gzjwst_core.publish.measures import Measure, measure_of
 from gzjwst_core.publish.sheets import Sheet, choose, sheets_of, thumbnail
+from gzjwst_core.publish.shown import check_rows, limits_of
 
 INF = float("inf")
 MEASURES = {
@@ -95,6 +96,28 @@ def test_a_measure_nobody_knows_is_best_at_its_median() -> None:
     table["star_colour"].info.description = "told by its column"
     measure = measure_of(table["star_colour"])
     assert (measure.words, measure.said, measure.low, measure.high) == ("star colour", "told by its column", 1.0, 1.0)
+
+
+def test_the_surveys_own_limits_come_before_ours() -> None:
+    table = Table({"fill": [0.1], "unheard_of": [1.0]})
+    assert measure_of(table["fill"])[3:5] == (0.2, 0.7)
+    checks = Table(
+        {"name": ["fill", "black", "x"], "warn_low": [0.3, np.nan, np.nan], "warn_high": [0.6, 0.02, np.nan]}
+    )
+    limits = limits_of(checks)
+    assert limits == {"fill": (0.3, 0.6), "black": (-INF, 0.02)}
+    assert measure_of(table["fill"], limits["fill"])[3:5] == (0.3, 0.6)
+    assert limits_of(None) == limits_of(Table({"name": ["fill"]})) == {}
+
+
+def test_checks_say_their_limits_and_shares() -> None:
+    row = {"name": ["sky_median"], "scope": ["image"], "says": ["level"], "verdict": ["warn"], "median": [21.5]}
+    row |= {"warn_low": [10.0], "warn_high": [40.0], "fail_low": [np.nan], "fail_high": [60.0], "value": [np.nan]}
+    one = check_rows(Table(row | {"n_pass": [6], "n_warn": [1], "n_fail": [1], "n_unknown": [2]}))[0]
+    assert (one["name"], one["share"], one["value"], one["survey"]) == ("sky level", 0.75, "21.5", False)
+    assert one["limits"] == "warns below 10 or above 40; fails above 60"
+    nothing = check_rows(Table({"name": ["odd_one"]}))[0]
+    assert (nothing["name"], nothing["share"], nothing["limits"]) == ("odd one", None, "")
 
 
 def test_no_rows_fill_no_sheet(galaxies: Table) -> None:

@@ -38,7 +38,7 @@ def many_galaxies(folder: Path, count: int) -> Galaxies:
             (folder / path).symlink_to(folder / f"picture{n % PICTURES}.jpg")
     quality = _quality(catalog)
     rows = listed(join_rows(catalog, records), catalog, quality, BANDS, count)
-    made = Galaxies(rows, count, tuple(measure_names(quality, rows)), BANDS, LINK, 48)
+    made = Galaxies(rows, count, tuple(measure_names(quality, rows)), bands=BANDS, link=LINK)
     made = replace(made, images=dict.fromkeys(embedded_names(made), pictures[0]))
     bad = rows[np.asarray(rows["verdict"]) == "fail"][:20]
     failed = tuple(FailedImage(str(row["id_str"]), str(row["image"]), str(row["reasons"])) for row in bad)

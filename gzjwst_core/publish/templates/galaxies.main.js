@@ -73,8 +73,14 @@ function prepare() {
   const used = data.flags.filter(([bit]) => steps(data.columns.flags).some((flags) => flags & bit)).map((one) => one[1]);
   flag.append(option("none", "no flag at all"));
   flag.append(...used.flatMap((name) => [option(name, `with ${name}`), option(`-${name}`, `without ${name}`)]));
-  verdict.append(...(data.columns.verdict?.choices ?? []).filter(Boolean).map((name) => option(name, name)));
-  verdict.closest("label").hidden = !has("verdict");
+  const verdicts = (data.columns.verdict?.choices ?? []).filter(Boolean);
+  verdict.append(...verdicts.map((name) => option(name, name)));
+  verdict.closest("label").hidden = verdicts.length === 0;
+  for (const [column, name] of [["mag_ref", "mag"], ["r50", "r50"]]) {
+    const known = Array.from({ length: data.count }, (_, row) => number(column, row)).filter(Number.isFinite).sort((a, b) => a - b);
+    form.elements[`${name}_min`].placeholder = known[0]?.toFixed(2) ?? "";
+    form.elements[`${name}_max`].placeholder = known.at(-1)?.toFixed(2) ?? "";
+  }
   sort.replaceChildren(...sorts().map(([name, words]) => option(name, words)));
   form.querySelector("details").open = matchMedia("(min-width: 700px)").matches;
   for (const hidden of explorer.querySelectorAll("[data-live]")) hidden.hidden = false;
