@@ -44,6 +44,9 @@ DETAILS = (
 """Columns of the catalog that are told of each galaxy beside those that it is handed over with."""
 
 
+_JUDGED = ("verdict", "reasons")
+
+
 def band_details(bands: tuple[str, ...]) -> tuple[Detail, ...]:
     """Magnitudes and their errors in every band."""
     names = [f"{band}_{what}" for band in bands for what in ("mag_tot", "mag_tot_err")]
@@ -77,7 +80,7 @@ def listed(rows: Table, catalog: Table, quality: Table | None, bands: tuple[str,
     details = [one.name for one in (*DETAILS, *band_details(bands)) if one.name in catalog.colnames]
     _append(made, catalog, [name for name in details if name not in made.colnames])
     if quality is not None:
-        _append(made, quality, [name for name in quality.colnames if name not in made.colnames])
+        _append(made, quality, [n for n in quality.colnames if n in _JUDGED or n not in made.colnames])
     return made
 
 
