@@ -35,7 +35,7 @@ function links(row) {
 
 function showPicture(row) {
   const picture = part("image"), whole = new Image();
-  picture.src = small.get(row) ?? "data:,";
+  picture.src = small.get(row) ?? BLANK;
   picture.alt = text("id_str", row);
   part("missing").hidden = true;
   whole.onload = () => { if (opened === row) picture.src = whole.src; };

@@ -3,6 +3,8 @@ const grid = document.getElementById("galaxy-grid");
 const small = new Map([...grid.querySelectorAll("a")].map((link) => [Number(link.dataset.row), link.querySelector("img").src]));
 for (const [row, coded] of Object.entries(data.thumbs)) small.set(Number(row), `data:image/jpeg;base64,${coded}`);
 
+const BLANK = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
+
 function made(tag, given = {}, ...inside) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(given)) {
@@ -35,7 +37,7 @@ function caption(row) {
 
 function cell(row) {
   const verdict = text("verdict", row), name = text("id_str", row);
-  const picture = made("img", { alt: name, width: 132, height: 132, src: small.get(row) ?? "data:," });
+  const picture = made("img", { alt: name, width: 132, height: 132, src: small.get(row) ?? BLANK });
   const link = made("a", { href: address("image", row), className: verdict, target: "_blank", rel: "noopener" }, picture);
   link.dataset.row = row;
   const told = ["warn", "fail"].includes(verdict) ? `${verdict}: ${text("reasons", row)}` : name;
