@@ -3,7 +3,7 @@
 Tables in, plain values out. Words and layout are the templates'; drawings are `figures`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -49,11 +49,23 @@ def check_rows(checks: Table | None) -> list[dict[str, Any]]:
 
 def limits_of(checks: Table | None) -> dict[str, tuple[float, float]]:
     """Return the ranges that give no warning, by measure; an open end is infinite, two open ends are left out."""
-    if checks is None or not {"name", "warn_low", "warn_high"} <= set(checks.colnames):
+    if checks is None or "name" not in checks.colnames:
         return {}
-    ends = {str(name): (float(low), float(high)) for name, low, high in checks["name", "warn_low", "warn_high"]}
+    rows = [dict(zip(checks.colnames, row, strict=True)) for row in checks]
+    ends = {str(row["name"]): (_end(row, "warn", "low"), _end(row, "warn", "high")) for row in rows}
     known = {name: (low, high) for name, (low, high) in ends.items() if np.isfinite([low, high]).any()}
     return {name: (-np.inf if np.isnan(a) else a, np.inf if np.isnan(b) else b) for name, (a, b) in known.items()}
+
+
+_NATURAL = {"low": (0.0,), "high": (1.0, 255.0)}
+"""Ends of what a share or a grey level can be: where warning and failure both end there, nothing is limited."""
+
+
+def _end(row: Mapping[str, Any], kind: str, side: str) -> float:
+    """One end of a range; NaN = open."""
+    end = float(row.get(f"{kind}_{side}", np.nan))
+    same = row.get(f"warn_{side}", np.nan) == row.get(f"fail_{side}", np.nan)
+    return np.nan if same and end in _NATURAL[side] else end
 
 
 def _check(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,22 +80,18 @@ def _check(row: Mapping[str, Any]) -> dict[str, Any]:
         "counts": counts,
         "share": counts["pass"] / judged if judged else None,
         "value": cell_text(float(shown)),
-        "limits": "; ".join(_limits(row, kind, told) for kind, told in _OUTSIDE if _has_limits(row, kind)),
+        "limits": "; ".join(_limits(row)),
         "verdict": str(row.get("verdict", "")),
     }
 
 
-_OUTSIDE = (("warn", "warns"), ("fail", "fails"))
-
-
-def _has_limits(row: Mapping[str, Any], kind: str) -> bool:
-    return any(np.isfinite(row.get(f"{kind}_{end}", np.nan)) for end in ("low", "high"))
-
-
-def _limits(row: Mapping[str, Any], kind: str, told: str) -> str:
-    """Say a range in words: `warns below 10 or above 40`."""
-    ends = (("below", row.get(f"{kind}_low", np.nan)), ("above", row.get(f"{kind}_high", np.nan)))
-    return f"{told} " + " or ".join(f"{side} {cell_text(float(end))}" for side, end in ends if np.isfinite(end))
+def _limits(row: Mapping[str, Any]) -> Iterator[str]:
+    """Say the ranges in words: `warns below 10 or above 40`."""
+    for kind, told in (("warn", "warns"), ("fail", "fails")):
+        ends = [(words, _end(row, kind, side)) for side, words in (("low", "below"), ("high", "above"))]
+        said = [f"{words} {cell_text(end)}" for words, end in ends if np.isfinite(end)]
+        if said:
+            yield f"{told} {' or '.join(said)}"
 
 
 def _unit(column: Any) -> str:

@@ -107,6 +107,9 @@ def test_the_surveys_own_limits_come_before_ours() -> None:
     limits = limits_of(checks)
     assert limits == {"fill": (0.3, 0.6), "black": (-INF, 0.02)}
     assert measure_of(table["fill"], limits["fill"])[3:5] == (0.3, 0.6)
+    natural = Table({"name": ["black"], "warn_low": [0.0], "fail_low": [0.0], "warn_high": [0.1], "fail_high": [0.2]})
+    assert limits_of(natural) == {"black": (-INF, 0.1)}, "no share is below 0: that is no limit"
+    assert check_rows(natural)[0]["limits"] == "warns above 0.1; fails above 0.2"
     assert limits_of(None) == limits_of(Table({"name": ["fill"]})) == {}
 
 
