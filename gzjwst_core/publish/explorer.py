@@ -16,11 +16,12 @@ from gzjwst_core.publish.galaxies import DETAILS, Detail, band_details
 from gzjwst_core.publish.measures import Measure, measure_of
 from gzjwst_core.publish.packing import choices, doubles, numbers, paths, texts
 from gzjwst_core.publish.sheets import RANDOM, SORT_DIGITS, Sheet, choose, sheets_of, thumbnail
-from gzjwst_core.publish.texts import NOTHING, words
+from gzjwst_core.publish.texts import NOTHING, reasons_text, words
 
 __all__ = ["embedded_names", "explorer_data", "measures_shown", "random_sheet"]
 
 _PAGE = 48
+_FEW = 200
 _FIRST = (
     Detail("Name", "ext_id"),
     Detail("Name", "field"),
@@ -106,7 +107,7 @@ def _columns(galaxies: Galaxies, measures: dict[str, Measure]) -> Iterator[tuple
     yield "flags", _head(rows["flags"], "") | numbers(rows["flags"], 0)
     for one in sorted(_details(galaxies), key=lambda detail: _ORDER.index(detail.group)):
         column = rows[one.name]
-        packed = choices(_texts(galaxies, one.name)) if one.digits is None else numbers(column, one.digits)
+        packed = _said(_texts(galaxies, one.name)) if one.digits is None else numbers(column, one.digits)
         yield one.name, _head(column, one.group) | packed
     for name, measure in measures.items():
         head = {"group": "Quality", "words": measure.words, "unit": measure.unit, "said": measure.said}
@@ -118,6 +119,11 @@ def _details(galaxies: Galaxies) -> list[Detail]:
     return [one for one in every if one.name in galaxies.rows.colnames and one.name not in galaxies.measures]
 
 
+def _said(values: list[str]) -> dict[str, Any]:
+    """Texts of any number; the page makes lists of fields and verdicts, of which there are few."""
+    return choices(values) if len(set(values)) <= max(len(values) / 2, _FEW) else texts(values)
+
+
 def _head(column: Any, group: str) -> dict[str, str]:
     unit = "" if column.info.unit is None else str(column.info.unit.to_string())
     said = column.info.description or ""
@@ -125,7 +131,8 @@ def _head(column: Any, group: str) -> dict[str, str]:
 
 
 def _texts(galaxies: Galaxies, name: str) -> list[str]:
-    return [str(value) for value in np.asarray(galaxies.rows[name]).tolist()]
+    values = [str(value) for value in np.asarray(galaxies.rows[name]).tolist()]
+    return [reasons_text(value) for value in values] if name == "reasons" else values
 
 
 # ---------------------------------------------------------------- the rest

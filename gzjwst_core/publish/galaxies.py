@@ -22,7 +22,7 @@ class Detail(NamedTuple):
 
 
 DETAILS = (
-    Detail("Name", "group_id", 0),
+    Detail("Name", "group_id"),  # too long a number for a double
     Detail("Name", "source_id", 0),
     Detail("Position", "nn_dist", 2),
     Detail("Position", "edge_dist", 2),

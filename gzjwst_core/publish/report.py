@@ -31,7 +31,7 @@ from gzjwst_core.publish.selection_figures import (
     purity_curves,
 )
 from gzjwst_core.publish.shown import check_rows, distributions, table_rows
-from gzjwst_core.publish.texts import bytes_text, plain_text, seconds_text, thousands, words
+from gzjwst_core.publish.texts import bytes_text, plain_text, reasons_text, seconds_text, thousands, words
 
 __all__ = ["report_html"]
 
@@ -104,7 +104,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"bytes": bytes_text, "seconds": seconds_text, "n": thousands, "plain": plain_text}
-    made.filters["address"] = quote
+    made.filters |= {"address": quote, "reasons": reasons_text}
     made.filters |= {"moment": _moment, "archive": _archive, "words": words, "units": _units}
     folder = resources.files("gzjwst_core.publish") / "templates"
     # files of this package, never text from outside

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["NOTHING", "bytes_text", "cell_text", "plain_text", "seconds_text", "thousands", "words"]
+__all__ = ["NOTHING", "bytes_text", "cell_text", "plain_text", "reasons_text", "seconds_text", "thousands", "words"]
 
 NOTHING = "\N{EN DASH}"
 """Stands where there is no value."""
@@ -36,6 +36,12 @@ def seconds_text(seconds: float) -> str:
 def thousands(count: int) -> str:
     """Write an integer with thin gaps between its thousands."""
     return f"{count:,}".replace(",", _NARROW_SPACE)
+
+
+def reasons_text(codes: str) -> str:
+    """Write reasons such as `fill:above sky_chroma:above` as words; any other text stays as it is."""
+    parts = codes.split()
+    return ", ".join(words(one).replace(": ", " ") for one in parts) if all(":" in one for one in parts) else codes
 
 
 def words(code: str) -> str:

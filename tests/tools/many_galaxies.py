@@ -53,7 +53,7 @@ def _catalog(count: int) -> Table:
     catalog = Table({"id_str": [id_str("many", a, d) for a, d in zip(ra, dec, strict=True)], "ra": ra, "dec": dec})
     for one in (*DETAILS, *band_details(BANDS)):
         catalog[one.name] = rng.uniform(1, 30, count).astype("float32")
-    catalog["group_id"] = np.arange(count) + 200_000_000_000
+    catalog["group_id"] = np.arange(count) + 200_048_020_424_049_985
     catalog["field"] = np.array(["north", "south", "east <west>"])[rng.integers(0, 3, count)]
     catalog["mag_ref"] = np.where(np.arange(count) % 97 == 5, np.nan, rng.uniform(18, 27, count)).astype("float32")
     catalog["r50"] = rng.uniform(0.05, 1.5, count).astype("float32")

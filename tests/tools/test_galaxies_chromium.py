@@ -188,7 +188,9 @@ def test_each_sheet_shows_what_was_chosen_for_it(page: Page, many: Many) -> None
         assert page.value(SHOWN) == names, title
         pressed = page.value("[...document.querySelectorAll('[aria-pressed=true]')].map((one) => one.textContent)")
         assert pressed == [title]
-        inside = "[...document.querySelectorAll('#galaxy-grid img')].every((one) => !one.src.startsWith('data:image/gif'))"
+        inside = (
+            "[...document.querySelectorAll('#galaxy-grid img')].every((one) => !one.src.startsWith('data:image/gif'))"
+        )
         assert page.value(inside) is True, f"{title}: every image has a small copy or its file"
     assert page.complaints() == []
 
