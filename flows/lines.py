@@ -122,7 +122,8 @@ def publish(done: Done) -> str:
     """Tell what was handed over."""
     counts = done.counts
     left_out = f" ({counts['left_out']} that fail are left out)" if counts.get("left_out") else ""
-    return f"{counts['subjects']} subjects{left_out} in {counts['manifests']} manifests, Zoobot catalog, report"
+    files = f"{counts['manifests']} manifest{'' if counts['manifests'] == 1 else 's'}"
+    return f"{counts['subjects']} subjects{left_out} in {files}, Zoobot catalog, report"
 
 
 def megabytes(size: float) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gzjwst_core.publish.runlog import RunRecord
 
-__all__ = ["DepthMap", "FileNote", "MosaicCell", "ReportFacts", "Residuals", "SheetImage"]
+__all__ = ["DepthMap", "FailedImage", "FileNote", "Galaxies", "MosaicCell", "ReportFacts", "Residuals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,24 @@ class MosaicCell:
 
 
 @dataclass(frozen=True, slots=True)
-class SheetImage:
-    """One image of a contact sheet."""
+class Galaxies:
+    """The galaxies that the report lists."""
 
-    id_str: str
-    href: str
-    """The image's path relative to report.html: what a click opens."""
-    image: bytes
-    """JPEG or PNG, of any size; the report holds a small copy."""
-    caption: str = ""
-    """Short: magnitude and size, say."""
+    rows: Table
+    """Of `galaxies.listed`: one row an image, in random order."""
+    total: int
+    """Images that there are: more than rows where only a part is listed."""
+    measures: tuple[str, ...] = ()
+    """Columns of `rows` that measure images."""
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Good ranges of measures, where the survey's checks have them."""
+    bands: tuple[str, ...] = ()
+    link: str = ""
+    """The sky viewer's address with `{ra}`, `{dec}`, `{id_str}`."""
+    sheet: int = 48
+    """Images on a contact sheet, and on a page of the grid."""
+    images: Mapping[str, bytes] = field(default_factory=dict)
+    """By id_str, JPEG or PNG of any size: those of which the page holds a small copy (`explorer.embedded_names`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,16 @@ class FileNote:
     """Files in a folder, rows of a table."""
     size: int | None = None
     """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedImage:
+    """One image that failed a check."""
+
+    id_str: str
+    href: str
+    """Its path relative to report.html; empty = not known."""
+    reasons: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,10 @@ class ReportFacts:
     """catalog/completeness.parquet: what came back of the galaxies that were put in, by field, magnitude and size."""
     purity: Table | None = None
     """catalog/purity.parquet: what the negative image says, by field and magnitude."""
+    limits: Table | None = None
+    """catalog/fields.parquet: magnitudes of 50, 80 and 90 % completeness of each field."""
+    overlap: Table | None = None
+    """catalog/overlap.parquet: how many sources of one field another finds again, by magnitude."""
     catalog_completeness: NDArray[np.float64] | None = None
     """(n,) completeness at each catalog row's own magnitude, size and field; NaN = not known."""
     residuals: tuple[Residuals, ...] = ()
@@ -117,10 +139,12 @@ class ReportFacts:
     """catalog/crossmatch.parquet: comparisons with catalogs of others."""
     image_measures: Table | None = None
     """One row an image; the distribution of every numeric column is shown, with its unit and description."""
-    image_checks: Mapping[str, int] = field(default_factory=dict)
-    """Images by verdict, such as `pass`, `warn:fill`, `fail:black`."""
-    sheets: Mapping[str, tuple[SheetImage, ...]] = field(default_factory=dict)
-    """Contact sheets by title, in the order they are shown."""
+    image_checks: Table | None = None
+    """images/checks.parquet: one row a check; what is read of it says `shown.check_rows`."""
+    failed_images: tuple[FailedImage, ...] = ()
+    """Images that failed a check."""
+    galaxies: Galaxies | None = None
+    """What can be looked through."""
     files: tuple[FileNote, ...] = ()
     cite: tuple[str, ...] = ()
     """What to cite, one reference an entry; an address that starts with https:// becomes a link."""

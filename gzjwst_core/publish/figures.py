@@ -150,7 +150,7 @@ def _log(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _count_axis(curves: dict[str, NDArray[np.float64]], area_arcmin2: float | None) -> Axis:
     heights = np.concatenate([_log(curve) for curve in curves.values()])
-    low, high = float(np.floor(np.nanmin(heights) - 0.15)), float(np.nanmax(heights) + 0.15)
+    low, high = float(np.nanmin(heights) - 0.3), float(np.nanmax(heights) + 0.15)
     label = f"galaxies in {_BIN_MAG:g} mag" if area_arcmin2 is None else "galaxies per mag and arcmin²"
     return Axis(low, high, label, _decades(low, high))
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from astropy.table import Table
@@ -14,22 +14,34 @@ from gzjwst_core.catalog.stages import ASTROMETRY, CATALOG, OVERLAP
 from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
 from gzjwst_core.completeness.stages import COMPLETENESS, FIELDS, PURITY, standing_survey
 from gzjwst_core.images.stages import IMAGES, measures_of, records_of
-from gzjwst_core.publish.facts import FileNote, MosaicCell, ReportFacts, SheetImage
+from gzjwst_core.publish.explorer import embedded_names
+from gzjwst_core.publish.facts import FailedImage, FileNote, Galaxies, MosaicCell, ReportFacts
+from gzjwst_core.publish.galaxies import listed, measure_names
 from gzjwst_core.publish.record import read_table
 from gzjwst_core.publish.rows import FROM_CATALOG, join_rows, with_verdicts
 from gzjwst_core.publish.runlog import RunRecord
 from gzjwst_core.publish.selection_facts import completeness_of, depth_maps, residuals
-from gzjwst_core.publish.sheets import choose_sheets
-from gzjwst_core.quality.checks import image_checks
+from gzjwst_core.publish.shown import limits_of
 from gzjwst_core.quality.stages import CHECKS, QUALITY, judged_images, standing_quality
 from gzjwst_core.run import FROZEN_PROFILE, Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import all_latest
 from gzjwst_core.storage.tables import read_parquet
 
-__all__ = ["facts_of", "shown_rows"]
+__all__ = ["facts_of", "quality_of", "shown_rows"]
 
-_DEPTH_SHOWN = ("field", "band", "depth", "area", "sigma", "zero_point", "pixel_scale", "err_factor", "noise_beta")
+_DEPTH_SHOWN = (
+    "field",
+    "band",
+    "depth",
+    "area",
+    "verified",
+    "sigma",
+    "zero_point",
+    "pixel_scale",
+    "err_factor",
+    "noise_beta",
+)
 _FILES = (
     (
         CATALOG,
@@ -80,7 +92,8 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
     catalog = read_table(folder, CATALOG)
     depth, measured = read_table(folder, MEASURED_MOSAICS), standing_survey(run) is not None
     injected = read_table(folder, COMPLETENESS) if measured else None
-    rows = None if catalog is None else shown_rows(run)
+    quality = quality_of(run)
+    checks = read_table(folder, CHECKS) if standing_quality(run) else None
     return ReportFacts(
         record=record,
         title=profile.survey.title,
@@ -94,12 +107,15 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         completeness=injected,
         catalog_completeness=None if catalog is None or injected is None else completeness_of(catalog, injected),
         purity=read_table(folder, PURITY) if measured else None,
+        limits=read_table(folder, FIELDS) if measured else None,
+        overlap=read_table(folder, OVERLAP),
         residuals=() if catalog is None else tuple(residuals(catalog)),
         astrometry=read_table(folder, ASTROMETRY),
         crossmatch=read_table(folder, CROSSMATCH) if profile.compare else None,
-        image_measures=measures_of(all_latest(folder, IMAGES)),
-        image_checks=image_checks(standing_quality(run)),
-        sheets={} if rows is None else _sheets(folder, rows, profile.publish.contact_sheet),
+        image_measures=quality,
+        image_checks=checks,
+        failed_images=tuple(_failed(folder, quality)),
+        galaxies=None if catalog is None else _galaxies(run, catalog, quality, checks),
         files=tuple(_files(folder)),
         cite=profile.survey.cite,
     )
@@ -148,14 +164,39 @@ def _cells(folder: Folder) -> Iterator[MosaicCell]:
         )
 
 
-def _sheets(folder: Folder, rows: Table, count: int) -> dict[str, tuple[SheetImage, ...]]:
-    chosen = choose_sheets(rows, count)
-    return {title: tuple(_image(folder, rows[row]) for row in which) for title, which in chosen.items()}
+def quality_of(run: Run) -> Table | None:
+    """Return what the images measure, one row each, with verdict and reasons where judged; None = no images."""
+    judged = judged_images(run)
+    return measures_of(all_latest(run.folder, IMAGES)) if judged is None else judged
 
 
-def _image(folder: Folder, row: Any) -> SheetImage:
-    caption = f"{row['mag_ref']:.1f} mag · r50 {row['r50']:.2f}″"
-    return SheetImage(str(row["id_str"]), str(row["image"]), folder.read(str(row["image"])), caption)
+def _galaxies(run: Run, catalog: Table, quality: Table | None, checks: Table | None) -> Galaxies | None:
+    """Gather everything that has an image, or a random part of it, with the images that small copies are made of."""
+    rows, options, bands = shown_rows(run), run.profile.publish, run.profile.survey.bands
+    if len(rows) == 0 or options.report_galaxies == 0:
+        return None
+    table = listed(rows, catalog, quality, bands, options.report_galaxies)
+    measures = tuple(measure_names(quality, table))
+    made = Galaxies(
+        rows=table,
+        total=len(rows),
+        measures=measures,
+        limits=limits_of(checks),
+        bands=bands,
+        link=options.link,
+        sheet=options.contact_sheet,
+    )
+    wanted = set(embedded_names(made))
+    images = {str(row["id_str"]): run.folder.read(str(row["image"])) for row in table if row["id_str"] in wanted}
+    return replace(made, images=images)
+
+
+def _failed(folder: Folder, quality: Table | None) -> Iterator[FailedImage]:
+    if quality is None or "verdict" not in quality.colnames:
+        return
+    paths = {record.id_str: record.image for record in records_of(all_latest(folder, IMAGES))}
+    for row in quality[np.asarray(quality["verdict"]) == "fail"]:
+        yield FailedImage(str(row["id_str"]), paths.get(str(row["id_str"]), ""), str(row["reasons"]))
 
 
 def _files(folder: Folder) -> Iterator[FileNote]:

@@ -24,6 +24,7 @@ __all__ = [
     "line",
     "nice_ticks",
     "points",
+    "ramp",
     "spark",
     "steps",
 ]
@@ -131,16 +132,20 @@ def steps(frame: Frame, edges: ArrayLike, heights: ArrayLike, colour: str) -> Ma
     edges
         (n + 1,) of the bins, in data.
     heights
-        (n,) in data; NaN = below the axis.
+        (n,) in data; NaN = an empty bin: nothing is drawn there.
     colour
         CSS colour.
     """
-    floor = np.full(1, frame.y.low)
-    tall = np.nan_to_num(np.asarray(heights, dtype=np.float64), nan=frame.y.low)
-    ys = frame.py(np.concatenate([floor, np.maximum(tall, frame.y.low), floor]))
-    xs = frame.px(edges)
-    path = f"M{xs[0]:.1f} {ys[0]:.1f}" + "".join(f"V{y:.1f}H{x:.1f}" for y, x in zip(ys[1:-1], xs[1:], strict=True))
-    return Markup('<path class="steps" style="stroke:{}" d="{}V{:.1f}"/>').format(colour, path, ys[-1])
+    tall = np.asarray(heights, dtype=np.float64)
+    ys, xs, floor = frame.py(np.maximum(tall, frame.y.low)), frame.px(edges), float(frame.py(frame.y.low))
+    filled = np.concatenate([[False], np.isfinite(tall), [False]])
+    path = ""
+    for n in range(tall.size):
+        if filled[n + 1]:
+            begin = "" if filled[n] else f"M{xs[n]:.1f} {floor:.1f}"
+            end = "" if filled[n + 2] else f"V{floor:.1f}"
+            path += f"{begin}V{ys[n]:.1f}H{xs[n + 1]:.1f}{end}"
+    return Markup('<path class="steps" style="stroke:{}" d="{}"/>').format(colour, path)
 
 
 def points(frame: Frame, x: ArrayLike, y: ArrayLike, style: str, colour: str = "") -> Markup:
@@ -169,6 +174,11 @@ def legend(entries: Iterable[tuple[str, str]]) -> Markup:
     """Name the series of a drawing: (text, CSS colour), in order."""
     items = [Markup('<span><i style="background:{}"></i>{}</span>').format(colour, text) for text, colour in entries]
     return Markup('<p class="legend">{}</p>').format(Markup("").join(items))
+
+
+def ramp(low: str, high: str) -> Markup:
+    """Colour bar of `cells`: what the weakest and the strongest colour stand for."""
+    return Markup('<p class="ramp">{} <i class="cells"></i> {}</p>').format(low, high)
 
 
 def spark(values: Sequence[float], bins: int = 24) -> Markup:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from astropy.table import Table
@@ -16,19 +17,21 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from gzjwst_core.publish.depth_figures import RAMP_CSS, depth_limits, depth_uri
-from gzjwst_core.publish.facts import MosaicCell, ReportFacts, SheetImage
+from gzjwst_core.publish.explorer import explorer_data, random_sheet
+from gzjwst_core.publish.facts import Galaxies, MosaicCell, ReportFacts
 from gzjwst_core.publish.figures import flag_counts, number_counts, size_magnitude, sky_map
-from gzjwst_core.publish.plots import spark
+from gzjwst_core.publish.packing import script_json
 from gzjwst_core.publish.runlog import StageRecord, sums_hold
 from gzjwst_core.publish.selection_figures import (
     astrometric_residuals,
     completeness_curves,
     completeness_map,
     corrected_counts,
+    overlap_curves,
     purity_curves,
 )
-from gzjwst_core.publish.sheets import thumbnail_uri
-from gzjwst_core.publish.texts import bytes_text, cell_text, plain_text, seconds_text, thousands
+from gzjwst_core.publish.shown import check_rows, distributions, table_rows
+from gzjwst_core.publish.texts import bytes_text, plain_text, reasons_text, seconds_text, thousands, words
 
 __all__ = ["report_html"]
 
@@ -40,6 +43,9 @@ _MIRROR = tuple(
     if 0 < max(abs(q), abs(r), abs(q + r)) <= 2
 )
 """Centres of the eighteen segments of JWST's mirror."""
+_STYLES = ("report.css", "galaxies.css")
+_SCRIPTS = ("galaxies.data.js", "galaxies.view.js", "galaxies.grid.js", "galaxies.detail.js", "galaxies.main.js")
+"""In the order in which they need each other: they share one scope."""
 _OUTCOMES = {"done": "Done", "partial": "Done in part", "failed": "Failed"}
 
 
@@ -70,16 +76,19 @@ def report_html(facts: ReportFacts) -> str:
         "broken_sums": sums_hold(facts.record),
         "asked": {key: value for key, value in facts.record.asked.items() if value},
         "matrix": _matrix(facts),
-        "depth": _rows(facts.depth),
+        "depth": table_rows(facts.depth),
         "depth_maps": _depth_maps(facts),
-        "astrometry": _rows(facts.astrometry),
-        "crossmatch": _rows(facts.crossmatch),
+        "astrometry": table_rows(facts.astrometry),
+        "limits": table_rows(facts.limits),
+        "overlap": table_rows(facts.overlap),
+        "crossmatch": table_rows(facts.crossmatch),
         "flow": _flow(facts),
         "flags": [] if facts.catalog is None else [f for f in flag_counts(facts.catalog) if f.rows],
         "plots": _plots(facts),
         "selection": _selection_plots(facts),
-        "measures": _measures(facts.image_measures),
-        "sheets": {title: [_sheet_image(i) for i in images] for title, images in facts.sheets.items() if images},
+        "measures": distributions(facts.image_measures),
+        "checks": check_rows(facts.image_checks),
+        "galaxies": None if facts.galaxies is None else _galaxies(facts.galaxies),
         "slowest": max([stage.seconds for stage in facts.record.stages], default=0.0),
     }
     return _environment().get_template("report.html.j2").render(**shown)
@@ -95,12 +104,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"bytes": bytes_text, "seconds": seconds_text, "n": thousands, "plain": plain_text}
-    made.filters |= {"moment": _moment, "archive": _archive, "words": _words, "units": _units}
+    made.filters |= {"address": quote, "reasons": reasons_text}
+    made.filters |= {"moment": _moment, "archive": _archive, "words": words, "units": _units}
     folder = resources.files("gzjwst_core.publish") / "templates"
-    # both are files of this package, never text from outside
-    made.globals["style"] = Markup((folder / "report.css").read_text())  # noqa: S704
+    # files of this package, never text from outside
+    made.globals["style"] = Markup("\n".join((folder / name).read_text() for name in _STYLES))  # noqa: S704
+    made.globals["script"] = Markup("\n".join((folder / name).read_text() for name in _SCRIPTS))  # noqa: S704
     made.globals["mirror"] = _MIRROR
-    made.globals["script"] = Markup((folder / "report.js").read_text())  # noqa: S704
     return made
 
 
@@ -114,11 +124,6 @@ def _moment(text: str) -> str:
 
 def _archive(name: str) -> str:
     return _ARCHIVES.get(name, name)
-
-
-def _words(code: str) -> str:
-    """Write a stable code as words: `dropped:side_product` is `dropped: side product`."""
-    return code.replace(":", ": ").replace("_", " ")
 
 
 def _units(stage: StageRecord) -> str:
@@ -169,20 +174,6 @@ def _matrix(facts: ReportFacts) -> list[tuple[str, list[MosaicCell | None]]]:
     cells = {(m.field, m.band): m for m in facts.mosaics}
     fields = dict.fromkeys(m.field for m in facts.mosaics)
     return [(field, [cells.get((field, band)) for band in facts.bands]) for field in fields]
-
-
-def _rows(table: Table | None) -> dict[str, Any] | None:
-    """Any table as head and cells."""
-    if table is None or len(table) == 0:
-        return None
-    head = [{"name": c.info.name, "unit": _unit(c), "said": c.info.description or ""} for c in table.itercols()]
-    columns = [[cell_text(value) for value in column.tolist()] for column in table.itercols()]
-    numeric = [column.dtype.kind in "iuf" for column in table.itercols()]
-    return {"head": head, "rows": list(zip(*columns, strict=True)), "numeric": numeric}
-
-
-def _unit(column: Any) -> str:
-    return "" if column.info.unit is None else str(column.info.unit.to_string())
 
 
 def _flow(facts: ReportFacts) -> list[dict[str, Any]]:
@@ -236,7 +227,12 @@ def _selection_plots(facts: ReportFacts) -> list[tuple[str, Markup, str]]:
         (
             "Purity",
             None if purity is None else purity_curves(purity),
-            "One minus the detections on the negative image over those on the image itself.",
+            "One minus the detections on the negative image over those on the image itself, with 95 % intervals.",
+        ),
+        (
+            "Found again where fields overlap",
+            None if facts.overlap is None else overlap_curves(facts.overlap),
+            "Share of one field's sources that the other detects too, with 95 % intervals; chance matches are in it.",
         ),
         (
             "Astrometry between fields",
@@ -245,6 +241,18 @@ def _selection_plots(facts: ReportFacts) -> list[tuple[str, Markup, str]]:
         ),
     ]
     return [(title, drawing, said) for title, drawing, said in made if drawing is not None]
+
+
+def _galaxies(galaxies: Galaxies) -> dict[str, Any]:
+    """Tell what can be looked through: numbers, the sheet that needs no script, and the scripts' data."""
+    data = explorer_data(galaxies)
+    return {
+        "total": galaxies.total,
+        "listed": len(galaxies.rows),
+        "static": random_sheet(galaxies),
+        "sheets": data["sheets"],
+        "json": script_json(data),
+    }
 
 
 def _corrected(facts: ReportFacts) -> Markup | None:
@@ -266,28 +274,3 @@ def _depth_maps(facts: ReportFacts) -> dict[str, Any] | None:
         if np.isfinite(one.values).any()
     ]
     return {"low": f"{limits[0]:.1f}", "high": f"{limits[1]:.1f}", "ramp": RAMP_CSS, "pictures": pictures}
-
-
-def _measures(table: Table | None) -> list[dict[str, Any]]:
-    """Distribution of each numeric column."""
-    if table is None:
-        return []
-    numeric = [c for c in table.itercols() if c.dtype.kind in "iuf" and np.isfinite(c).any()]
-    return [_measure(column) for column in numeric]
-
-
-def _measure(column: Any) -> dict[str, Any]:
-    values = np.asarray(column, dtype=np.float64)
-    values = values[np.isfinite(values)]
-    low, middle, high = np.percentile(values, [5, 50, 95])
-    return {
-        "name": column.info.name,
-        "unit": _unit(column),
-        "said": column.info.description or "",
-        "spark": spark(values.tolist()),
-        "numbers": [cell_text(float(v)) for v in (values.min(), low, middle, high, values.max())],
-    }
-
-
-def _sheet_image(image: SheetImage) -> dict[str, str]:
-    return {"id": image.id_str, "href": image.href, "said": image.caption, "uri": thumbnail_uri(image.image)}

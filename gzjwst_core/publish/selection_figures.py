@@ -22,10 +22,18 @@ from gzjwst_core.publish.plots import (
     line,
     nice_ticks,
     points,
+    ramp,
     steps,
 )
 
-__all__ = ["astrometric_residuals", "completeness_curves", "completeness_map", "corrected_counts", "purity_curves"]
+__all__ = [
+    "astrometric_residuals",
+    "completeness_curves",
+    "completeness_map",
+    "corrected_counts",
+    "overlap_curves",
+    "purity_curves",
+]
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +63,7 @@ def completeness_map(completeness: Table) -> Markup | None:
     frame = Frame(
         _mag_axis(mags), Axis(float(sizes[0]), float(sizes[-1]), "true r50 (arcsec)", ticks), "Completeness by size"
     )
-    return frame.draw(cells(frame, mags, sizes, share))
+    return frame.draw(cells(frame, mags, sizes, share)) + ramp("0 %", "100 %")
 
 
 def completeness_curves(completeness: Table) -> Markup | None:
@@ -81,7 +89,8 @@ def purity_curves(purity: Table) -> Markup | None:
     Parameters
     ----------
     purity
-        catalog/purity.parquet: `field`, `mag_low`, `mag_high`, `purity`, NaN where there is nothing to tell it from.
+        catalog/purity.parquet: `field`, `mag_low`, `mag_high`, `purity`, NaN where there is nothing to tell it from;
+        `purity_low` and `purity_high` are drawn as 95 % intervals.
     """
     mags = _edges(purity, "mag")
     if mags.size < 2 or not np.isfinite(_floats(purity, "purity")).any():
@@ -92,7 +101,35 @@ def purity_curves(purity: Table) -> Markup | None:
     for field, colour in zip(fields, field_colours(len(fields)), strict=True):
         rows = purity[np.asarray(purity["field"]) == field]
         drawn.append(line(frame, _middle(rows), _floats(rows, "purity"), colour))
+        if {"purity_low", "purity_high"} <= set(rows.colnames):
+            low, high = _floats(rows, "purity_low"), _floats(rows, "purity_high")
+            drawn.append(bars(frame, _middle(rows), low, high, colour))
     return frame.draw(*drawn) + legend(zip(fields, field_colours(len(fields)), strict=True))
+
+
+def overlap_curves(overlap: Table) -> Markup | None:
+    """Draw which share of one field's sources the other finds again, a line for each two fields and direction.
+
+    Parameters
+    ----------
+    overlap
+        catalog/overlap.parquet: `field`, `other`, `mag_low`, `mag_high` (NaN = without a magnitude: left out), `n`,
+        `n_found`.
+    """
+    known = overlap[np.isfinite(_floats(overlap, "mag_low")) & (_floats(overlap, "n") > 0)]
+    mags = _edges(known, "mag")
+    if mags.size < 2:
+        return None
+    pairs = sorted(set(zip(known["field"].tolist(), known["other"].tolist(), strict=True)))[:_MOST_FIELDS]
+    frame = Frame(_mag_axis(mags, "mag_ref (AB)"), Axis(0.0, 1.04, "found again", _SHARE_TICKS), "Found again")
+    colours = field_colours(len(pairs))
+    drawn = []
+    for (field, other), colour in zip(pairs, colours, strict=True):
+        rows = known[(np.asarray(known["field"]) == field) & (np.asarray(known["other"]) == other)]
+        share, low, high = _shares(_floats(rows, "n_found"), _floats(rows, "n"))
+        drawn += [line(frame, _middle(rows), share, colour), bars(frame, _middle(rows), low, high, colour)]
+    named = [(f"{field} in {other}", colour) for (field, other), colour in zip(pairs, colours, strict=True)]
+    return frame.draw(*drawn) + legend(named)
 
 
 def corrected_counts(mag: Floats, completeness: Floats, area_arcmin2: float | None) -> Markup | None:
@@ -120,7 +157,7 @@ def corrected_counts(mag: Floats, completeness: Floats, area_arcmin2: float | No
     mended = np.where(whole & (raw > 0), mended, np.nan)
     logs = _log(raw)
     top = float(np.nanmax(np.concatenate([logs, _log(mended)]))) + 0.15
-    bottom = float(np.floor(np.nanmin(logs) - 0.15))
+    bottom = float(np.nanmin(logs) - 0.3)
     ticks = tuple((float(n), f"{10.0**n:,.10g}") for n in range(int(np.ceil(bottom)), int(np.floor(top)) + 1))
     label = "galaxies in 0.5 mag" if area_arcmin2 is None else "galaxies per mag and arcmin²"
     frame = Frame(_mag_axis(edges, "mag_ref (AB)"), Axis(bottom, top, label, ticks), "Corrected counts")

@@ -1,53 +1,102 @@
-"""Contact sheets: which images a person should look at first, and their small copies inside the report."""
+"""Contact sheets: which images a person should look at first, and their small copies inside the report.
+
+A sheet is a way to sort or filter the galaxies that are listed; the page offers each as one click. Here its first
+images are chosen by the same rule, for their small copies to be inside the page.
+"""
 
 import base64
-import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
 from PIL import Image, UnidentifiedImageError
 
 from gzjwst_core.errors import ImageError
+from gzjwst_core.publish.measures import Measure, worst
+from gzjwst_core.publish.packing import steps_of
 
-__all__ = ["SHEETS", "choose_sheets", "thumbnail_uri"]
+__all__ = ["RANDOM", "SORT_DIGITS", "Sheet", "choose", "sheets_of", "thumbnail"]
 
-_Key = Callable[[Table], list[float]]
-
-SHEETS: dict[str, _Key] = {
-    "Random": lambda rows: [_draw(name) for name in np.asarray(rows["id_str"]).tolist()],
-    "Brightest": lambda rows: np.asarray(rows["mag_ref"], dtype=np.float64).tolist(),
-    "Largest": lambda rows: (-np.asarray(rows["r50"], dtype=np.float64)).tolist(),
-}
-"""What each sheet is sorted by; the lowest come first, NaN last."""
+SORT_DIGITS = {"mag_ref": 3, "r50": 3, "fov_arcsec": 3}
+"""Decimals to which galaxies are sorted, so that the page and its small copies agree."""
 
 
-def choose_sheets(rows: Table, count: int) -> dict[str, list[int]]:
-    """Choose the images of each sheet.
+class Sheet(NamedTuple):
+    """One contact sheet."""
+
+    title: str
+    sort: str = ""
+    """A column, or `worst:` and a measure; empty = random."""
+    down: bool = False
+    """Largest values first."""
+    verdict: str = ""
+    """Only images of this verdict."""
+    said: str = ""
+
+
+RANDOM = Sheet("Random", said="the same images every time")
+_PLAIN = (
+    RANDOM,
+    Sheet("Brightest", "mag_ref"),
+    Sheet("Faintest", "mag_ref", down=True),
+    Sheet("Largest", "r50", down=True),
+    Sheet("Smallest", "r50"),
+)
+_VERDICTS = (Sheet("Failed", verdict="fail"), Sheet("Warned", verdict="warn"))
+
+
+def sheets_of(galaxies: Table, measures: Mapping[str, Measure]) -> list[Sheet]:
+    """Name the sheets of a survey: the plain ones, those of verdicts that images have, the worst by each measure."""
+    verdicts = set(np.asarray(galaxies["verdict"]).tolist()) if "verdict" in galaxies.colnames else set()
+    judged = [sheet for sheet in _VERDICTS if sheet.verdict in verdicts]
+    worse = [
+        Sheet(f"Worst {measure.words}", f"worst:{name}", down=True, said=measure.said)
+        for name, measure in measures.items()
+    ]
+    return [*_PLAIN, *judged, *worse]
+
+
+def choose(sheet: Sheet, galaxies: Table, measures: Mapping[str, Measure], count: int) -> list[int]:
+    """Choose the first images of a sheet.
 
     Parameters
     ----------
-    rows
-        PUBLISH_COLUMNS of `rows`: id_str, mag_ref and r50 are read.
+    sheet
+        Of `sheets_of`.
+    galaxies
+        Of `galaxies.listed`: their order is the random one, and decides between equals.
+    measures
+        By name.
     count
-        Images on a sheet.
+        Images at most.
 
     Returns
     -------
-    dict
-        Row numbers by title. The random sheet goes by a hash of id_str: the same images every time, and a field added
-        later changes only its own share.
+    list
+        Row numbers; rows without a value come last.
     """
-    names = np.asarray(rows["id_str"])
-    return {
-        title: np.lexsort((names, np.asarray(key(rows), dtype=np.float64)))[:count].tolist()
-        for title, key in SHEETS.items()
-    }
+    rows = np.arange(len(galaxies))
+    if sheet.verdict:
+        rows = rows[np.asarray(galaxies["verdict"])[rows] == sheet.verdict]
+    if sheet.sort:
+        keys = _keys(sheet, galaxies, measures)[rows]
+        rows = rows[np.argsort(keys, kind="stable")]
+    return [int(row) for row in rows[:count]]
 
 
-def thumbnail_uri(image: bytes, side_px: int = 168) -> str:
-    """Re-encode an image to a small JPEG inside a `data:` address.
+def _keys(sheet: Sheet, galaxies: Table, measures: Mapping[str, Measure]) -> np.ndarray:
+    """Lowest first, NaN last."""
+    name = sheet.sort.removeprefix("worst:")
+    digits = measures[name].digits if name in measures else SORT_DIGITS[name]
+    values = steps_of(galaxies[name], digits)
+    keys = worst(values, measures[name]) if sheet.sort != name else values
+    return np.asarray(-keys if sheet.down else keys, dtype=np.float64)
+
+
+def thumbnail(image: bytes, side_px: int = 132) -> str:
+    """Re-encode an image to a small JPEG.
 
     Parameters
     ----------
@@ -56,6 +105,11 @@ def thumbnail_uri(image: bytes, side_px: int = 168) -> str:
     side_px
         Longest side.
 
+    Returns
+    -------
+    str
+        Its bytes in base64.
+
     Raises
     ------
     ImageError
@@ -63,14 +117,11 @@ def thumbnail_uri(image: bytes, side_px: int = 168) -> str:
     """
     try:
         with Image.open(io.BytesIO(image)) as opened:
+            opened.draft("RGB", (side_px, side_px))  # a large JPEG is decoded at half its size
             small = opened.convert("RGB")
     except (UnidentifiedImageError, OSError) as error:
         raise ImageError(f"a contact sheet's image cannot be read: {error}") from error
     small.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
     out = io.BytesIO()
-    small.save(out, format="JPEG", quality=84, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
-
-
-def _draw(name: str) -> float:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6]) / 2.0**48
+    small.save(out, format="JPEG", quality=80, optimize=True)
+    return base64.b64encode(out.getvalue()).decode()

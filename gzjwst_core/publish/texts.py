@@ -5,16 +5,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["bytes_text", "cell_text", "plain_text", "seconds_text", "thousands"]
+__all__ = ["NOTHING", "bytes_text", "cell_text", "plain_text", "reasons_text", "seconds_text", "thousands", "words"]
 
-_NOTHING = "\N{EN DASH}"
+NOTHING = "\N{EN DASH}"
+"""Stands where there is no value."""
 _NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 
 
 def bytes_text(count: float | None) -> str:
     """Write bytes: `1.4 GB`."""
     if count is None:
-        return _NOTHING
+        return NOTHING
     if count < 1000:
         return f"{count:.0f} B"
     power = min(int(math.log10(count) / 3), 4)
@@ -37,12 +38,23 @@ def thousands(count: int) -> str:
     return f"{count:,}".replace(",", _NARROW_SPACE)
 
 
+def reasons_text(codes: str) -> str:
+    """Write reasons such as `fill:above sky_chroma:above` as words; any other text stays as it is."""
+    parts = codes.split()
+    return ", ".join(words(one).replace(": ", " ") for one in parts) if all(":" in one for one in parts) else codes
+
+
+def words(code: str) -> str:
+    """Write a stable code as words: `dropped:side_product` is `dropped: side product`."""
+    return code.replace(":", ": ").replace("_", " ")
+
+
 def plain_text(value: object) -> str:
     """Write any JSON value: lists with commas, mappings as key = value."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None or value in ("", [], (), {}):
-        return _NOTHING
+        return NOTHING
     if isinstance(value, dict):
         return "; ".join(f"{key} = {plain_text(inner)}" for key, inner in value.items())
     if isinstance(value, list | tuple):
@@ -61,5 +73,5 @@ def cell_text(value: Any) -> str:
 
 def _float_text(value: float) -> str:
     if not math.isfinite(value):
-        return _NOTHING
+        return NOTHING
     return thousands(round(value)) if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"

@@ -77,4 +77,4 @@ def test_the_line_of_quality_says_what_speaks_against_images_and_survey() -> Non
     told = done.replace(counts=counts | {"survey:same_galaxy:warn": 1})
     assert quality(told).endswith("; of the survey: same galaxy warn")
     handed = done.replace(counts={"subjects": 7, "left_out": 2, "manifests": 1})
-    assert publish(handed).startswith("7 subjects (2 that fail are left out) in 1 manifests")
+    assert publish(handed).startswith("7 subjects (2 that fail are left out) in 1 manifest")

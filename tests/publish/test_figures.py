@@ -141,11 +141,17 @@ def test_texts_of_a_drawing_are_escaped() -> None:
     assert "<script>" not in drawing
 
 
-def test_steps_stand_on_the_axis_where_there_is_nothing() -> None:
+def test_steps_leave_out_bins_where_there_is_nothing() -> None:
     frame = Frame(Axis(0, 3, "x", ()), Axis(0, 1, "y", ()), "steps")
-    path = re.findall(r"V([-\d.]+)", steps(frame, [0, 1, 2, 3], [0.5, np.nan, 1.0], "red"))
+    drawing = steps(frame, [0, 1, 2, 3], [0.5, np.nan, 1.0], "red")
     bottom, middle, top = (float(frame.py(v)) for v in (0, 0.5, 1))
-    assert [float(v) for v in path] == pytest.approx([middle, bottom, top, bottom], abs=0.06)
+    assert drawing.count("M") == 2
+    assert [float(v) for v in re.findall(r"V([-\d.]+)", drawing)] == pytest.approx(
+        [middle, bottom, top, bottom], abs=0.06
+    )
+    ends = [float(v) for v in re.findall(r"H([-\d.]+)", drawing)]
+    assert ends == pytest.approx([float(frame.px(v)) for v in (1, 3)], abs=0.06)
+    assert steps(frame, [0, 1], [np.nan], "red").count("V") == 0
 
 
 def test_bands_run_from_blue_to_red() -> None:

@@ -1,8 +1,11 @@
 """The report is one file that loads nothing, shows what it was given, and escapes it."""
 
 import io
+import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -11,9 +14,12 @@ from PIL import Image
 
 from gzjwst_core.catalog.columns import Flag
 from gzjwst_core.errors import ImageError
-from gzjwst_core.publish.facts import DepthMap, FileNote, MosaicCell, ReportFacts, Residuals, SheetImage
+from gzjwst_core.publish.facts import DepthMap, FailedImage, FileNote, Galaxies, MosaicCell, ReportFacts, Residuals
+from gzjwst_core.publish.galaxies import listed
 from gzjwst_core.publish.report import report_html
+from gzjwst_core.publish.rows import join_rows
 from gzjwst_core.publish.runlog import CutStep, Missing, RunRecord, StageRecord
+from tests.publish.conftest import LINK, make_catalog, make_image
 
 EVIL = '<script>alert("x")</script>'
 BANDS = ("F115W", "F444W")
@@ -75,6 +81,17 @@ def picture() -> bytes:
     return out.getvalue()
 
 
+def galaxies(count: int = 3, **changes: object) -> Galaxies:
+    catalog = make_catalog(count)
+    rows = listed(join_rows(catalog, [make_image(catalog, n) for n in range(count)]), catalog, None, BANDS, count)
+    images = {str(name): picture() for name in rows["id_str"]}
+    return replace(Galaxies(rows, count, bands=BANDS, link=LINK, images=images), **changes)  # type: ignore[arg-type]
+
+
+def checks() -> Table:
+    return Table({"name": ["sky_chroma"], "says": ["grey sky"], "n_pass": [3], "n_warn": [1], "warn_high": [4.0]})
+
+
 def whole() -> ReportFacts:
     rng = np.random.default_rng(1)
     catalog = Table(
@@ -113,8 +130,13 @@ def whole() -> ReportFacts:
         residuals=(Residuals("f1 and f2", rng.normal(0, 9, 5), rng.normal(0, 9, 5)),),
         astrometry=Table({"field": ["f2"], "dra": [1.25]}, units={"dra": "mas"}),
         image_measures=Table({"fill": [0.2, 0.4, np.nan], "verdict": ["a", "b", "c"]}),
-        image_checks={"pass": 2, "warn:fill": 1},
-        sheets={"Random": (SheetImage("demo_J1", "images/f1/demo_J1.jpg", picture(), "24.1 mag"),), "Empty": ()},
+        image_checks=checks(),
+        failed_images=(FailedImage("demo_J7+1", "images/f1/x.jpg", "too black"),),
+        galaxies=galaxies(),
+        limits=Table({"field": ["f1"], "mag_50": [27.25]}),
+        overlap=Table(
+            {"field": ["f1"], "other": ["f2"], "mag_low": [22.0], "mag_high": [23.0], "n": [4], "n_found": [3]}
+        ),
         files=(FileNote("catalog/catalog.parquet", "the survey catalog", 40, 1000),),
         cite=("Someone et al. 2026", "https://doi.org/10.1/x"),
         earlier=(record(outcome="done"),),
@@ -136,7 +158,14 @@ def test_a_whole_report_shows_every_section_and_is_well_formed() -> None:
         "dropped: side product",
         "jw1_f444w",
         "s3: 404",
-        "24.1 mag",
+        "All 3 images are listed",
+        "Brightest",
+        "75.0 %",
+        "sky colour",
+        "warns above 4",
+        "too black",
+        "Found again where fields overlap",
+        "27.25",
         "mag_ref <= 25",
         "EDGE",
         "28.5",
@@ -156,9 +185,10 @@ def test_a_whole_report_shows_every_section_and_is_well_formed() -> None:
     ):
         assert shown in page.text, shown
     assert page.text.count("does not add up") == 0
-    anchors = {str(a["href"])[1:] for tag, a in page.tags if tag == "a" and str(a["href"]).startswith("#")}
+    anchors = {
+        str(a["href"])[1:].partition("?")[0] for tag, a in page.tags if tag == "a" and str(a["href"]).startswith("#")
+    }
     assert anchors <= {str(a.get("id")) for _, a in page.tags}
-    assert html.count('type="radio"') == 1  # an empty sheet has no tab
 
 
 def test_it_loads_nothing() -> None:
@@ -172,12 +202,35 @@ def test_it_loads_nothing() -> None:
     assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest", html)
 
 
-def test_a_click_opens_the_image_beside_the_report() -> None:
+def test_the_random_sheet_needs_no_script() -> None:
     page = Page(report_html(whole()))
-    links = [given for tag, given in page.tags if tag == "a" and "data-id" in given]
-    assert [(a["href"], a["data-id"], a["data-said"]) for a in links] == [
-        ("images/f1/demo_J1.jpg", "demo_J1", "24.1 mag")
-    ]
+    links = [given for tag, given in page.tags if tag == "a" and "data-row" in given]
+    rows = galaxies().rows
+    assert [unquote(str(link["href"])) for link in links] == rows["image"].tolist()
+    small = [given for tag, given in page.tags if tag == "img" and given.get("alt") in rows["id_str"]]
+    assert len(small) == 3
+    assert all(str(given["src"]).startswith("data:image/jpeg;base64,") for given in small)
+
+
+def test_without_images_there_are_no_galaxies_and_no_script() -> None:
+    html = report_html(replace(whole(), galaxies=None))
+    assert "<script" not in html
+    assert 'href="#images"' not in html
+
+
+def test_a_part_of_the_survey_is_said_to_be_one() -> None:
+    assert "A random 3 of 9 images" in " ".join(
+        Page(report_html(replace(whole(), galaxies=galaxies(total=9)))).text.split()
+    )
+
+
+def test_the_galaxies_can_be_read_back() -> None:
+    html = report_html(whole())
+    text = re.search(r'<script type="application/json" id="galaxy-data">(.*?)</script>', html, re.DOTALL)
+    assert text is not None
+    data = json.loads(text[1])
+    assert data["count"] == 3
+    assert {"id_str", "image", "ra", "mag_ref", "flags"} <= set(data["columns"])
 
 
 def test_the_least_there_is_makes_a_report_too() -> None:
@@ -198,6 +251,15 @@ def test_an_empty_catalog_makes_a_report_too() -> None:
 def test_a_sum_that_does_not_hold_is_shown() -> None:
     broken = record(sums={"mosaics": {"total": 5, "located": 3}})
     assert "does not add up" in Page(report_html(ReportFacts(record=broken))).text
+
+
+def evil_galaxies() -> Galaxies:
+    rows = galaxies().rows
+    for name in ("id_str", "field", "ext_id", "image", "cutout", "strip", "strip_bands", "filters_rgb", "recipe"):
+        rows[name] = [f"{EVIL}{n}<!--\u2028" for n in range(3)]
+    rows["image"] = [f"javascript:{EVIL}{n}" for n in range(3)]
+    images = {str(name): picture() for name in rows["id_str"]}
+    return Galaxies(rows, 3, bands=(EVIL, *BANDS), link=f"javascript:{EVIL}", images=images)
 
 
 def test_everything_from_outside_is_escaped() -> None:
@@ -226,8 +288,11 @@ def test_everything_from_outside_is_escaped() -> None:
         catalog=catalog,
         depth=Table({EVIL: [EVIL]}),
         image_measures=Table({EVIL: [1.0]}),
-        image_checks={EVIL: 1},
-        sheets={EVIL: (SheetImage(EVIL, EVIL, picture(), EVIL),)},
+        image_checks=Table({"name": [EVIL], "says": [EVIL], "scope": [EVIL], "verdict": [EVIL], "n_fail": [1]}),
+        failed_images=(FailedImage(EVIL, f"javascript:{EVIL}", EVIL),),
+        galaxies=evil_galaxies(),
+        limits=Table({EVIL: [EVIL]}),
+        overlap=None,
         files=(FileNote(EVIL, EVIL),),
         cite=(EVIL, f"https://{EVIL}", "javascript:alert(1)"),
         earlier=(evil,),
@@ -235,12 +300,14 @@ def test_everything_from_outside_is_escaped() -> None:
     html = report_html(facts)
     page = Page(html)
     assert html.count("<script>") == 1  # ours
+    assert html.count("<script") == html.count("</script>") == 2  # and its data
     assert html.count("alert(") > 20
     assert not any(str(given.get("href", "")).startswith("javascript:") for _, given in page.tags)
 
 
 def test_a_broken_image_is_an_error_not_a_gap() -> None:
-    facts = ReportFacts(record=record(), sheets={"Random": (SheetImage("a", "a.jpg", b"junk"),)})
+    names = galaxies().rows["id_str"].tolist()
+    facts = ReportFacts(record=record(), galaxies=galaxies(images=dict.fromkeys(names, b"junk")))
     with pytest.raises(ImageError):
         report_html(facts)
 

@@ -16,6 +16,7 @@ from gzjwst_core.publish.selection_figures import (
     completeness_curves,
     completeness_map,
     corrected_counts,
+    overlap_curves,
     purity_curves,
 )
 
@@ -40,6 +41,8 @@ def test_completeness_is_drawn_for_every_cell_and_field() -> None:
     opacity = [float(v) for v in re.findall(r'fill-opacity="([\d.]+)"', str(drawing))]
     assert len(opacity) == (MAGS.size - 1) * (SIZES.size - 1)
     assert max(opacity) == 0.94
+    assert "0 %" in drawing
+    assert "100 %" in drawing
     assert min(opacity) == pytest.approx(0.04 + 0.9 * 0.25, abs=0.01)
     curves = completeness_curves(completeness())
     assert curves is not None
@@ -62,6 +65,11 @@ def test_purity_breaks_where_nothing_is_known() -> None:
     drawing = purity_curves(table)
     assert drawing is not None
     assert [part for part in re.findall(r'class="steps"[^>]* d="([^"]+)"', str(drawing)) if part.count("M") == 2]
+    assert "bars" not in drawing
+    table["purity_low"], table["purity_high"] = 0.8, 1.0
+    with_bars = purity_curves(table)
+    assert with_bars is not None
+    assert re.findall(r'class="bars"[^>]* d="([^"]+)"', str(with_bars))[0].count("V") == 4
     table["purity"] = np.nan
     assert purity_curves(table) is None
 
@@ -138,3 +146,22 @@ def test_completeness_is_looked_up_for_every_source_that_has_a_size() -> None:
     assert np.isnan(found[2:]).all()
     assert completeness_of(sources[:0], table).size == 0
     assert np.isnan(completeness_of(sources[3:], table)).all()
+
+
+def test_overlaps_are_drawn_for_both_directions() -> None:
+    table = Table(
+        {
+            "field": ["a", "a", "a", "b"],
+            "other": ["b", "b", "b", "a"],
+            "mag_low": [22.0, 23.0, np.nan, 22.0],
+            "mag_high": [23.0, 24.0, np.nan, 23.0],
+            "n": [10, 4, 3, 0],
+            "n_found": [10, 1, 3, 0],
+        }
+    )
+    drawing = overlap_curves(table)
+    assert drawing is not None
+    assert drawing.count('class="steps"') == drawing.count('class="bars"') == 1
+    assert "a in b" in drawing
+    assert "nan" not in drawing
+    assert overlap_curves(table[2:]) is None

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gzjwst_core.publish.texts import bytes_text, cell_text, plain_text, seconds_text, thousands
+from gzjwst_core.publish.texts import bytes_text, cell_text, plain_text, reasons_text, seconds_text, thousands
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,9 @@ def test_cells(value: object, text: str) -> None:
 def test_thousands() -> None:
     assert thousands(999) == "999"
     assert thousands(-1234567) == "-1\u202f234\u202f567"
+
+
+def test_reasons_are_words_and_other_texts_stay() -> None:
+    assert reasons_text("fill:above sky_chroma:below") == "fill above, sky chroma below"
+    assert reasons_text("too black") == "too black"
+    assert reasons_text("") == ""

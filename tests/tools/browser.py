@@ -1,5 +1,6 @@
 """Headless Chromium, spoken to over its debugging protocol: what a page says, measures and fetches."""
 
+import base64
 import itertools
 import json
 import os
@@ -61,11 +62,11 @@ class Page:
                 assert "error" not in message, f"{method}: {message['error']}"
                 return dict(message["result"])
 
-    def open(self, path: Path, *, width: int, height: int = 900) -> None:
-        """Show a file in a window of some width, and wait for all it loads."""
+    def open(self, path: Path, *, width: int, height: int = 900, anchor: str = "") -> None:
+        """Show a file in a window of some width, and wait for all it loads; `anchor` follows its address."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         seen = len(self.events)
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=path.as_uri() + anchor)
         while not any(event["method"] == "Page.loadEventFired" for event in self.events[seen:]):
             self._next()
 
@@ -78,6 +79,21 @@ class Page:
     def complaints(self) -> list[Json]:
         """Every error and warning of the console, and every exception nobody caught."""
         return [event["params"] for event in self.events if _is_complaint(event["method"], event["params"])]
+
+    def requests(self) -> list[str]:
+        """Addresses of everything that was asked for, in order; inline data aside."""
+        asked = [e["params"]["request"]["url"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
+        return [url for url in asked if not url.startswith("data:")]
+
+    def screenshot(self) -> bytes:
+        """What is seen now, as PNG."""
+        return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
+
+    def press(self, key: str) -> None:
+        """Press and release a key, named as JavaScript names it."""
+        code = {"ArrowRight": 39, "ArrowLeft": 37, "Escape": 27, "Enter": 13}[key]
+        for kind in ("rawKeyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
     def schemes(self) -> set[str]:
         """Schemes of everything that was asked for."""

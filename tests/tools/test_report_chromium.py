@@ -1,6 +1,7 @@
 """The report as a person sees it: whole, without a complaint, and fitting the screen."""
 
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 import pytest
 
@@ -78,19 +79,19 @@ def test_a_click_shows_the_image_itself_and_the_next_one(report: Page, small: En
     report.value("document.querySelector('.sheet a').click()")
     assert report.value("document.querySelector('dialog').open") is True
     first = report.value(_LOADED)
-    report.value("document.querySelector('dialog [data-step=\"1\"]').click()")
+    report.value("document.querySelector('dialog [data-turn=\"1\"]').click()")
     second = report.value(_LOADED)
     assert first != second
     for address in (first, second):
         assert address.startswith((small.folder / "images").as_uri())
     assert report.value("document.querySelector('dialog').scrollWidth <= innerWidth") is True
-    report.value("document.querySelector('dialog [data-step=\"0\"]').click()")
+    report.value("document.querySelector('dialog [data-part=close]').click()")
     assert report.value("document.querySelector('dialog').open") is False
     assert report.complaints() == []
 
 
 _LOADED = """(async () => {
-  const picture = document.querySelector("dialog img");
+  const picture = document.querySelector("dialog [data-part=image]");
   for (let i = 0; i < 100 && !(picture.src.startsWith("file:") && picture.complete); i++) {
     await new Promise((wake) => setTimeout(wake, 20));
   }
@@ -103,6 +104,6 @@ def test_every_link_leads_somewhere(report: Page, small: Ended) -> None:
     assert len(anchors) >= 4
     assert report.value(f"{anchors}.filter((id) => !document.getElementById(id))") == []
     files = report.value("[...document.querySelectorAll('a[href]')].map((a) => a.getAttribute('href'))")
-    inside = [name for name in files if not name.startswith(("#", "https://"))]
+    inside = [unquote(name) for name in files if not name.startswith(("#", "https://"))]
     assert len(inside) >= 10
     assert [name for name in inside if not (small.folder / name).exists()] == []
