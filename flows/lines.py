@@ -105,7 +105,8 @@ def images(done: Sequence[Done]) -> str:
 def publish(done: Done) -> str:
     """Tell what was handed over."""
     counts = done.counts
-    return f"{counts['subjects']} subjects in {counts['manifests']} manifests, Zoobot catalog, report"
+    new = f", {counts['new']} of them new since the last upload" if "new" in counts else ""
+    return f"{counts['subjects']} subjects in {counts['manifests']} manifests{new}, Zoobot catalog, report"
 
 
 def megabytes(size: float) -> str:

@@ -14,6 +14,7 @@ from gzjwst_core.publish.gather import facts_of, shown_rows
 from gzjwst_core.publish.record import RunLog, record_of
 from gzjwst_core.publish.report import report_html
 from gzjwst_core.publish.runlog import append_run
+from gzjwst_core.publish.subjects_folder import STAGE, news_of, uploads_identity, write_news
 from gzjwst_core.publish.zoobot import zoobot_table
 from gzjwst_core.publish.zooniverse import manifests
 from gzjwst_core.run import Run
@@ -22,7 +23,7 @@ from gzjwst_core.storage.tables import write_parquet
 
 __all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "hand_over", "plan"]
 
-_STAGE, _VERSION = "publish", "1"
+_VERSION = "2"
 ZOOBOT = "zoobot/catalog.parquet"
 REPORT, RUNS = "report.html", "run.json"
 
@@ -37,7 +38,7 @@ class RunEnd(Value):
 
 
 def plan(run: Run) -> Work:
-    """Say what the hand-overs are made from: every image that stands, the survey catalog, and what is selected of it.
+    """Say what the hand-overs are made from: every image that stands, the catalog, its selection, and past uploads.
 
     Raises
     ------
@@ -49,10 +50,10 @@ def plan(run: Run) -> Work:
     if merged is None:
         raise CatalogError(f"{run.profile.name}: there is no survey catalog to publish from", reason="no_catalog")
     return Work(
-        stage=_STAGE,
+        stage=STAGE,
         version=_VERSION,
         unit="survey",
-        inputs=images | {"catalog": merged.outputs[0].digest},
+        inputs=images | {"catalog": merged.outputs[0].digest} | uploads_identity(run.folder),
         options=digest_of([run.profile.publish.digest(), *(cut.digest() for cut in run.cuts)]),
     )
 
@@ -75,8 +76,9 @@ def _make(run: Run, work: Work) -> Receipt:
     with folder.writing(ZOOBOT) as path:
         write_parquet(zoobot_table(rows, run.profile.name, options), path)
     written = [folder.write(f"zooniverse/{name}", text.encode()) for name, text in texts.items()]
-    outputs = (*written, folder.output(ZOOBOT))
-    counts = {"subjects": len(rows), "manifests": len(written)}
+    new, told = write_news(folder, news_of(folder, texts))
+    outputs = (*written, folder.output(ZOOBOT), *new)
+    counts = {"subjects": len(rows), "manifests": len(written), **told}
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
 
 
