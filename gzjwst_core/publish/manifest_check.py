@@ -25,7 +25,7 @@ MOST_IN_A_SET = 10_000
 _ALLOWED = {"jpg", "jpeg", "png", "gif", "svg", "mp3", "mp4", "m4a", "mpeg", "txt", "json"}
 _STARTS = {"jpg": b"\xff\xd8\xff", "jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n", "gif": b"GIF8"}
 _ENDS = {"jpg": b"\xff\xd9", "jpeg": b"\xff\xd9", "png": b"IEND\xaeB`\x82", "gif": b";"}
-_HEADER = re.compile(r"(#|!|%|//)?[A-Za-z][ -~]*\Z", re.ASCII)
+_HEADER = re.compile(r"%?(#|!|//)?[A-Za-z][ -~]*\Z", re.ASCII)
 
 
 class Finding(NamedTuple):

@@ -179,7 +179,8 @@ def _design(x: Floats, s: Floats) -> Floats:
 
 
 def _summed(votes: Votes, of: NDArray[np.intp], weights: Floats) -> tuple[Floats, Floats]:
-    return np.bincount(of, weights * votes.classifications), np.bincount(of, weights * votes.bad_zoom)
+    sums = [np.bincount(of, weights * values) for values in (votes.classifications, votes.bad_zoom)]
+    return np.asarray(sums[0], dtype=np.float64), np.asarray(sums[1], dtype=np.float64)
 
 
 def _weights(count: int) -> Iterator[Floats]:

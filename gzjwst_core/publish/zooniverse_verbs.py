@@ -22,7 +22,7 @@ from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import read_parquet
 
-__all__ = ["add_zooniverse_verbs"]
+__all__ = ["add_zooniverse_verbs", "look_on_disk"]
 
 _SHOWN = 5
 _ENDS = 32
@@ -57,7 +57,7 @@ def _check(options: argparse.Namespace) -> Iterator[str]:
         yield "nothing is new since the last upload"
         return
     failing = {name: why for what in options.what for name, why in _failing(what).items()}
-    look = lru_cache(maxsize=4096)(_look)
+    look = lru_cache(maxsize=4096)(look_on_disk)
     checked = check_manifests({str(path): _bytes(path) for path in paths}, look, failing)
     yield from _told(checked.findings)
     yield f"{sum(checked.subjects.values())} subjects in {len(paths)} manifests: {_sum(checked)}"
@@ -95,7 +95,8 @@ def _bytes(path: Path) -> bytes:
         raise storage_error(error, path) from error
 
 
-def _look(manifest: str, cell: str) -> Media | None:
+def look_on_disk(manifest: str, cell: str) -> Media | None:
+    """Find what a cell of a manifest names on this machine."""
     path = Path(manifest).parent / cell  # as panoptes-cli joins them
     try:
         if not path.exists():
