@@ -52,7 +52,7 @@ _FILES = (
     ("segmaps/", "segmentation maps, on the detection grid"),
     ("cutouts/", "FITS cutouts: every band, segment and mask"),
     (f"{IMAGES}/", "colour images for volunteers"),
-    ("zooniverse/", "manifests: panoptes subject-set upload-subjects --file-column 1"),
+    ("zooniverse/", "manifests, and what is new since an upload: python -m gzjwst_core zooniverse check tells how"),
     ("zoobot/catalog.parquet", "id_str, file_loc, split: what Zoobot reads"),
     (PRODUCTS, "every product MAST listed, kept or dropped with the reason"),
     (MOSAICS, "where each mosaic was found, and what each archive said"),

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 _LEAST_VOTES = 100
 _LEAST_SUBJECTS = 50
-_DRAWS = 400
+_DRAWS = 200
 _SEED = 20
 _MOST_LOST = 0.025
 _CELL = np.array([0.02, 0.1])
@@ -105,7 +105,7 @@ def refit(votes: Votes, options: CutoutOptions) -> Refit:
     -----
     logit(share) = a + b x + c x^2 + d s, with x = ln(frame / size) and s = ln(size); maximum likelihood of binomial
     counts. The term d keeps apart what goes with size alone (small galaxies are vaguer in any frame), since the rule's
-    limits tie frame / size to size; it is left out where the two cannot be told apart. Intervals are from 400 draws of
+    limits tie frame / size to size; it is left out where the two cannot be told apart. Intervals are from 200 draws of
     the subjects with replacement, so that subjects that differ more than chance allows widen them. Rounding up to
     steps widens frames on average: the constant is smaller than the best ratio by that.
     """

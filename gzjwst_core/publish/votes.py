@@ -20,7 +20,8 @@ ANSWER = r"((bad|wrong) )?(image )?zoom( level)?"
 """A whole answer, in lower case and with blanks for all else: not the question before it ("star, artifact or zoom")."""
 _NEEDED = ("classification_id", "user_name", "workflow_id", "annotations", "subject_data", "subject_ids")
 _NAMED = 5
-_DECORATION = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|<[^>]*>")
+_PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)|<[^>]*>")
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
 @dataclass
@@ -208,6 +209,6 @@ def _answers(value: Any, tasks: frozenset[str]) -> Iterator[str]:
 
 
 def _plain(answer: str) -> str:
-    """Lower case, without pictures and links, and with one blank for all that is no letter or digit."""
-    text = _DECORATION.sub(r" \1 ", answer) if len(answer) < 2000 else answer
+    """Lower case, without pictures and addresses, and with one blank for all that is no letter or digit."""
+    text = _LINK.sub(r" \1 ", _PICTURE.sub(" ", answer[:1000]))
     return " ".join(re.findall(r"[a-z0-9]+", text.lower()))

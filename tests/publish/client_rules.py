@@ -14,7 +14,7 @@ MOST = 1024 * 1024
 Subject = tuple[list[Path], dict[str, str]]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Nothing is uploaded."""
 
 
@@ -27,9 +27,9 @@ def read(manifest: Path, column: int | None) -> list[Subject]:
             columns = [] if column is None else [column]
             subjects = [_subject(manifest.parent, header, row, columns) for row in rows]
     except (UnicodeDecodeError, StopIteration, IndexError) as error:
-        raise Refused(type(error).__name__) from error
+        raise RefusedError(type(error).__name__) from error
     if not subjects:
-        raise Refused("no rows")
+        raise RefusedError("no rows")
     return subjects
 
 
@@ -39,11 +39,11 @@ def _subject(folder: Path, header: list[str], row: list[str], columns: list[int]
     media = [folder / row[place - 1] for place in columns]
     for path in media:
         if not path.is_file() or not 0 < path.stat().st_size <= MOST:
-            raise Refused(f"{path}: missing, empty or too large")
-        if path.suffix != ".csv" and mimetypes.guess_type(path)[0] not in ALLOWED:
-            raise Refused(f"{path}: its kind")
+            raise RefusedError(f"{path}: missing, empty or too large")
+        if mimetypes.guess_type(path)[0] not in ALLOWED:
+            raise RefusedError(f"{path}: its kind")
     if not media:
-        raise Refused("no files in a row")
+        raise RefusedError("no files in a row")
     return media, dict(zip(header, row, strict=False))
 
 
@@ -51,7 +51,7 @@ def outcome(manifest: Path, column: int | None, columns: int) -> str:
     """Say `taken`, `refused`, or `wrong`: not one medium a row, or not every cell of `columns`."""
     try:
         subjects = read(manifest, column)
-    except Refused:
+    except RefusedError:
         return "refused"
     right = all(len(media) == 1 and len(cells) == columns and "file_name" in cells for media, cells in subjects)
     return "taken" if right else "wrong"

@@ -133,7 +133,12 @@ FAULTS = {
     ),
     "file of another kind": Fault(_as_fits, frozenset({"bad_type"}), "refused", "refused"),
     "file cut off": Fault(_image(lambda p: _write(p, picture("JPEG")[:200])), frozenset({"cut_off"}), "taken", "taken"),
-    "second medium": Fault(_with_column("#also", "manifest-0001.csv"), frozenset({"second_medium"}), "taken", "wrong"),
+    "second medium": Fault(
+        _with_column("#also", "../images/f0/demo_J000000.00p020000.0.jpg"),
+        frozenset({"second_medium"}),
+        "taken",
+        "wrong",
+    ),
     "a folder as a cell": Fault(_with_column("#also", ".."), frozenset({"second_medium"}), "taken", "refused"),
     "empty cell": Fault(_with_column("#note", ""), frozenset({"empty_cell"}), "taken", "refused"),
     "blank line": Fault(_line(2, lambda line: f"\n{line}"), frozenset({"ragged"}), "refused", "refused"),

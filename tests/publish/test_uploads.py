@@ -122,7 +122,7 @@ def test_an_export_of_subjects_is_read_whatever_else_is_in_it() -> None:
 def test_a_manifest_of_another_survey_is_refused() -> None:
     text = ",".join(HEADER) + "\n" + ",".join(row(1)) + "\n"
     assert of_manifest(text, "m.csv", "demo") == [upload(1, source="m.csv")]
-    with pytest.raises(SubjectsError, match="m.csv: row 2 is of the survey 'demo', not of 'ceers'"):
+    with pytest.raises(SubjectsError, match=r"m\.csv: row 2 is of the survey 'demo', not of 'ceers'"):
         of_manifest(text, "m.csv", "ceers")
     with pytest.raises(SubjectsError, match="row 3"):
         of_manifest(text + "x\n", "m.csv", "demo")
