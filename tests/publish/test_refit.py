@@ -87,10 +87,22 @@ def test_frames_that_do_not_matter_are_refused() -> None:
 
 # ---------------------------------------------------------------- reading
 
-COLUMNS = (
-    "classification_id,user_name,user_id,user_ip,workflow_id,workflow_name,workflow_version,created_at,gold_standard,"
-    "expert,metadata,annotations,subject_data,subject_ids"
-).split(",")
+COLUMNS = [
+    "classification_id",
+    "user_name",
+    "user_id",
+    "user_ip",
+    "workflow_id",
+    "workflow_name",
+    "workflow_version",
+    "created_at",
+    "gold_standard",
+    "expert",
+    "metadata",
+    "annotations",
+    "subject_data",
+    "subject_ids",
+]
 
 
 def classification(number: int, subject: str, value: Any, who: str = "", **more: Any) -> list[str]:
