@@ -24,7 +24,7 @@ from gzjwst_core.storage.folder import Folder
 
 __all__ = ["SIZE_CARD", "add_refit_verb", "bounded_lines"]
 
-SIZE_CARD = "SIZEASEC"
+SIZE_CARD = "FOVSIZE"
 """Card of a cutout with what the field-of-view rule multiplied, arcsec."""
 _LONGEST_LINE = 1 << 20
 
