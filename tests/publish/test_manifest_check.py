@@ -4,12 +4,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from astropy.table import Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gzjwst_core.cli import main
 from gzjwst_core.publish.manifest_check import MOST_IN_A_SET, Media, check_manifests
 from gzjwst_core.publish.zooniverse_verbs import look_on_disk
+from gzjwst_core.storage.tables import write_parquet
 from tests.publish.client_rules import outcome
 from tests.publish.subjects import FAULTS, hand, new_run
 
@@ -83,6 +85,18 @@ def test_an_image_that_fails_its_checks_is_refused() -> None:
     found = check_manifests({"a.csv": (HEAD + row(1)).encode()}, look, {"demo_J000001.00+020000.0": "black:above"})
     assert [(one.kind, one.column) for one in found.findings] == [("bad_quality", "id_str")]
     assert "black:above" in found.findings[0].said
+
+
+def test_verdicts_of_the_run_folder_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hand(new_run(tmp_path), 3)
+    names = [f"demo_J{n:06d}.00+020000.0" for n in range(3)]
+    verdicts = {"id_str": names, "verdict": ["pass", "fail", "warn"], "reasons": ["", "fill:above", "sky:below"]}
+    write_parquet(Table(verdicts), tmp_path / "demo" / "images" / "quality.parquet")
+    for what in (tmp_path / "demo", tmp_path / "demo" / "zooniverse" / "manifest-0001.csv"):
+        assert main(["zooniverse", "check", str(what)]) == 1
+        refused = [line for line in capsys.readouterr().out.splitlines() if line.startswith("refused")]
+        assert len(refused) == 1
+        assert "row 3: column id_str: demo_J000001.00+020000.0 fails its quality checks: fill:above" in refused[0]
 
 
 @pytest.mark.parametrize("data", [b"\n\n", b"\0", b'"', HEAD.encode() + b"x" * 200_000, b",\n,", b"a" * 10, b"\r\r"])
