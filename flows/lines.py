@@ -123,7 +123,8 @@ def publish(done: Done) -> str:
     counts = done.counts
     left_out = f" ({counts['left_out']} that fail are left out)" if counts.get("left_out") else ""
     files = f"{counts['manifests']} manifest{'' if counts['manifests'] == 1 else 's'}"
-    return f"{counts['subjects']} subjects{left_out} in {files}, Zoobot catalog, report"
+    new = f", {counts['new']} of them new since the last upload" if "new" in counts else ""
+    return f"{counts['subjects']} subjects{left_out} in {files}{new}, Zoobot catalog, report"
 
 
 def megabytes(size: float) -> str:

@@ -19,6 +19,7 @@
     │   └── NoValidPixelsError       nothing in it can be measured
     ├── CatalogError                 detection or a table failed                (ValueError)
     ├── ImageError                   a cutout cannot be coloured                (ValueError)
+    ├── SubjectsError                a manifest or Zooniverse's export is wrong (ValueError)
     └── WorkerLostError              a process died under its work: try again   (RuntimeError)      retryable
 
 `reason` is a stable code that lands in tables and receipts; `retryable` is all that a retry policy reads. Each class
@@ -45,6 +46,7 @@ __all__ = [
     "ProfileError",
     "QueryError",
     "StorageError",
+    "SubjectsError",
     "WorkerLostError",
 ]
 
@@ -177,6 +179,12 @@ class ImageError(GzJwstError, ValueError):
     """A cutout cannot be coloured."""
 
     reason = "bad_image"
+
+
+class SubjectsError(GzJwstError, ValueError):
+    """A manifest of subjects, or an export of Zooniverse, cannot be used."""
+
+    reason = "bad_subjects"
 
 
 class WorkerLostError(GzJwstError, RuntimeError):

@@ -14,9 +14,19 @@ import numpy as np
 from gzjwst_core.bands import NIRCAM_BANDS
 from gzjwst_core.errors import NameRefusedError
 
-__all__ = ["ObsId", "file_stem", "id_str", "join_inside", "parse_obs_id", "parse_with_pattern", "safe_name"]
+__all__ = [
+    "ObsId",
+    "file_stem",
+    "id_str",
+    "is_id_str",
+    "join_inside",
+    "parse_obs_id",
+    "parse_with_pattern",
+    "safe_name",
+]
 
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}\Z")
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*_J\d{6}\.\d{2}[+-]\d{6}\.\d[a-z]*\Z", re.ASCII)
 _LE3 = re.compile(
     r"jw(?P<program>\d{5})-(?P<ac>[oca]\d{3,4})_(?P<target>t\d{3,4})(?P<epoch>-epoch[0-9a-z]+)?"
     r"_(?P<instrument>[a-z]+)_(?P<optics>[a-z0-9]+(?:-[a-z0-9]+)*?)(?P<subarray>-sub[a-z0-9]+)?\Z",
@@ -137,6 +147,11 @@ def id_str(survey: str, ra_deg: float, dec_deg: float) -> str:
     degrees, arcmin, arcsec = dec_ds // 36000, dec_ds // 600 % 60, dec_ds % 600
     right = f"{hours:02d}{minutes:02d}{seconds // 100:02d}.{seconds % 100:02d}"
     return f"{survey}_J{right}{sign}{degrees:02d}{arcmin:02d}{arcsec // 10:02d}.{arcsec % 10}"
+
+
+def is_id_str(text: str) -> bool:
+    """Whether a text is a name as `id_str` makes them, with letters where several shared one."""
+    return _ID.match(text) is not None
 
 
 def file_stem(name: str) -> str:

@@ -24,7 +24,7 @@ from gzjwst_core.profile import SurveyProfile, profile_toml, read_frozen
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.folder import Folder
 
-__all__ = ["FROZEN_PROFILE", "Run", "default_cache", "freeze_profile", "locked", "pinned_images"]
+__all__ = ["FROZEN_PROFILE", "Run", "default_cache", "freeze_profile", "locked", "pinned_images", "writing_alone"]
 
 FROZEN_PROFILE = "profile.toml"
 _log = logging.getLogger(__name__)
@@ -153,10 +153,23 @@ def locked(run: Run) -> Iterator[None]:
     StorageError
         Another run is writing there (reason `busy`), or nothing can be written there.
     """
-    with _opened(_lock_path(run)) as file:
-        _take(file, run.folder.url)
+    with writing_alone(run.folder, Path(run.cache)):
         run.folder.sweep()
         MosaicCache(_made(Path(run.cache))).sweep()
+        yield
+
+
+@contextmanager
+def writing_alone(folder: Folder, cache: Path) -> Iterator[None]:
+    """Keep runs, and other verbs, out of a run folder.
+
+    Raises
+    ------
+    StorageError
+        As of `locked`.
+    """
+    with _opened(_lock_path(folder, cache)) as file:
+        _take(file, folder.url)
         yield
 
 
@@ -176,11 +189,11 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _lock_path(run: Run) -> Path:
-    local = run.folder.local()
+def _lock_path(folder: Folder, cache: Path) -> Path:
+    local = folder.local()
     if local is not None:
         return local.with_name(f".{local.name}.lock")
-    return Path(run.cache) / "locks" / f"{hashlib.sha256(run.folder.url.encode()).hexdigest()[:20]}.lock"
+    return cache / "locks" / f"{hashlib.sha256(folder.url.encode()).hexdigest()[:20]}.lock"
 
 
 def _take(file: TextIO, url: str) -> None:

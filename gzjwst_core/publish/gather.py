@@ -69,7 +69,7 @@ _FILES = (
     (CHECKS, "how the images fare by each measure, and checks of the survey as a whole"),
     ("controls/", "cutouts of stars and of galaxies of other fields for those checks; not to be shown or used"),
     (f"{IMAGES}/", "colour images for volunteers"),
-    ("zooniverse/", "manifests: panoptes subject-set upload-subjects --file-column 1"),
+    ("zooniverse/", "manifests, and what is new since an upload: python -m gzjwst_core zooniverse check tells how"),
     ("zoobot/catalog.parquet", "id_str, file_loc, split: what Zoobot reads"),
     (PRODUCTS, "every product MAST listed, kept or dropped with the reason"),
     (MOSAICS, "where each mosaic was found, and what each archive said"),

@@ -16,6 +16,7 @@ from gzjwst_core.publish.gather import facts_of, shown_rows
 from gzjwst_core.publish.record import RunLog, record_of
 from gzjwst_core.publish.report import report_html
 from gzjwst_core.publish.runlog import append_run
+from gzjwst_core.publish.subjects_folder import STAGE, news_of, uploads_identity, write_news
 from gzjwst_core.publish.zoobot import zoobot_table
 from gzjwst_core.publish.zooniverse import manifests
 from gzjwst_core.quality.stages import standing_quality
@@ -25,7 +26,7 @@ from gzjwst_core.storage.tables import write_parquet
 
 __all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "hand_over", "plan"]
 
-_STAGE, _VERSION = "publish", "2"
+_VERSION = "2"
 ZOOBOT = "zoobot/catalog.parquet"
 REPORT, RUNS = "report.html", "run.json"
 
@@ -40,7 +41,7 @@ class RunEnd(Value):
 
 
 def plan(run: Run) -> Work:
-    """Say what the hand-overs are made from: images that stand, verdicts, the survey catalog, and what is selected.
+    """Say what the hand-overs are made from: images, verdicts, the catalog, its selection, and past uploads.
 
     Raises
     ------
@@ -54,10 +55,10 @@ def plan(run: Run) -> Work:
     judged = standing_quality(run)
     verdicts = {"quality": judged.outputs[0].digest} if judged else {}
     return Work(
-        stage=_STAGE,
+        stage=STAGE,
         version=_VERSION,
         unit="survey",
-        inputs=images | {"catalog": merged.outputs[0].digest} | verdicts,
+        inputs=images | {"catalog": merged.outputs[0].digest} | verdicts | uploads_identity(run.folder),
         options=digest_of([run.profile.publish.digest(), *(cut.digest() for cut in run.cuts)]),
     )
 
@@ -81,8 +82,9 @@ def _make(run: Run, work: Work) -> Receipt:
     with folder.writing(ZOOBOT) as path:
         write_parquet(zoobot_table(rows, run.profile.name, options), path)
     written = [folder.write(f"zooniverse/{name}", text.encode()) for name, text in texts.items()]
-    outputs = (*written, folder.output(ZOOBOT))
-    counts = {"subjects": len(good), "left_out": len(rows) - len(good), "manifests": len(written)}
+    new, told = write_news(folder, news_of(folder, texts))
+    outputs = (*written, folder.output(ZOOBOT), *new)
+    counts = {"subjects": len(good), "left_out": len(rows) - len(good), "manifests": len(written), **told}
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
 
 

@@ -14,18 +14,20 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
+from gzjwst_core import __version__
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import PublishOptions
 
-__all__ = ["MANIFEST_COLUMNS", "manifests"]
+__all__ = ["MANIFEST_COLUMNS", "NOTHING", "chunked", "manifests"]
 
-_NOTHING = "none"
+NOTHING = "none"
 """Stands in every cell that has no value."""
 
 _NUMBERS: dict[str, tuple[str, str]] = {
     "#ra": ("ra", ".6f"),
     "#dec": ("dec", "+.6f"),
     "#fov_arcsec": ("fov_arcsec", ".3f"),
+    "#size_arcsec": ("size_arcsec", ".3f"),
     "#pixscale_out_arcsec": ("pixscale_arcsec", ".5f"),
     "#mag_ref": ("mag_ref", ".2f"),
     "#r50_arcsec": ("r50", ".3f"),
@@ -35,6 +37,8 @@ _TEXTS: dict[str, str] = {
     "id_str": "id_str",
     "#field": "field",
     "#filters_rgb": "filters_rgb",
+    "#filled": "filled",
+    "#panels": "panels",
     "#recipe": "recipe",
     "#recipe_hash": "recipe_digest",
     "#ext_id": "ext_id",
@@ -48,7 +52,10 @@ MANIFEST_COLUMNS = (
     "#survey",
     "#field",
     "#filters_rgb",
+    "#filled",
+    "#panels",
     "#fov_arcsec",
+    "#size_arcsec",
     "#pixscale_out_arcsec",
     "#mag_ref",
     "#r50_arcsec",
@@ -56,6 +63,7 @@ MANIFEST_COLUMNS = (
     "#recipe",
     "#recipe_hash",
     "#ext_id",
+    "#version",
     "!link",
 )
 """In the order of the file; `file_name` must stay first (`--file-column 1`)."""
@@ -84,10 +92,14 @@ def manifests(rows: Table, survey: str, options: PublishOptions) -> dict[str, st
     ProfileError
         `publish.link` has a placeholder that is not known.
     """
-    step = options.manifest_rows
     lines = list(zip(*_columns(rows, survey, options), strict=True))
+    return chunked("manifest", MANIFEST_COLUMNS, lines, options.manifest_rows)
+
+
+def chunked(stem: str, header: Sequence[str], lines: Sequence[Sequence[str]], step: int) -> dict[str, str]:
+    """Write rows into numbered files of at most `step` rows; text by file name, `<stem>-0001.csv` first."""
     return {
-        f"manifest-{number:04d}.csv": _csv(lines[start : start + step])
+        f"{stem}-{number:04d}.csv": _csv(header, lines[start : start + step])
         for number, start in enumerate(range(0, len(lines), step), start=1)
     }
 
@@ -98,21 +110,24 @@ def _columns(rows: Table, survey: str, options: PublishOptions) -> list[list[str
         "file_name": [f"../{image}" for image in np.asarray(rows["image"]).tolist()],
         "!iauname": [name.rpartition("_")[2] for name in names],
         "#survey": [survey] * len(rows),
+        "#version": [f"gzjwst {__version__}"] * len(rows),
         "!link": _links(rows, options.link),
     }
     made |= {name: [_cell(v) for v in np.asarray(rows[column]).tolist()] for name, column in _TEXTS.items()}
-    made |= {name: _numbers(rows[column], form) for name, (column, form) in _NUMBERS.items()}
+    made |= {name: _numbers(rows, column, form) for name, (column, form) in _NUMBERS.items()}
     return [made[name] for name in MANIFEST_COLUMNS]
 
 
-def _numbers(values: Any, form: str) -> list[str]:
-    return [format(v, form) if math.isfinite(v) else _NOTHING for v in np.asarray(values).tolist()]
+def _numbers(rows: Table, column: str, form: str) -> list[str]:
+    if column not in rows.colnames:
+        return [NOTHING] * len(rows)
+    return [format(v, form) if math.isfinite(v) else NOTHING for v in np.asarray(rows[column]).tolist()]
 
 
 def _cell(value: Any) -> str:
     """Plain ASCII that is neither empty nor a path."""
     text = str(value).strip().encode("ascii", "backslashreplace").decode()
-    return _NOTHING if text.strip("./\\~") == "" else text.replace("/", "-").replace("\\", "-")
+    return NOTHING if text.strip("./\\~") == "" else text.replace("/", "-").replace("\\", "-")
 
 
 def _links(rows: Table, template: str) -> list[str]:
@@ -121,12 +136,12 @@ def _links(rows: Table, template: str) -> list[str]:
         links = [template.format(ra=ra, dec=dec, id_str=name) for ra, dec, name in places]
     except (KeyError, IndexError, ValueError, AttributeError) as error:
         raise ProfileError(f"publish.link: {template!r}: {error} (allowed: {{ra}}, {{dec}}, {{id_str}})") from error
-    return [link.encode("ascii", "backslashreplace").decode() or _NOTHING for link in links]
+    return [link.encode("ascii", "backslashreplace").decode() or NOTHING for link in links]
 
 
-def _csv(rows: Sequence[Sequence[str]]) -> str:
+def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(MANIFEST_COLUMNS)
+    writer.writerow(header)
     writer.writerows(rows)
     return text.getvalue()

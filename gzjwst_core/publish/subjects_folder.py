@@ -1,0 +1,135 @@
+"""The run folder's `zooniverse/`: the record of uploads beside the manifests, and the manifests of what is new.
+
+Here files are read and written; what is new is found by `uploads`. The record is a person's: no receipt claims it, and
+nothing but `record_uploads` writes to it.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from gzjwst_core.errors import SubjectsError
+from gzjwst_core.models import Output, Receipt, Work
+from gzjwst_core.publish.uploads import Difference, Upload, appended, new_manifests, read_uploads
+from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.receipts import complete, latest
+
+__all__ = [
+    "STAGE",
+    "UPLOADED",
+    "News",
+    "news_of",
+    "record_uploads",
+    "refresh",
+    "survey_manifests",
+    "uploads_identity",
+    "write_news",
+]
+
+STAGE = "publish"
+FOLDER = "zooniverse"
+UPLOADED = f"{FOLDER}/uploaded.csv"
+_INPUT = "uploaded"
+_COUNTS = ("new", "new_manifests", "recoloured", "renamed", "gone")
+
+News = tuple[dict[str, str], Difference]
+
+
+def uploads_identity(folder: Folder) -> dict[str, str]:
+    """Return the record's digest as an input of publishing; empty while nothing was uploaded."""
+    text = _record(folder)
+    return {_INPUT: hashlib.sha256(text.encode()).hexdigest()} if text else {}
+
+
+def news_of(folder: Folder, manifests: Mapping[str, str]) -> News | None:
+    """Compare manifests with the record; None while nothing was uploaded.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    manifests
+        Text by file name, in order.
+    """
+    text = _record(folder)
+    return new_manifests(manifests, read_uploads(text, f"{folder.url}/{UPLOADED}")) if text else None
+
+
+def write_news(folder: Folder, news: News | None) -> tuple[tuple[Output, ...], dict[str, int]]:
+    """Write the manifests of what is new; returns the files, and counts for the receipt."""
+    if news is None:
+        return (), {}
+    texts, found = news
+    written = tuple(folder.write(f"{FOLDER}/{name}", text.encode()) for name, text in texts.items())
+    counts = (len(found.rows), len(written), len(found.recoloured), len(found.renamed), len(found.gone))
+    return written, dict(zip(_COUNTS, counts, strict=True))
+
+
+def record_uploads(folder: Folder, uploads: Sequence[Upload]) -> int:
+    """Append to the record; returns how many rows were new to it. Nothing is written when none is."""
+    name = f"{folder.url}/{UPLOADED}"
+    old = _record(folder)
+    new = appended(old, uploads, name)
+    if new != old:
+        folder.write(UPLOADED, new.encode())
+    return len(read_uploads(new, name)) - len(read_uploads(old, name))
+
+
+def survey_manifests(folder: Folder) -> dict[str, str]:
+    """Read the survey's manifests as they were handed over, in order.
+
+    Raises
+    ------
+    SubjectsError
+        No hand-overs stand (reason `not_published`).
+    """
+    return {name: _text(folder, f"{FOLDER}/{name}") for name in _manifest_names(_published(folder))}
+
+
+def refresh(folder: Folder) -> News | None:
+    """Write the manifests of what is new now, as the survey's next run would; None while nothing was uploaded.
+
+    The receipt of publishing is replaced by the one that a run would leave, so that this run has nothing to redo.
+
+    Raises
+    ------
+    SubjectsError
+        No hand-overs stand, or the record is damaged.
+    """
+    receipt, news = _published(folder), news_of(folder, survey_manifests(folder))
+    inputs = {name: value for name, value in receipt.inputs.items() if name != _INPUT} | uploads_identity(folder)
+    known = receipt.model_dump(include={"stage", "version", "unit", "options"})
+    work = Work(**known, inputs=inputs)
+    complete(folder, work, partial(_remade, folder, work, receipt, news))
+    return news
+
+
+def _remade(folder: Folder, work: Work, old: Receipt, news: News | None) -> Receipt:
+    written, counts = write_news(folder, news)
+    kept = tuple(output for output in old.outputs if not output.path.startswith(f"{FOLDER}/new-"))
+    others = {name: count for name, count in old.counts.items() if name not in _COUNTS}
+    facts = {"outputs": (*kept, *written), "counts": others | counts, "notes": old.notes}
+    return Receipt(**work.model_dump(), key=work.key, **facts)
+
+
+def _published(folder: Folder) -> Receipt:
+    receipt = latest(folder, STAGE, "survey")
+    if receipt is None:
+        raise SubjectsError(f"{folder.url}: no manifests stand there: run the survey first", reason="not_published")
+    return receipt
+
+
+def _manifest_names(receipt: Receipt) -> list[str]:
+    start = f"{FOLDER}/manifest-"
+    return [output.path.partition("/")[2] for output in receipt.outputs if output.path.startswith(start)]
+
+
+def _record(folder: Folder) -> str:
+    return _text(folder, UPLOADED) if folder.exists(UPLOADED) else ""
+
+
+def _text(folder: Folder, relative: str) -> str:
+    try:
+        return folder.read(relative).decode()
+    except UnicodeDecodeError:
+        raise SubjectsError(f"{folder.url}/{relative}: it is not UTF-8 text") from None
