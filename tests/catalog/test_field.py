@@ -242,6 +242,8 @@ def test_neither_tiles_nor_workers_change_the_sources(
     assert distance[alone].max() < 1e-9  # of blends SEP deals the last pixels out at random
     for name in ("npix", "r50", "kron_a", "F150W_flux_auto", "F444W_flux_aper030"):
         assert np.array_equal(one[name][alone], other[name][row[alone]]), name
+    size, same = np.asarray(one["isophote_diagonal"]), np.asarray(other["isophote_diagonal"])[row]
+    assert np.array_equal(size[alone], same[alone], equal_nan=True)
     assert np.mean(distance < 0.02) >= 0.85
     assert distance.max() < 8
     same = distance < 0.02
