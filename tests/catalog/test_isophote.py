@@ -123,7 +123,7 @@ def test_the_window_makes_no_difference(top: int, left: int) -> None:
 
 @pytest.mark.parametrize("depth", [0.5, 1.0, 2.0])
 def test_a_field_of_another_depth_measures_the_same(depth: float) -> None:
-    """An exponential disc, whose segment ends at four times the noise, which is up to half the isophote's brightness."""
+    """A disc whose segment ends at four times the noise, which is up to half as bright as the isophote."""
     rows, columns = np.mgrid[:81, :81]
     image = 3.0 * np.exp(-np.hypot(rows - 40, (columns - 40) / 0.6) / 6.0)
     noise = 0.025 * depth * gaussian_filter(np.random.default_rng(7).normal(size=(5, 81, 81)), (0, 0.5, 0.5)) / 0.55
