@@ -138,8 +138,8 @@ class PhotometryOptions(Options):
     total_growth: Positive = 2.0
     """The correction to total counts the detection image's light out to this many times the Kron ellipse."""
     isophote_mag: float = Field(default=25.0, ge=15, le=32)
-    """AB mag per square arcsec down to which `isophote_diagonal` is measured, on the detection image: as faint as a
-    survey of 28 mag (5 sigma, 0.3 arcsec) still shows all around a galaxy. The same number in all that are compared."""
+    """AB mag per square arcsec down to which `isophote_diagonal` is measured, on the detection image: 1.7 sigma of a
+    pixel of 0.06 arcsec where a survey reaches 28 mag (5 sigma, 0.3 arcsec). One number for all that is compared."""
 
 
 class PsfOptions(Options):
