@@ -1,4 +1,4 @@
-"""Sizes above a fixed surface brightness: on pixels whose light is known, in other windows, in fields of other depth."""
+"""Sizes above a fixed surface brightness: on known light, in other windows, in fields of other depth."""
 
 from dataclasses import replace
 
