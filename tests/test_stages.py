@@ -71,6 +71,8 @@ def catalog_of(magnitudes: dict[str, list[float]]) -> Table:
             "is_primary": np.ones(count, dtype=bool),
             "segment_id": np.arange(count),
             "bbox_diagonal": np.ones(count),
+            "isophote_diagonal": np.ones(count),
+            "ellipticity": np.zeros(count),
             "ext_fov": np.full(count, np.nan),
             "kron_a": np.ones(count),
         }

@@ -201,7 +201,7 @@ def _by_rows_mark(run: Run, mosaic: Mosaic, archive: Archive) -> str:
     if not _by_rows(run, mosaic, archive):
         return ""
     cutouts = run.profile.cutouts
-    limits = (cutouts.fov_min_arcsec, cutouts.fov_max_arcsec, cutouts.fov_steps)
+    limits = (cutouts.fov_min_arcsec, cutouts.fov_max_arcsec, cutouts.fov_steps, cutouts.fov_fixed_arcsec)
     return f"|rows:{digest_of([cutouts.fov_rule, cutouts.fov_factor, *limits])}"
 
 

@@ -116,6 +116,7 @@ def _shape(objects: NDArray[Any], columns: Columns, wcs: WCS, scale: float) -> d
         "theta_sky": position_angle(wcs, x, y, theta),
         "ellipticity": 1 - objects["b"] / np.maximum(objects["a"], 1e-12),
         "bbox_diagonal": np.hypot(width, height) * scale,
+        "isophote_diagonal": columns["isophote_diagonal"] * scale,
         "kron_a": columns["kron_a"] * scale,
         "kron_b": columns["kron_b"] * scale,
     }

@@ -43,6 +43,7 @@ SOURCE_OF: Mapping[str, str] = {
     "ymin": "SExtractor YMIN_IMAGE [BA96], less 1",
     "ymax": "SExtractor YMAX_IMAGE [BA96], less 1",
     "bbox_diagonal": "this project: from xmin, xmax, ymin, ymax",
+    "isophote_diagonal": "this project: catalog/isophote.py; NaN = nothing is so bright",
     "kron_factor": "SExtractor KRON_RADIUS [Kron80, BA96]",
     "kron_a": "SExtractor KRON_RADIUS x A_IMAGE [Kron80, BA96]",
     "kron_b": "SExtractor KRON_RADIUS x B_IMAGE [Kron80, BA96]",

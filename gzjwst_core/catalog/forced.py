@@ -22,6 +22,7 @@ from gzjwst_core.catalog.depth import SkyNoise
 from gzjwst_core.catalog.frames import band_frame
 from gzjwst_core.catalog.given_shapes import given_apertures
 from gzjwst_core.catalog.halos import sixfold_moments
+from gzjwst_core.catalog.isophote import isophote_diagonals
 from gzjwst_core.catalog.learn import Learned
 from gzjwst_core.catalog.light import FRACTIONS, light_radii
 from gzjwst_core.catalog.measure import Kron, Scene
@@ -154,10 +155,18 @@ def _measure_detection(plan: ForcedPlan, scene: Scene, moments: Ellipses, box: B
         "empty_centre": measure.empty_centre(scene, moments.x, moments.y),
     }
     columns["sixfold_re"], columns["sixfold_im"] = sixfold_moments(scene, moments.x, moments.y)
+    columns["isophote_diagonal"] = _isophote(plan, scene)
     limits = measure.segment_boxes(scene)
     for name, values in limits.items():
         columns[name] = np.where(values >= 0, values + (box.x0 if name.startswith("x") else box.y0), -1)
     return kron, columns
+
+
+def _isophote(plan: ForcedPlan, scene: Scene) -> NDArray[np.float64]:
+    """Measure above the isophote; given ellipses are no segments of the sources' own."""
+    if plan.given:
+        return np.full(scene.ids.size, np.nan)
+    return isophote_diagonals(scene, plan.photometry.isophote_mag, plan.detection.scale_arcsec)
 
 
 def _measure_light(scene: Scene, kron: Kron, flux: NDArray[np.float64], *, stated: bool) -> Columns:

@@ -14,7 +14,7 @@ from astropy.table import Table
 
 from gzjwst_core.cutouts.extract import Target
 from gzjwst_core.cutouts.fits import Cutter, Provenance, make_cutout
-from gzjwst_core.cutouts.fov import fov_arcsec
+from gzjwst_core.cutouts.fov import views_of
 from gzjwst_core.cutouts.place import place
 from gzjwst_core.errors import ImageError
 from gzjwst_core.models import MosaicSource, Outcome
@@ -72,11 +72,24 @@ def targets_of(rows: Table, options: CutoutOptions) -> list[Target]:
     options
         The rule.
     """
-    sizes = fov_arcsec(rows, options)
     return [
-        Target(str(row["id_str"]), str(row["field"]), float(row["ra"]), float(row["dec"]), float(size), int(segment))
-        for row, size, segment in zip(rows, sizes, rows["segment_id"], strict=True)
+        Target(
+            id_str=str(row["id_str"]),
+            field=str(row["field"]),
+            ra_deg=float(row["ra"]),
+            dec_deg=float(row["dec"]),
+            fov_arcsec=float(fov),
+            segment_id=int(row["segment_id"]),
+            fov_rule=str(rule),
+            size_arcsec=_digits(size),
+        )
+        for row, fov, size, rule in zip(rows, *views_of(rows, options), strict=True)
     ]
+
+
+def _digits(size: float) -> float:
+    """Keep what float32 columns have of digits: a card reads as the catalog does."""
+    return float(f"{size:.7g}")
 
 
 def cut_chunk(rows: Table, job: CutJob) -> Iterator[Cut]:

@@ -4,6 +4,7 @@ Pixels are copied, never resampled; NaN stays where a mosaic has no data. What a
 `fits`, how large the field of view is `fov`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntFlag
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from gzjwst_core.cutouts.fov import STATED
 from gzjwst_core.cutouts.local_sky import LocalSky, grown, local_sky, sky_margin_px, sky_step
 from gzjwst_core.cutouts.place import Placement, carried, place, window_box
 from gzjwst_core.mosaics.geometry import Box
@@ -47,6 +49,10 @@ class Target:
     fov_arcsec: float
     segment_id: int = 0
     """Value of its pixels in the segmap; 0 = it has none."""
+    fov_rule: str = STATED
+    """Rule that the field of view follows, or `stated`."""
+    size_arcsec: float = math.nan
+    """What that rule measured; NaN if nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,11 @@ class Cutout:
         return float(self.header["FOVASEC"])
 
     @property
+    def size_arcsec(self) -> float:
+        """Size of the target that the rule of the field of view measured; NaN if it measured none."""
+        return float(self.header.get("FOVSIZE", math.nan))
+
+    @property
     def segment_id(self) -> int:
         """Value of the target's pixels in SEG; 0 = none."""
         return int(self.header["SEGID"])

@@ -16,6 +16,7 @@ from gzjwst_core.cutouts.chunk import CutJob
 from gzjwst_core.cutouts.chunk import cut_chunk as cut_rows
 from gzjwst_core.cutouts.chunks import chunks, number_of_chunks
 from gzjwst_core.cutouts.fits import Provenance, reference_band
+from gzjwst_core.cutouts.fov import columns_of
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.models import Field, MosaicSource, Outcome, Output, Receipt, Value, Work, digest_of
 from gzjwst_core.mosaics.shift import NO_SHIFT
@@ -26,11 +27,11 @@ from gzjwst_core.storage.tables import read_parquet
 
 __all__ = ["CUTOUTS", "Batch", "Plan", "cut_batch", "cut_chunk", "cut_columns", "cut_inputs", "cut_job", "plan", "tidy"]
 
-CUTOUTS, _VERSION = "cutouts", "3"
+CUTOUTS, _VERSION = "cutouts", "4"
 _OF_CHUNKS = (CUTOUTS, "images")
 _BATCH = 100
-_COLUMNS = ("id_str", "field", "ra", "dec", "segment_id", "bbox_diagonal", "kron_a", "ext_fov")
-"""All that a cutout takes from the catalog."""
+_COLUMNS = ("id_str", "field", "ra", "dec", "segment_id")
+"""All that a cutout takes from the catalog, but for what its field of view follows."""
 
 
 class Plan(Value):
@@ -75,14 +76,18 @@ def plan(run: Run, fields: Sequence[Field]) -> Plan:
 
 
 def _catalog(run: Run, where: tuple[str, str] | None = None) -> Table:
-    columns = dict.fromkeys([*_COLUMNS, *(cut.column for cut in run.cuts)])
+    columns = dict.fromkeys([*_columns(run), *(cut.column for cut in run.cuts)])
     with run.folder.reading(CATALOG) as path:
         return read_parquet(path, columns, where=where)
 
 
 def _selected(run: Run, catalog: Table) -> Table:
     mask, _ = select(catalog, run.cuts)
-    return catalog[list(_COLUMNS)][mask]
+    return catalog[_columns(run)][mask]
+
+
+def _columns(run: Run) -> list[str]:
+    return [*_COLUMNS, *columns_of(run.profile.cutouts)]
 
 
 def _works(run: Run, field: Field, targets: Table) -> Iterator[Work]:

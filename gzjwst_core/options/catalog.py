@@ -137,6 +137,9 @@ class PhotometryOptions(Options):
     """A source whose Kron ellipse is smaller gets this circle."""
     total_growth: Positive = 2.0
     """The correction to total counts the detection image's light out to this many times the Kron ellipse."""
+    isophote_mag: float = Field(default=25.0, ge=15, le=32)
+    """AB mag per square arcsec down to which `isophote_diagonal` is measured, on the detection image: 1.7 sigma of a
+    pixel of 0.06 arcsec where a survey reaches 28 mag (5 sigma, 0.3 arcsec). One number for all that is compared."""
 
 
 class PsfOptions(Options):

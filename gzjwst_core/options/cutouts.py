@@ -14,10 +14,16 @@ class CutoutOptions(Options):
 
     reference: BandOrNone = ""
     """Band of the PRIMARY pixels; empty = the field's first detection band."""
-    fov_rule: Literal["bbox", "kron"] = "bbox"
-    """Size from the diagonal of the segment's bounding box, or from the Kron ellipse (3 x its long axis)."""
+    fov_rule: Literal["isophote", "bbox", "kron", "r50", "fixed"] = "isophote"
+    """What a field of view follows: the diagonal of the box above `photometry.isophote_mag`, the same at any depth (the
+    segment's where a source is fainter than that); the diagonal of the segment's box; the Kron ellipse's long axis;
+    8 half-light radii; or nothing (`fov_fixed_arcsec`)."""
     fov_factor: Positive = 1.5
     """Field of view in units of what the rule measures."""
+    fov_fill_max: float = Field(default=0.65, gt=0, le=1)
+    """With `isophote`: the longest side of the whole segment takes at most this part of the frame."""
+    fov_fixed_arcsec: Positive = 6.0
+    """With `fixed`: the field of view of every source, arcsec, within the limits; not rounded."""
     fov_min_arcsec: Positive = 1.9
     """Smallest field of view, arcsec."""
     fov_max_arcsec: Positive = 12.0
@@ -33,4 +39,6 @@ class CutoutOptions(Options):
     def _limits_in_order(self) -> "CutoutOptions":
         if self.fov_max_arcsec < self.fov_min_arcsec:
             raise ValueError("fov_max_arcsec must not be below fov_min_arcsec")
+        if self.fov_rule == "fixed" and not self.fov_min_arcsec <= self.fov_fixed_arcsec <= self.fov_max_arcsec:
+            raise ValueError("fov_fixed_arcsec must lie within fov_min_arcsec and fov_max_arcsec")
         return self

@@ -224,6 +224,17 @@ def test_the_table_of_mosaics_states_zero_points_noise_and_area(made: tuple[Fiel
     np.testing.assert_allclose(mosaics["sigma"], mosaics["sigma_pixel"] / mosaics["pixel_scale"] ** 2)
 
 
+def test_sizes_above_the_isophote_are_there_where_light_is(made: tuple[FieldCatalog, str]) -> None:
+    table = made[0].table
+    found = table["isophote_diagonal"]
+    assert found.unit == "arcsec"
+    faint = np.isnan(found)
+    assert np.median(table["mag_ref"][faint]) > np.median(table["mag_ref"][~faint])
+    beyond = found[~faint] / table["bbox_diagonal"][~faint]
+    assert 0.4 < np.median(beyond) < 1.1
+    assert beyond.max() < 2
+
+
 # ---------------------------------------------------------------- what it must not depend on
 
 
@@ -242,6 +253,8 @@ def test_neither_tiles_nor_workers_change_the_sources(
     assert distance[alone].max() < 1e-9  # of blends SEP deals the last pixels out at random
     for name in ("npix", "r50", "kron_a", "F150W_flux_auto", "F444W_flux_aper030"):
         assert np.array_equal(one[name][alone], other[name][row[alone]]), name
+    size, same = np.asarray(one["isophote_diagonal"]), np.asarray(other["isophote_diagonal"])[row]
+    assert np.array_equal(size[alone], same[alone], equal_nan=True)
     assert np.mean(distance < 0.02) >= 0.85
     assert distance.max() < 8
     same = distance < 0.02

@@ -170,6 +170,8 @@ def rows_of(blobs: tuple[Blob, ...], diagonal: float = 2.0) -> Table:
             "dec": [DEC + b.north / 3600 for b in blobs],
             "segment_id": np.arange(1, len(blobs) + 1, dtype=np.int32),
             "bbox_diagonal": np.full(len(blobs), diagonal),
+            "isophote_diagonal": np.full(len(blobs), diagonal),
+            "ellipticity": np.zeros(len(blobs)),
             "kron_a": np.full(len(blobs), diagonal / 2),
         }
     )

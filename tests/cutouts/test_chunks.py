@@ -92,11 +92,23 @@ def test_order_of_rows_does_not_matter(field: Field, job: CutJob) -> None:
 
 def test_target_from_a_table_has_no_segment(field: Field, job: CutJob) -> None:
     rows = rows_of(field.blobs)[:1]
-    rows["segment_id"], rows["bbox_diagonal"] = 0, np.nan
+    rows["segment_id"], rows["bbox_diagonal"], rows["isophote_diagonal"] = 0, np.nan, np.nan
     (cut,) = cut_chunk(rows, job)
     assert cut.data is not None
     assert read_cutout(cut.data).segment_id == 0
-    assert read_cutout(cut.data).fov_arcsec == 1.9
+    made = read_cutout(cut.data)
+    assert (made.fov_arcsec, made.header["FOVRULE"]) == (1.9, "isophote")
+    assert np.isnan(made.size_arcsec)
+
+
+def test_a_cutout_says_by_which_rule_it_was_sized_and_what_that_measured(field: Field, job: CutJob) -> None:
+    rows = rows_of(field.blobs)[:2]
+    rows["ext_fov"], rows["isophote_diagonal"] = [np.nan, 5.0], np.float32(1.7)
+    by_rule, stated = (read_cutout(cut.data or b"") for cut in sorted(cut_chunk(rows, job), key=lambda c: c.id_str))
+    assert (by_rule.header["FOVRULE"], by_rule.size_arcsec, by_rule.fov_arcsec) == ("isophote", 1.7, 3.22)
+    assert (stated.header["FOVRULE"], stated.fov_arcsec) == ("stated", 5.45)
+    assert np.isnan(stated.size_arcsec)
+    assert "FOVSIZE" not in stated.header
 
 
 def test_wrong_reference_is_refused(field: Field, job: CutJob) -> None:

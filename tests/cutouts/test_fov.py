@@ -1,25 +1,114 @@
-"""The field of view rule."""
+"""The field of view: what each rule reads and makes of it, limits, steps, and what is never cut off."""
+
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gzjwst_core.cutouts.fov import fov_arcsec, fov_steps, quantise
+from gzjwst_core.catalog.columns import SOURCE_COLUMNS
+from gzjwst_core.cutouts.fov import RULES, columns_of, fov_arcsec, fov_steps, quantise, views_of
+from gzjwst_core.errors import CatalogError
 from gzjwst_core.options import CutoutOptions
 
 OPTIONS = CutoutOptions()
+SIZES = {
+    "isophote_diagonal": [1.0, 2.0, 0.1, 30.0],
+    "bbox_diagonal": [1.0, 2.0, 0.9, 30.0],
+    "ellipticity": [0.0, 0.0, 0.0, 0.0],
+    "kron_a": [0.5, 1.0, 0.1, 15.0],
+    "r50": [0.125, 0.25, 0.01, 4.0],
+}
+"""Of four sources, chosen so that every rule that measures says 1.5, 3, small, large arcsec."""
 
 
-def test_bbox_rule_before_rounding() -> None:
-    options = CutoutOptions(fov_steps=0)
-    sizes = fov_arcsec({"bbox_diagonal": np.array([0.4, 2.0, 30.0, np.nan])}, options)
-    np.testing.assert_allclose(sizes, [1.9, 3.0, 12.0, 1.9])
+def by(rule: str, **more: Any) -> CutoutOptions:
+    return CutoutOptions.model_validate({"fov_rule": rule, "fov_steps": 0, **more})
 
 
-def test_kron_rule() -> None:
-    options = CutoutOptions(fov_rule="kron", fov_steps=0)
-    np.testing.assert_allclose(fov_arcsec({"kron_a": np.array([0.1, 1.0])}, options), [1.9, 3.0])
+def catalog(**columns: Any) -> dict[str, Any]:
+    return {name: np.asarray(values, dtype=float) for name, values in {**SIZES, **columns}.items()}
+
+
+@pytest.mark.parametrize("rule", ["isophote", "bbox", "kron", "r50"])
+def test_a_rule_multiplies_what_it_measures_and_keeps_the_limits(rule: str) -> None:
+    assert fov_arcsec(catalog(), by(rule)).tolist() == pytest.approx([1.9, 3.0, 1.9, 12.0])
+    assert fov_arcsec(catalog(), by(rule, fov_factor=2.0)).tolist() == pytest.approx([2.0, 4.0, 1.9, 12.0])
+    seen = views_of(catalog(), by(rule))
+    assert seen.size_arcsec[:2].tolist() == pytest.approx([1.0, 2.0])
+    assert seen.rule.tolist() == [rule] * 4
+
+
+def test_the_constant_of_fixed_is_the_field_of_view_of_all_whatever_the_steps() -> None:
+    options = CutoutOptions(fov_rule="fixed", fov_fixed_arcsec=4.3)
+    seen = views_of(catalog(), options)
+    assert seen.fov_arcsec.tolist() == [4.3] * 4
+    assert np.isnan(seen.size_arcsec).all()
+    assert fov_arcsec(catalog(), by("fixed", fov_fixed_arcsec=4.3)).tolist() == [4.3] * 4
+    with pytest.raises(ValueError, match="fov_fixed_arcsec must lie within"):
+        CutoutOptions(fov_rule="fixed", fov_fixed_arcsec=20.0)
+
+
+def test_the_default_takes_the_isophote_and_the_segment_where_a_source_is_fainter() -> None:
+    sizes = catalog(isophote_diagonal=[2.0, np.nan, np.nan, np.nan], bbox_diagonal=[2.5, 2.5, np.nan, 0.2])
+    seen = views_of(sizes, by("isophote"))
+    assert CutoutOptions().fov_rule == "isophote"
+    assert seen.fov_arcsec.tolist() == pytest.approx([3.0, 3.75, 1.9, 1.9])
+    np.testing.assert_array_equal(seen.size_arcsec, [2.0, 2.5, np.nan, 0.2])
+
+
+@given(
+    core=st.floats(0.1, 4.0), segment=st.floats(1.0, 7.0), ratio=st.floats(0.05, 1.0), angle=st.floats(0, np.pi),
+    fill=st.floats(0.5, 0.7),
+)  # fmt: skip
+def test_a_segment_is_never_cut_off_however_little_of_it_is_above_the_isophote(
+    core: float, segment: float, ratio: float, angle: float, fill: float
+) -> None:
+    """The box of an ellipse of that diagonal and axis ratio, turned by any angle, fills at most so much."""
+    a = segment / 2 / np.hypot(1, ratio)
+    width, height = (2 * a * np.hypot(f(angle), ratio * g(angle)) for f, g in ((np.cos, np.sin), (np.sin, np.cos)))
+    assert np.hypot(width, height) == pytest.approx(segment)
+    one = {"isophote_diagonal": [core], "bbox_diagonal": [segment], "ellipticity": [1 - ratio]}
+    seen = views_of(one, by("isophote", fov_max_arcsec=20.0, fov_fill_max=fill))
+    assert max(width, height) <= fill * seen.fov_arcsec[0] * (1 + 1e-9)
+    assert seen.fov_arcsec[0] >= 1.5 * core * (1 - 1e-9)
+    assert seen.size_arcsec[0] == core
+
+
+def test_a_source_without_an_ellipticity_counts_as_a_line() -> None:
+    one = {"isophote_diagonal": [0.1], "bbox_diagonal": [2.6], "ellipticity": [np.nan]}
+    assert fov_arcsec(one, by("isophote", fov_fill_max=0.65)).tolist() == pytest.approx([4.0])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_stated_field_of_view_is_the_field_of_view_within_the_limits(rule: str) -> None:
+    seen = views_of(catalog(ext_fov=[3.5, 0.5, 99.0, np.nan]), by(rule))
+    assert seen.fov_arcsec[:3].tolist() == pytest.approx([3.5, 1.9, 12.0])
+    assert seen.fov_arcsec[3] == fov_arcsec(catalog(), by(rule))[3]
+    assert seen.rule.tolist() == ["stated", "stated", "stated", rule]
+    assert np.isnan(seen.size_arcsec[:3]).all()
+    assert fov_arcsec({"ext_fov": [3.0]}, by(rule)).tolist() == [3.0]  # what the rule would read is not needed
+
+
+@pytest.mark.parametrize("rule", sorted(set(RULES) - {"fixed"}))
+def test_a_catalog_without_what_the_rule_reads_is_refused_by_name(rule: str) -> None:
+    for name in RULES[rule].columns:
+        short = {other: values for other, values in catalog().items() if other != name}
+        with pytest.raises(CatalogError, match=f"'{rule}' reads {name}, .* choose another of isophote, bbox") as caught:
+            fov_arcsec(short, by(rule))
+        assert caught.value.reason == "no_column"
+
+
+def test_profiles_name_the_rules_that_exist_and_catalogs_have_what_they_read() -> None:
+    assert get_args(CutoutOptions.model_fields["fov_rule"].annotation) == tuple(RULES)
+    known = {column.name for column in SOURCE_COLUMNS}
+    assert all(set(columns_of(by(rule))) <= known for rule in RULES)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_empty_catalog(rule: str) -> None:
+    assert fov_arcsec({name: [] for name in SIZES}, by(rule)).shape == (0,)
 
 
 def test_steps_hold_both_limits_and_ascend() -> None:
@@ -48,21 +137,3 @@ def test_rounding_is_up_to_the_nearest_step(sizes: list[float], count: int) -> N
 def test_a_step_stays_itself() -> None:
     steps = fov_steps(OPTIONS)
     assert quantise(steps, OPTIONS).tolist() == steps.tolist()
-
-
-@pytest.mark.parametrize("rule", ["bbox", "kron"])
-def test_empty_catalog(rule: str) -> None:
-    options = CutoutOptions.model_validate({"fov_rule": rule})
-    assert fov_arcsec({"bbox_diagonal": [], "kron_a": []}, options).shape == (0,)
-
-
-@pytest.mark.parametrize("rule", ["bbox", "kron"])
-def test_a_stated_field_of_view_is_the_field_of_view_within_the_limits(rule: str) -> None:
-    options = CutoutOptions(fov_rule=rule, fov_factor=2.0, fov_steps=0)  # type: ignore[arg-type]
-    columns = {
-        "ext_fov": [3.0, 0.5, 99.0, np.nan],
-        "bbox_diagonal": [1.0, 1.0, 1.0, 2.0],
-        "kron_a": [1.0, 1.0, 1.0, 4 / 3],
-    }
-    assert fov_arcsec(columns, options).tolist() == pytest.approx([3.0, 1.9, 12.0, 4.0])
-    assert fov_arcsec({"ext_fov": [3.0]}, options).tolist() == [3.0]
