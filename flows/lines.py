@@ -27,6 +27,7 @@ __all__ = [
     "publish",
     "query",
     "summary",
+    "training",
 ]
 
 _MOST_MISSING = 20
@@ -100,6 +101,11 @@ def cutouts(done: Sequence[Done]) -> str:
 def images(done: Sequence[Done]) -> str:
     """Tell how many images."""
     return f"{_sum(done, 'written')} images in {len(done)} chunks{_others(done)}"
+
+
+def training(done: Sequence[Done]) -> str:
+    """Tell how many single-band files."""
+    return f"{_sum(done, 'written')} single-band FITS in {len(done)} chunks{_others(done)}"
 
 
 def publish(done: Done) -> str:

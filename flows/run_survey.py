@@ -46,6 +46,7 @@ from tasks.completeness import inject_field, measure_completeness, plan_complete
 from tasks.cutouts import cut_chunk, plan_cutouts, tidy_chunks
 from tasks.images import paint_chunk, pin_colour, plan_images
 from tasks.publish import close_run, hand_over, plan_publish, show_mosaics, show_summary
+from tasks.training import plan_training, split_chunk
 
 __all__ = ["run_survey"]
 
@@ -109,6 +110,7 @@ def _survey(run: Run, journal: Journal) -> None:
     journal.each("images", paints, lines.images)
     tidy_chunks(run, plan)
     journal.stop_after("images")
+    _training(run, journal, cutouts)
     journal.one("publish", hand_over.submit(run, plan_publish(run)), lines.publish)
 
 
@@ -143,6 +145,14 @@ def _completeness(run: Run, journal: Journal, fields: list[Field]) -> None:
     if survey is not None:
         journal.each("completeness", {"survey": measure_completeness.submit(run, survey)}, lines.completeness)
     journal.stop_after("completeness")
+
+
+def _training(run: Run, journal: Journal, cutouts: list[Done]) -> None:
+    """Write the bands that Zoobot is to have one by one, where the profile names any."""
+    works = plan_training(run, cutouts)
+    if works:
+        journal.each("training", {u: split_chunk.submit(run, work) for u, work in works.items()}, lines.training)
+    journal.stop_after("training")
 
 
 def _bring(run: Run, field: Field, works: Sequence[Work]) -> dict[str, PrefectFuture[Brought]]:

@@ -38,6 +38,7 @@ Stage = Literal[
     "completeness",
     "cutouts",
     "images",
+    "training",
     "publish",
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)

@@ -6,23 +6,28 @@ only when the run changed something.
 
 from functools import partial
 
+from astropy.table import Table
+
 from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.images.stages import IMAGES
 from gzjwst_core.models import Receipt, Value, Work, digest_of
 from gzjwst_core.publish.gather import facts_of, shown_rows
-from gzjwst_core.publish.record import RunLog, record_of
+from gzjwst_core.publish.record import RunLog, read_table, record_of
 from gzjwst_core.publish.report import report_html
 from gzjwst_core.publish.runlog import append_run
+from gzjwst_core.publish.split import SPLIT_COLUMNS
+from gzjwst_core.publish.training import singles_of
 from gzjwst_core.publish.zoobot import zoobot_table
 from gzjwst_core.publish.zooniverse import manifests
 from gzjwst_core.run import Run
+from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
 from gzjwst_core.storage.tables import write_parquet
 
 __all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "hand_over", "plan"]
 
-_STAGE, _VERSION = "publish", "1"
+_STAGE, _VERSION = "publish", "2"
 ZOOBOT = "zoobot/catalog.parquet"
 REPORT, RUNS = "report.html", "run.json"
 
@@ -52,9 +57,14 @@ def plan(run: Run) -> Work:
         stage=_STAGE,
         version=_VERSION,
         unit="survey",
-        inputs=images | {"catalog": merged.outputs[0].digest},
+        inputs=images | {"catalog": merged.outputs[0].digest} | _singles_input(run),
         options=digest_of([run.profile.publish.digest(), *(cut.digest() for cut in run.cuts)]),
     )
+
+
+def _singles_input(run: Run) -> dict[str, str]:
+    singles = singles_of(run) if run.profile.publish.zoobot_fits else {}
+    return {"single bands": digest_of(singles)} if singles else {}
 
 
 def hand_over(run: Run, work: Work) -> Done:
@@ -63,7 +73,8 @@ def hand_over(run: Run, work: Work) -> Done:
     Raises
     ------
     CatalogError
-        An image has no row in the catalog.
+        An image has no row in the catalog, or the Zoobot catalog before this one is damaged: remove it to draw its
+        split anew.
     """
     return complete(run.folder, work, partial(_make, run, work))
 
@@ -72,12 +83,19 @@ def _make(run: Run, work: Work) -> Receipt:
     folder, options = run.folder, run.profile.publish
     rows = shown_rows(run)
     texts = manifests(rows, run.profile.name, options)
+    singles = singles_of(run) if options.zoobot_fits else {}
+    catalog = zoobot_table(rows, run.profile.name, options, singles=singles, earlier=_earlier(folder))
     with folder.writing(ZOOBOT) as path:
-        write_parquet(zoobot_table(rows, run.profile.name, options), path)
+        write_parquet(catalog, path)
     written = [folder.write(f"zooniverse/{name}", text.encode()) for name, text in texts.items()]
     outputs = (*written, folder.output(ZOOBOT))
     counts = {"subjects": len(rows), "manifests": len(written)}
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
+
+
+def _earlier(folder: Folder) -> Table | None:
+    """Read which side galaxies were on: one that cannot be read is never drawn anew unasked."""
+    return read_table(folder, ZOOBOT, SPLIT_COLUMNS)
 
 
 def close(run: Run, log: RunLog) -> RunEnd:
@@ -98,4 +116,4 @@ def close(run: Run, log: RunLog) -> RunEnd:
     return RunEnd(exit_code=record.exit_code, message=record.message, record=record.model_dump_json(indent=1))
 
 
-_MAKING = ("catalog", "merge", "crossmatch", "completeness", "cutouts", "images", "publish")
+_MAKING = ("catalog", "merge", "crossmatch", "completeness", "cutouts", "images", "training", "publish")
