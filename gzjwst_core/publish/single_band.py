@@ -28,8 +28,8 @@ _SCALED_TO = 0.997
 _LAYOUT = ("SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "EXTEND", "PCOUNT", "GCOUNT", "EXTNAME")
 _SUMS = ("DATASUM", "CHECKSUM")
 _OF_WINDOW = ("COVFRAC", "CRPIX1", "CRPIX2", "CUTX0", "CUTY0")
-_OF_CUTOUT = ("SEGID", "REFBAND", "BANDS", "COVALL")
-"""Cards that tell of planes which are not here."""
+_OF_CUTOUT = ("FOVASEC", "SEGID", "REFBAND", "BANDS", "COVALL")
+"""Cards that tell of the cutout's own shape and planes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,13 @@ def _single(name: str, cutout: Cutout, texts: Mapping[str, str], band: str) -> S
     box = _square(at, cutout.fov_arcsec, found.data.shape)
     inside = np.s_[box.y0 : box.y1, box.x0 : box.x1]
     core = _core(cutout, ~np.isfinite(found.data), at)[inside]
-    sky = found.sky * found.pixel_scale_arcsec**2
+    sky = float(f"{found.sky * found.pixel_scale_arcsec**2:.6g}")  # as the card says it
     pixels = filled(found.data[inside], core, sky)
     if is_flat(pixels):
         return Single(band, None, Outcome(kind="skipped", reason="no_data", detail=f"{name}: {band} shows nothing"))
-    own = cards([*_filled_rows(~np.isfinite(found.data[inside]), core, sky), *_window_rows(found.header, box)])
+    side: CardRow = ("FOVASEC", cutout.fov_arcsec, "[arcsec] side of the field of view, here as the mosaic lies")
+    empty = ~np.isfinite(found.data[inside])
+    own = cards([side, *_filled_rows(empty, core, sky), *_window_rows(found.header, box)])
     return Single(band, _file(pixels, own, texts[f"SCI_{cutout.reference}"], texts[f"SCI_{band}"]))
 
 
@@ -88,7 +90,7 @@ def _filled_rows(empty: NDArray[np.bool_], core: NDArray[np.bool_], sky: float) 
     return [
         ("COVFRAC", float(f"{1 - empty.mean():.6g}"), "part of these pixels with data"),
         ("NFILLED", int(np.count_nonzero(empty & ~core)), "pixels without data: they hold FILLVAL"),
-        ("FILLVAL", float(f"{sky:.6g}"), "[uJy] the local sky"),
+        ("FILLVAL", sky, "[uJy] the local sky"),
         ("NCORE", int(np.count_nonzero(core)), "saturated: they hold their rim's brightest"),
     ]
 
