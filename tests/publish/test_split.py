@@ -14,7 +14,7 @@ MAS = 1 / 3600e3
 
 
 def objects(count: int, rng: np.random.Generator, named: str = "a") -> Table:
-    """Sky objects of 2 x 2 cells, half of them within 20 mas of a border; `who` is the object, whatever it is called."""
+    """Sky objects of 2 x 2 cells, half of them within 20 mas of a border; `who` is the object, whatever its name."""
     ra, dec = 150 + rng.uniform(0, 12, count) / 3600, rng.uniform(0, 12, count) / 3600
     border = rng.random(count) < 0.5
     dec[border] = np.round(dec[border] * 3600 / 6) * 6 / 3600 + rng.uniform(-20, 20, count)[border] * MAS
@@ -63,7 +63,8 @@ def handed_over(rows: Table, sides: np.ndarray) -> Table:
 @given(st.integers(0, 2**32 - 1))
 def test_fields_that_come_later_move_nobody(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    rows, was, earlier = objects(60, rng), {}, None
+    rows, earlier = objects(60, rng), None
+    was: dict[str, str] = {}
     for release in range(4):
         shown = with_secondaries(rows, rng)
         sides = sides_of(shown, OPTIONS, earlier)
