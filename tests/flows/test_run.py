@@ -41,6 +41,7 @@ def test_the_tree_is_whole(small: Ended) -> None:
     folders = Counter(name.partition("/")[0] for name in files)
     assert folders["segmaps"] == folders["depth"] == 2
     assert folders["cutouts"] == folders["images"] > 10
+    assert len([name for name in files if name.startswith("zoobot/F444W/")]) == folders["images"]
     assert (small.folder / "report.html").stat().st_size > 20_000
     assert not [name for name in files if ".part" in name]
 
@@ -60,7 +61,8 @@ def test_nothing_is_silent(small: Ended) -> None:
 def test_a_person_sees_one_line_a_stage(small: Ended) -> None:
     lines = [line for line in small.said.splitlines() if line.startswith("✓ ")]
     stages = [line.split()[1] for line in lines]
-    assert stages == ["query", "locate", "fetch", "catalog", "merge", "cutouts", "images", "publish", "done"]
+    makes = ["cutouts", "images", "training", "publish"]
+    assert stages == ["query", "locate", "fetch", "catalog", "merge", *makes, "done"]
     assert len(small.said.splitlines()) <= len(lines) + 4, small.said
     assert "Traceback" not in small.said
 
