@@ -50,8 +50,8 @@ $(TOOLS_STAMP): $(STAMP)
 $(ML_STAMP): tests/ml/constraints.txt
 	$(PYTHON) -m venv $(ML)
 	$(ML_PIP) torch
-	$(ML_PIP) --no-deps torchvision galaxy-datasets
 	$(ML_PIP) astropy datasets lightning numpy omegaconf pandas pillow pyarrow requests scikit-learn
+	$(ML_PIP) --no-deps torchvision galaxy-datasets
 	touch $(ML_STAMP)
 
 clean:                         ## remove the environment and caches; surveys in runs/ stay
