@@ -4,8 +4,11 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 TOOLS_STAMP = $(VENV)/.installed-tools
+ML = .venv-ml
+ML_STAMP = $(ML)/.installed
+ML_PIP = $(ML)/bin/python -m pip install --quiet --disable-pip-version-check --constraint tests/ml/constraints.txt
 
-.PHONY: demo test test-tools soak bench lint clean
+.PHONY: demo test test-tools test-ml soak bench lint clean
 
 demo: $(STAMP)                 ## run the whole survey on the embedded synthetic sky
 	$(BIN)/python flows/run_survey.py
@@ -15,6 +18,9 @@ test: $(STAMP)                 ## the default suite: offline, loopback only
 
 test-tools: $(TOOLS_STAMP)     ## the real tools: SeaweedFS, Chromium, a Prefect server and worker, the notebook
 	$(BIN)/python -m pytest -m tools
+
+test-ml: $(STAMP) $(ML_STAMP)  ## Zoobot's own loader reads images and FITS; an environment of its own with torch
+	$(BIN)/python -m pytest -m ml -n 0 tests/ml
 
 soak: $(STAMP)                 ## full counts of faults, kills, mutations, double runs: one table; by hand, takes an hour
 	$(BIN)/python tests/soak/table.py
@@ -40,5 +46,13 @@ $(TOOLS_STAMP): $(STAMP)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,tools]'
 	touch $(TOOLS_STAMP)
 
+# torch first, so that whatever build the index offers stays; of galaxy-datasets only what its loader imports
+$(ML_STAMP): tests/ml/constraints.txt
+	$(PYTHON) -m venv $(ML)
+	$(ML_PIP) torch
+	$(ML_PIP) astropy datasets lightning numpy omegaconf pandas pillow pyarrow requests scikit-learn
+	$(ML_PIP) --no-deps torchvision galaxy-datasets
+	touch $(ML_STAMP)
+
 clean:                         ## remove the environment and caches; surveys in runs/ stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(ML) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -29,6 +29,7 @@ __all__ = [
     "quality",
     "query",
     "summary",
+    "training",
 ]
 
 _MOST_MISSING = 20
@@ -116,6 +117,11 @@ def quality(done: Done) -> str:
     why = ", ".join(f"{count} {_plain(name)}" for name, count in counts.items() if name.startswith("fail:"))
     survey = ", ".join(_plain(name) for name in counts if name.startswith("survey:"))
     return said + (f" ({why})" if why else "") + (f"; of the survey: {survey}" if survey else "")
+
+
+def training(done: Sequence[Done]) -> str:
+    """Tell how many single-band files."""
+    return f"{_sum(done, 'written')} single-band FITS in {len(done)} chunks{_others(done)}"
 
 
 def publish(done: Done) -> str:

@@ -48,6 +48,7 @@ from tasks.cutouts import cut_chunk, plan_cutouts, tidy_chunks
 from tasks.images import paint_chunk, pin_colour, plan_images
 from tasks.quality import check_images, cut_controls, plan_controls, plan_quality
 from tasks.publish import close_run, hand_over, plan_publish, show_mosaics, show_summary
+from tasks.training import plan_training, split_chunk
 
 __all__ = ["run_survey"]
 
@@ -107,6 +108,7 @@ def _survey(run: Run, journal: Journal) -> None:
     journal.stop_after("images")
     journal.one("quality", check_images.submit(run, plan_quality(run)), lines.quality)
     journal.stop_after("quality")
+    _training(run, journal, cutouts)
     journal.one("publish", hand_over.submit(run, plan_publish(run)), lines.publish)
 
 
@@ -158,6 +160,14 @@ def _cutouts(run: Run, journal: Journal, fields: list[Field], plan: Plan) -> lis
         journal.each("controls", controls, lines.controls)
     journal.stop_after("cutouts")
     return made
+
+
+def _training(run: Run, journal: Journal, cutouts: list[Done]) -> None:
+    """Write the bands that Zoobot is to have one by one, where the profile names any."""
+    works = plan_training(run, cutouts)
+    if works:
+        journal.each("training", {u: split_chunk.submit(run, work) for u, work in works.items()}, lines.training)
+    journal.stop_after("training")
 
 
 def _bring(run: Run, field: Field, works: Sequence[Work]) -> dict[str, PrefectFuture[Brought]]:

@@ -110,12 +110,17 @@ def estimate(run: Run) -> Estimate:
         second_visit=sum(row.cutout_bytes for row in rows),
         targets=targets,
         basis=basis,
-        output=targets * (_CUTOUT_BYTES_PER_BAND * len(run.profile.survey.bands) + _IMAGE_BYTES),
+        output=targets * (_CUTOUT_BYTES_PER_BAND * _planes(run) + _IMAGE_BYTES),
         needed=moves.largest,
         cached=moves.kept,
         capacity=room,
         free=_free(run),
     )
+
+
+def _planes(run: Run) -> int:
+    """Bands that are written for each target: in its cutout, and alone for Zoobot."""
+    return len(run.profile.survey.bands) + len(run.profile.publish.zoobot_fits)
 
 
 def _row(run: Run, field: Field, mosaic: Mosaic, *, again: bool) -> EstimateRow:

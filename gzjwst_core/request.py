@@ -39,6 +39,7 @@ Stage = Literal[
     "cutouts",
     "images",
     "quality",
+    "training",
     "publish",
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)

@@ -5,14 +5,14 @@ image to read. What the cards mean is in `fits`.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from astropy.io import fits
 from astropy.wcs import WCS
 
 from gzjwst_core.cutouts.checksum import ZERO_CHECKSUM, checksum_text, datasum
 
-__all__ = ["CardRow", "CardValue", "cards", "hdu_bytes", "parsed", "wcs_rows"]
+__all__ = ["CardRow", "CardValue", "cards", "copied", "hdu_bytes", "parsed", "wcs_rows"]
 
 CardValue = str | int | float | bool
 CardRow = tuple[str, CardValue | None, str]
@@ -80,6 +80,30 @@ def parsed(header: str) -> dict[str, CardValue]:
             found[keyword] = _value(header[at + 10 : at + 80])
             last = keyword
     return found
+
+
+def copied(header: str, without: Container[str], *, before: str = "END") -> str:
+    """Copy cards of a header as they stand, comments included.
+
+    Parameters
+    ----------
+    header
+        80 characters a card.
+    without
+        Keywords that are left out; CONTINUE goes with the card that it continues.
+    before
+        Keyword of the first card that is not copied any more.
+    """
+    kept: list[str] = []
+    takes = False
+    for at in range(0, len(header), 80):
+        card = header[at : at + 80]
+        keyword = card[:8].rstrip()
+        if keyword in (before, "END"):
+            break
+        takes = takes if keyword == "CONTINUE" else keyword not in without
+        kept += [card] if takes else []
+    return "".join(kept)
 
 
 def _value(text: str) -> CardValue:

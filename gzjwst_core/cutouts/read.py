@@ -23,7 +23,7 @@ from gzjwst_core.mosaics.geometry import celestial_wcs
 Header = Mapping[str, CardValue]
 """Cards by keyword."""
 
-__all__ = ["Cutout", "CutoutBand", "Header", "read_cutout"]
+__all__ = ["Cutout", "CutoutBand", "Header", "header_texts", "read_cutout"]
 
 _BLOCK = 2880
 _DTYPES = {8: ">u1", 32: ">i4", -32: ">f4"}
@@ -162,6 +162,17 @@ def read_cutout(data: bytes) -> Cutout:
         raise ImageError(f"not a cutout of ours, or damaged: {error}", reason="bad_cutout") from error
 
 
+def header_texts(data: bytes) -> dict[str, str]:
+    """Headers of a cutout as they stand, by EXTNAME, for those who copy cards.
+
+    Parameters
+    ----------
+    data
+        A file that `read_cutout` reads.
+    """
+    return {str(header["EXTNAME"]): text for header, text, _ in _units(data)}
+
+
 def _assembled(planes: Mapping[str, tuple[Header, NDArray[Any]]]) -> Cutout:
     header = next(iter(planes.values()))[0]
     bands = {name: _band(name, planes) for name in str(header["BANDS"]).split(",")}
@@ -183,23 +194,29 @@ def _band(name: str, planes: Mapping[str, tuple[Header, NDArray[Any]]]) -> Cutou
 
 
 def _planes(data: bytes) -> Iterator[tuple[Header, NDArray[Any]]]:
+    for header, _, raw in _units(data):
+        yield header, raw.astype(raw.dtype.newbyteorder("="))
+
+
+def _units(data: bytes) -> Iterator[tuple[Header, str, NDArray[Any]]]:
+    """Yield header, its text and the pixels as they lie in the file, HDU by HDU."""
     if len(data) % _BLOCK or not data:
         raise ValueError(f"{len(data)} bytes are no whole number of FITS blocks")
     at = 0
     while at < len(data):
-        header, at = _header(data, at)
+        text, at = _header(data, at)
+        header = parsed(text)
         shape = int(header["NAXIS2"]), int(header["NAXIS1"])
         dtype = np.dtype(_DTYPES[int(header["BITPIX"])])
         count = shape[0] * shape[1]
-        raw = np.frombuffer(data, dtype=dtype, count=count, offset=at)
-        yield header, raw.reshape(shape).astype(dtype.newbyteorder("="))
+        yield header, text, np.frombuffer(data, dtype=dtype, count=count, offset=at).reshape(shape)
         at += -(-count * dtype.itemsize // _BLOCK) * _BLOCK
 
 
-def _header(data: bytes, at: int) -> tuple[Header, int]:
+def _header(data: bytes, at: int) -> tuple[str, int]:
     for end in range(at + _BLOCK, len(data) + 1, _BLOCK):
         if any(data[i : i + 8] == b"END     " for i in range(end - _BLOCK, end, 80)):
-            return parsed(data[at:end].decode("ascii")), end
+            return data[at:end].decode("ascii"), end
     raise ValueError("a header has no END")
 
 

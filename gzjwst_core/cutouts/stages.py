@@ -28,7 +28,7 @@ from gzjwst_core.storage.tables import read_parquet
 __all__ = ["CUTOUTS", "Batch", "Plan", "cut_batch", "cut_chunk", "cut_columns", "cut_inputs", "cut_job", "plan", "tidy"]
 
 CUTOUTS, _VERSION = "cutouts", "4"
-_OF_CHUNKS = (CUTOUTS, "images")
+_OF_CHUNKS = (CUTOUTS, "images", "training")
 _BATCH = 100
 _COLUMNS = ("id_str", "field", "ra", "dec", "segment_id")
 """All that a cutout takes from the catalog, but for what its field of view follows."""
@@ -214,7 +214,7 @@ def _count(outcomes: Iterable[Outcome]) -> dict[str, int]:
 
 
 def tidy(run: Run, planned: Plan) -> int:
-    """Remove cutouts and images of targets that are no longer selected; returns how many files.
+    """Remove cutouts of targets that are no longer selected and all that was made of them; returns how many files.
 
     Of the survey's fields, only those of this run are looked at; files that a current receipt claims stay.
     """

@@ -21,6 +21,6 @@ class PublishOptions(Options):
     contact_sheet: int = Field(default=48, ge=0, le=400)
     """Images on each contact sheet of the report."""
     zoobot_fits: tuple[Band, ...] = ()
-    """Bands that are handed to Zoobot as single-band FITS too, 2-D in HDU 0."""
+    """Bands that are handed to Zoobot as single-band FITS too, 2-D in HDU 0 and without gaps: `docs/zoobot.md`."""
     report_galaxies: int = Field(default=20000, ge=0)
     """Most galaxies that the report lists; beyond it, a random part of them."""

@@ -27,6 +27,7 @@ from gzjwst_core.images.verdicts import VERDICTS
 from gzjwst_core.models import Receipt, Value
 from gzjwst_core.publish.lost import lost_targets
 from gzjwst_core.publish.runlog import Missing, RunRecord, StageRecord
+from gzjwst_core.publish.training import TRAINING
 from gzjwst_core.quality.stages import standing_quality
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
@@ -65,6 +66,7 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         "images": _images(folder),
         "quality": _quality(run),
         "subjects": _subjects(folder),
+        "single_bands": _images(folder, TRAINING),
         "names": _names(merged),
         "comparisons": _comparisons(run),
         "injected": _injected(run),
@@ -131,10 +133,10 @@ def _targets(run: Run, merged: Receipt | None, lost: Sequence[Missing]) -> dict[
     return {"total": ended.total(), **dict(sorted(ended.items()))}
 
 
-def _images(folder: Folder) -> dict[str, int]:
-    """Of every cutout that stands: coloured, or why not."""
+def _images(folder: Folder, stage: str = IMAGES) -> dict[str, int]:
+    """Of every cutout that stands: coloured, or why not; of single bands likewise."""
     ended: Counter[str] = Counter()
-    for receipt in all_latest(folder, IMAGES):
+    for receipt in all_latest(folder, stage):
         ended.update(receipt.counts)
     return {"total": ended.total(), **dict(sorted(ended.items()))} if ended else {}
 

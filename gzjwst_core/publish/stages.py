@@ -7,20 +7,24 @@ only when the run changed something.
 from functools import partial
 
 import numpy as np
+from astropy.table import Table
 
 from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.images.stages import IMAGES
 from gzjwst_core.models import Receipt, Value, Work, digest_of
 from gzjwst_core.publish.gather import facts_of, shown_rows
-from gzjwst_core.publish.record import RunLog, record_of
+from gzjwst_core.publish.record import RunLog, read_table, record_of
 from gzjwst_core.publish.report import report_html
 from gzjwst_core.publish.runlog import append_run
+from gzjwst_core.publish.split import SPLIT_COLUMNS
 from gzjwst_core.publish.subjects_folder import STAGE, news_of, uploads_identity, write_news
+from gzjwst_core.publish.training import singles_of
 from gzjwst_core.publish.zoobot import zoobot_table
 from gzjwst_core.publish.zooniverse import manifests
 from gzjwst_core.quality.stages import standing_quality
 from gzjwst_core.run import Run
+from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
 from gzjwst_core.storage.tables import write_parquet
 
@@ -58,9 +62,18 @@ def plan(run: Run) -> Work:
         stage=STAGE,
         version=_VERSION,
         unit="survey",
-        inputs=images | {"catalog": merged.outputs[0].digest} | verdicts | uploads_identity(run.folder),
+        inputs=images
+        | {"catalog": merged.outputs[0].digest}
+        | verdicts
+        | _singles_input(run)
+        | uploads_identity(run.folder),
         options=digest_of([run.profile.publish.digest(), *(cut.digest() for cut in run.cuts)]),
     )
+
+
+def _singles_input(run: Run) -> dict[str, str]:
+    singles = singles_of(run) if run.profile.publish.zoobot_fits else {}
+    return {"single bands": digest_of(singles)} if singles else {}
 
 
 def hand_over(run: Run, work: Work) -> Done:
@@ -69,7 +82,8 @@ def hand_over(run: Run, work: Work) -> Done:
     Raises
     ------
     CatalogError
-        An image has no row in the catalog.
+        An image has no row in the catalog, or the Zoobot catalog before this one is damaged: remove it to draw its
+        split anew.
     """
     return complete(run.folder, work, partial(_make, run, work))
 
@@ -79,13 +93,20 @@ def _make(run: Run, work: Work) -> Receipt:
     rows = shown_rows(run)
     good = rows[np.asarray(rows["verdict"]) != "fail"]  # volunteers see none that fails
     texts = manifests(good, run.profile.name, options)
+    singles = singles_of(run) if options.zoobot_fits else {}
+    catalog = zoobot_table(rows, run.profile.name, options, singles=singles, earlier=_earlier(folder))
     with folder.writing(ZOOBOT) as path:
-        write_parquet(zoobot_table(rows, run.profile.name, options), path)
+        write_parquet(catalog, path)
     written = [folder.write(f"zooniverse/{name}", text.encode()) for name, text in texts.items()]
     new, told = write_news(folder, news_of(folder, texts))
     outputs = (*written, folder.output(ZOOBOT), *new)
     counts = {"subjects": len(good), "left_out": len(rows) - len(good), "manifests": len(written), **told}
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
+
+
+def _earlier(folder: Folder) -> Table | None:
+    """Read which side galaxies were on: one that cannot be read is never drawn anew unasked."""
+    return read_table(folder, ZOOBOT, SPLIT_COLUMNS)
 
 
 def close(run: Run, log: RunLog) -> RunEnd:
@@ -106,4 +127,4 @@ def close(run: Run, log: RunLog) -> RunEnd:
     return RunEnd(exit_code=record.exit_code, message=record.message, record=record.model_dump_json(indent=1))
 
 
-_MAKING = ("catalog", "merge", "crossmatch", "completeness", "cutouts", "images", "quality", "publish")
+_MAKING = ("catalog", "merge", "crossmatch", "completeness", "cutouts", "images", "quality", "training", "publish")

@@ -1,21 +1,29 @@
-"""The Zoobot catalog: one parquet row an image, with a split that never puts one galaxy on both sides.
+"""The Zoobot catalog: one parquet row an image, with the columns that galaxy-datasets reads.
 
-Sides are drawn by sky cell, from the cell's place alone: later fields, other surveys of the same sky and a second run
-leave every galaxy where it is. Images stay where they are; paths are relative to the survey's folder.
+Its loader takes `id_str` and `file_loc` of a pandas table, opens what ends in jpg, jpeg or png with PIL and what ends
+in fits with astropy (2-D in HDU 0, one channel, local files only). Images stay where they are; paths are relative to
+the survey's folder, and `absolute_file_locs` joins the two. Which side of the split a row is on is `split`.
 """
 
-import hashlib
-from os import PathLike
+from collections.abc import Collection, Sequence
+from os import PathLike, fspath
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
+from gzjwst_core.errors import StorageError
 from gzjwst_core.options import PublishOptions
+from gzjwst_core.publish.split import sides_of, split_rule
+from gzjwst_core.publish.training import single_path
+from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import Column, apply_columns
 
-__all__ = ["ZOOBOT_COLUMNS", "absolute_file_locs", "sky_cells", "zoobot_table"]
+__all__ = ["ZOOBOT_COLUMNS", "absolute_file_locs", "zoobot_columns", "zoobot_splits", "zoobot_table"]
+
+T = TypeVar("T", bound=Any)
 
 ZOOBOT_COLUMNS = (
     Column("id_str", "str", "", "meta.id;meta.main", "unique name, the key that labels join on"),
@@ -36,24 +44,45 @@ ZOOBOT_COLUMNS = (
     Column("recipe_hash", "str", "", "meta.id", "digest of the colour recipe"),
     Column("quality", "str", "", "meta.code.qual", "verdict on the image: pass, warn or fail; empty = not judged"),
 )
+"""Of every catalog; `zoobot_columns` tells what one with single bands has besides."""
 
 
-def zoobot_table(rows: Table, survey: str, options: PublishOptions) -> Table:
+def zoobot_columns(options: PublishOptions) -> tuple[Column, ...]:
+    """Columns of the Zoobot catalog."""
+    singles = tuple(
+        Column(f"file_loc_{band}", "str", "", "meta.ref.url", f"{band} alone as FITS, where there is one; as file_loc")
+        for band in options.zoobot_fits
+    )
+    return (*ZOOBOT_COLUMNS, *singles)
+
+
+def zoobot_table(
+    rows: Table,
+    survey: str,
+    options: PublishOptions,
+    *,
+    singles: Collection[str] = (),
+    earlier: Table | None = None,
+) -> Table:
     """Make the Zoobot catalog.
 
     Parameters
     ----------
     rows
-        PUBLISH_COLUMNS of `rows`, one row an image.
+        PUBLISH_COLUMNS of `rows`, one row an image; with `verdict` where images were judged.
     survey
         The survey's name.
     options
-        `split_cell_arcmin` and `test_share`.
+        `split_cell_arcmin`, `test_share` and `zoobot_fits`.
+    singles
+        Paths of the single-band files that exist, as `training.single_path` makes them.
+    earlier
+        The Zoobot catalog before this one: who is in it stays on its side.
 
     Returns
     -------
     Table
-        ZOOBOT_COLUMNS. Rows of one group are on one side: the cell of its first row decides.
+        `zoobot_columns`; `file_loc_<band>` is empty where there is no such file. Rows of one group are on one side.
     """
     images = np.asarray(rows["image"]).tolist()
     parts = [image.split("/") for image in images]
@@ -63,62 +92,63 @@ def zoobot_table(rows: Table, survey: str, options: PublishOptions) -> Table:
         "subfolder": ["/".join(p[1:-1]) for p in parts],
         "file_loc_fits": np.asarray(rows["cutout"]),
         "r50_arcsec": np.asarray(rows["r50"]),
-        "split": _splits(rows, options),
+        "split": sides_of(rows, options, earlier),
         "survey": np.full(len(rows), survey),
         "recipe_hash": np.asarray(rows["recipe_digest"]),
         "quality": np.asarray(rows["verdict"]),
+        **{f"file_loc_{band}": _single_locs(rows, band, singles) for band in options.zoobot_fits},
     }
-    same = {c.name: np.asarray(rows[c.name]) for c in ZOOBOT_COLUMNS if c.name not in values}
-    return apply_columns(Table({**same, **{n: np.asarray(v) for n, v in values.items()}}), ZOOBOT_COLUMNS)
+    columns = zoobot_columns(options)
+    same = {c.name: np.asarray(rows[c.name]) for c in columns if c.name not in values}
+    made = Table({**same, **{n: np.asarray(v) for n, v in values.items()}}, meta=split_rule(options))
+    return apply_columns(made, columns)
 
 
-def absolute_file_locs(table: Table, survey_folder: str | PathLike[str]) -> Table:
-    """Return a copy whose `file_loc` and `file_loc_fits` are absolute paths, as Zoobot's loaders want them.
+def _single_locs(rows: Table, band: str, singles: Collection[str]) -> NDArray[np.str_]:
+    paths = [single_path(cutout, band) for cutout in np.asarray(rows["cutout"]).tolist()]
+    return np.array([path if path in singles else "" for path in paths], dtype=str)
+
+
+def zoobot_splits(catalog: T) -> tuple[T, T]:
+    """Return the rows to train on and those to test on.
 
     Parameters
     ----------
-    table
-        A Zoobot catalog.
+    catalog
+        A Zoobot catalog, as astropy or pandas table.
+    """
+    split = np.asarray(catalog["split"])
+    return catalog[split == "train"], catalog[split == "test"]
+
+
+def absolute_file_locs(catalog: T, survey_folder: str | PathLike[str], columns: Sequence[str] | None = None) -> T:
+    """Return a copy whose file locations are absolute paths, as Zoobot's loaders want them.
+
+    Parameters
+    ----------
+    catalog
+        A Zoobot catalog, as astropy or pandas table.
     survey_folder
         Where the survey's folder is on this machine.
+    columns
+        Which columns; None = every one that starts with `file_loc`. Empty cells stay empty.
+
+    Raises
+    ------
+    StorageError
+        The folder is on no local disk (`bad_url`), or files are not there (`not_found`; names the first, says how
+        many).
     """
-    root = Path(survey_folder).resolve()
-    made = table.copy()
-    for name in ("file_loc", "file_loc_fits"):
-        made[name] = [str(root / path) if path else "" for path in np.asarray(table[name]).tolist()]
+    root = Folder(fspath(survey_folder)).local()
+    if root is None:
+        raise StorageError(f"{survey_folder}: Zoobot reads local files only: copy the folder first", reason="bad_url")
+    made: T = catalog.copy()
+    paths: list[str] = []
+    for name in columns or [name for name in catalog.columns if name.startswith("file_loc")]:
+        made[name] = [str(root.resolve() / path) if path else "" for path in np.asarray(catalog[name]).tolist()]
+        paths += [path for path in made[name] if path]
+    missing = [path for path in paths if not Path(path).is_file()]
+    if missing:
+        said = f"{missing[0]} is not there ({len(missing)} of {len(paths)} files are missing)"
+        raise StorageError(said, reason="not_found")
     return made
-
-
-def sky_cells(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64], side_arcmin: float) -> list[tuple[int, int]]:
-    """Find the cell of each position: rings of equal height, cut into cells about as wide as they are high.
-
-    Parameters
-    ----------
-    ra_deg, dec_deg
-        (n,) ICRS positions.
-    side_arcmin
-        Side of a cell.
-
-    Returns
-    -------
-    list of (ring, cell)
-        Integers that depend on the position and the side alone.
-    """
-    ring = np.floor((dec_deg + 90.0) * 60.0 / side_arcmin).astype(np.int64)
-    middle = np.deg2rad((ring + 0.5) * side_arcmin / 60.0 - 90.0)
-    count = np.maximum(1, np.floor(360.0 * 60.0 / side_arcmin * np.cos(middle))).astype(np.int64)
-    cell = np.floor((ra_deg % 360.0) / 360.0 * count).astype(np.int64)
-    return list(zip(ring.tolist(), np.minimum(cell, count - 1).tolist(), strict=True))
-
-
-def _splits(rows: Table, options: PublishOptions) -> NDArray[np.str_]:
-    ra, dec = np.asarray(rows["ra"], dtype=np.float64), np.asarray(rows["dec"], dtype=np.float64)
-    cells = sky_cells(ra, dec, options.split_cell_arcmin)
-    _, first, group = np.unique(np.asarray(rows["group_id"]), return_index=True, return_inverse=True)
-    sides = np.array([_side(cells[row], options.test_share) for row in first.tolist()], dtype="U5")
-    return sides[group]
-
-
-def _side(cell: tuple[int, int], test_share: float) -> str:
-    draw = int.from_bytes(hashlib.sha256(f"{cell[0]}:{cell[1]}".encode()).digest()[:8]) / 2.0**64
-    return "test" if draw < test_share else "train"

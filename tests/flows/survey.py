@@ -45,6 +45,9 @@ sources = 0
 [cutouts]
 chunk_size = 8
 
+[publish]
+zoobot_fits = ["F444W"]
+
 [sky]
 seed = 7
 size_arcsec = 20.0

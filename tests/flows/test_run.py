@@ -42,6 +42,7 @@ def test_the_tree_is_whole(small: Ended) -> None:
     folders = Counter(name.partition("/")[0] for name in files - {"images/quality.parquet", "images/checks.parquet"})
     assert folders["segmaps"] == folders["depth"] == 2
     assert folders["cutouts"] == folders["images"] > 10
+    assert len([name for name in files if name.startswith("zoobot/F444W/")]) == folders["images"]
     assert (small.folder / "report.html").stat().st_size > 20_000
     assert not [name for name in files if ".part" in name]
 
@@ -92,7 +93,7 @@ def test_controls_are_cut_and_handed_to_nobody(small: Ended) -> None:
 def test_a_person_sees_one_line_a_stage(small: Ended) -> None:
     lines = [line for line in small.said.splitlines() if line.startswith("✓ ")]
     stages = [line.split()[1] for line in lines]
-    made = ["cutouts", "controls", "images", "quality"]
+    made = ["cutouts", "controls", "images", "quality", "training"]
     assert stages == ["query", "locate", "fetch", "catalog", "merge", *made, "publish", "done"]
     assert len(small.said.splitlines()) <= len(lines) + 4, small.said
     assert "Traceback" not in small.said

@@ -1,0 +1,101 @@
+"""Single-band FITS as a stage of a run: one chunk for each chunk of cutouts; reads cutouts only.
+
+Which bands is an option of the hand-overs, so that asking for another one recolours nothing. What a file holds is
+`single_band`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from gzjwst_core.engine import cpu_map
+from gzjwst_core.models import Outcome, Output, Receipt, Work, digest_of
+from gzjwst_core.publish.single_band import single_bands
+from gzjwst_core.run import Run
+from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.receipts import Done, all_latest, complete, receipt_path, retire
+
+__all__ = ["TRAINING", "plan", "single_path", "singles_of", "split_chunk"]
+
+TRAINING, _VERSION = "training", "1"
+_BATCH = 100
+
+
+def single_path(cutout: str, band: str) -> str:
+    """Path of a cutout's single-band file, `zoobot/<band>/<field>/<stem>.fits`, relative to the survey's folder."""
+    return f"zoobot/{band}/{cutout.partition('/')[2]}"
+
+
+def plan(run: Run, cuts: Iterable[Done]) -> dict[str, Work]:
+    """Say what the single-band files of each chunk are made from.
+
+    Returns
+    -------
+    dict
+        Work by unit. Where the profile asks for no band there is none, and what was made before is removed.
+    """
+    bands = run.profile.publish.zoobot_fits
+    if not bands:
+        retire(run.folder, TRAINING, lambda _: True)
+        return {}
+    return {cut.unit: _work(cut, bands) for cut in cuts}
+
+
+def _work(cut: Done, bands: tuple[str, ...]) -> Work:
+    return Work(
+        stage=TRAINING,
+        version=_VERSION,
+        unit=cut.unit,
+        inputs={"cutouts": cut.key, "files": cut.files},
+        options=digest_of(sorted(set(bands))),
+    )
+
+
+def split_chunk(run: Run, work: Work) -> Done:
+    """Write the single-band files of one chunk.
+
+    Raises
+    ------
+    StorageError
+        The receipt or a file of the chunk's cutouts is gone.
+    """
+    return complete(run.folder, work, partial(_make, run, work))
+
+
+def singles_of(run: Run) -> dict[str, str]:
+    """Digest by path of every single-band file that stands and is asked for."""
+    wanted = set(run.profile.publish.zoobot_fits)
+    outputs = (output for receipt in all_latest(run.folder, TRAINING) for output in receipt.outputs)
+    return {output.path: output.digest for output in outputs if output.path.split("/")[1] in wanted}
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Cutouts that one worker takes bands from."""
+
+    cutouts: tuple[str, ...]
+    folder: str
+    bands: tuple[str, ...]
+
+
+def _make(run: Run, work: Work) -> Receipt:
+    cut = Receipt.model_validate_json(run.folder.read(receipt_path("cutouts", work.inputs["cutouts"])))
+    bands = tuple(sorted(set(run.profile.publish.zoobot_fits)))
+    paths = [output.path for output in cut.outputs]
+    batches = [_Batch(tuple(paths[at : at + _BATCH]), run.folder.url, bands) for at in range(0, len(paths), _BATCH)]
+    ended = [one for batch in cpu_map(_split_batch, batches) for one in batch]
+    outputs = sorted((output for output, _ in ended if output is not None), key=lambda output: output.path)
+    counts = Counter("written" if o.kind == "done" else f"{o.kind}:{o.reason}" for _, o in ended)
+    return Receipt(**work.model_dump(), key=work.key, outputs=tuple(outputs), counts=dict(sorted(counts.items())))
+
+
+def _split_batch(batch: _Batch) -> list[tuple[Output | None, Outcome]]:
+    folder = Folder(batch.folder)
+    ended: list[tuple[Output | None, Outcome]] = []
+    for path in batch.cutouts:
+        for single in single_bands(path, folder.read(path), batch.bands):
+            data, place = single.data, single_path(path, single.band)
+            ended.append((None if data is None else folder.write(place, data, sync=False), single.outcome))
+    folder.sync(output.path for output, _ in ended if output is not None)
+    return ended

@@ -1,0 +1,143 @@
+"""Single bands as a stage: made once, redone for other bands only, gone when nobody asks; then handed over."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from gzjwst_core.catalog.stages import CATALOG
+from gzjwst_core.cutouts.stages import CUTOUTS, Plan, tidy
+from gzjwst_core.errors import CatalogError
+from gzjwst_core.images.paint import paint_cutout
+from gzjwst_core.images.stages import IMAGES
+from gzjwst_core.models import Receipt, Work
+from gzjwst_core.publish import stages as publish
+from gzjwst_core.publish import training
+from gzjwst_core.publish.stages import ZOOBOT
+from gzjwst_core.request import RunRequest, start
+from gzjwst_core.run import Run
+from gzjwst_core.storage.receipts import Done, complete
+from gzjwst_core.storage.tables import read_parquet, write_parquet
+from tests.cutouts.skies import Blob, make_field
+from tests.images.scenes import OPTIONS, cut_bytes, flux, grids
+from tests.publish.conftest import make_catalog, make_image
+
+STEM = "demo_J000000.00p020000.0"
+CUTOUT = f"cutouts/f0/{STEM}.fits"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def run_with(out: Path, *bands: str, **more: str) -> Run:
+    listed = ",".join(f'"{band}"' for band in bands)
+    overrides = (
+        "select.cuts=[{column='is_primary',equals=true}]",
+        f"publish.zoobot_fits=[{listed}]",
+        *(f"{key}={value}" for key, value in more.items()),
+    )
+    return start(RunRequest(out=str(out), cache=str(out / "cache"), overrides=overrides))
+
+
+@pytest.fixture
+def cut(out: Path) -> Done:
+    """One chunk of one cutout and its image, a survey catalog, and their receipts."""
+    run = run_with(out)
+    data = cut_bytes(make_field(out / "sky", [Blob(0, 0, 0.2, flux(20, 20, 20, 20))], grids(30.0, side=5.0)))
+    image = paint_cutout(f"{STEM}.fits", data, OPTIONS).data
+    assert image is not None
+    catalog = make_catalog(1)
+    catalog["is_primary"] = True
+    with run.folder.writing(CATALOG) as path:
+        write_parquet(catalog, path)
+    note = {"record": make_image(catalog, 0).model_dump(mode="json"), "measures": {}}
+    leave(run, "merge", "survey", {CATALOG: run.folder.read(CATALOG)})
+    leave(run, IMAGES, "f0-0of1", {f"images/f0/{STEM}.jpg": image}, note)
+    return leave(run, CUTOUTS, "f0-0of1", {CUTOUT: data})
+
+
+def leave(run: Run, stage: str, unit: str, files: dict[str, bytes], *notes: object) -> Done:
+    work = Work(stage=stage, version="1", unit=unit, inputs={}, options="")
+    outputs = tuple(run.folder.write(path, data) for path, data in files.items())
+    made = Receipt(**work.model_dump(), key=work.key, outputs=outputs, notes={"images": list(notes)})
+    return complete(run.folder, work, lambda: made)
+
+
+def step(run: Run, cut: Done) -> list[Done]:
+    return [training.split_chunk(run, work) for work in training.plan(run, [cut]).values()]
+
+
+def singles(run: Run) -> list[str]:
+    return [path for path in run.folder.sizes("zoobot") if path != ZOOBOT]
+
+
+def hand_over(run: Run) -> Table:
+    publish.hand_over(run, publish.plan(run))
+    return read_parquet(Path(run.folder.url) / ZOOBOT)
+
+
+def test_a_second_run_redoes_nothing_and_another_band_is_added(out: Path, cut: Done) -> None:
+    (first,) = step(run_with(out, "F277W"), cut)
+    assert (first.fresh, first.counts) == (True, {"written": 1})
+    (again,) = step(run_with(out, "F277W"), cut)
+    assert not again.fresh
+    kept = (Path(run_with(out).folder.url) / f"zoobot/F277W/f0/{STEM}.fits").stat().st_mtime_ns
+    (more,) = step(run_with(out, "F444W", "F277W", "F090W"), cut)
+    assert more.counts == {"skipped:no_band": 1, "written": 2}
+    assert singles(run_with(out)) == [f"zoobot/{band}/f0/{STEM}.fits" for band in ("F277W", "F444W")]
+    assert (Path(run_with(out).folder.url) / f"zoobot/F277W/f0/{STEM}.fits").stat().st_mtime_ns == kept
+
+
+def test_the_order_of_bands_is_no_other_question(out: Path, cut: Done) -> None:
+    step(run_with(out, "F277W", "F444W"), cut)
+    assert not step(run_with(out, "F444W", "F277W"), cut)[0].fresh
+
+
+def test_bands_that_nobody_asks_for_any_more_are_removed(out: Path, cut: Done) -> None:
+    step(run_with(out, "F277W", "F444W"), cut)
+    step(run_with(out, "F444W"), cut)
+    assert singles(run_with(out)) == [f"zoobot/F444W/f0/{STEM}.fits"]
+    assert step(run_with(out), cut) == []
+    assert singles(run_with(out)) == []
+    assert run_with(out).folder.names("receipts/training") == []
+
+
+def test_single_bands_go_with_their_cutouts(out: Path, cut: Done) -> None:
+    run = run_with(out, "F277W")
+    step(run, cut)
+    tidy(run, Plan(chunks={"f0": ()}, fields=("f0",)))
+    assert singles(run) == []
+
+
+def test_the_hand_over_knows_the_files_that_stand(out: Path, cut: Done) -> None:
+    run = run_with(out, "F277W", "F444W")
+    without = publish.plan(run)
+    step(run_with(out, "F277W"), cut)
+    assert publish.plan(run).key != without.key
+    row = hand_over(run)[0]
+    assert (row["file_loc_F277W"], row["file_loc_F444W"]) == (f"zoobot/F277W/f0/{STEM}.fits", "")
+    assert "file_loc_F277W" not in hand_over(run_with(out)).colnames
+
+
+def test_a_later_hand_over_leaves_everyone_on_their_side(out: Path, cut: Done) -> None:
+    run = run_with(out)
+    table = hand_over(run)
+    other = "train" if table["split"][0] == "test" else "test"
+    table["split"] = [other]
+    write_parquet(table, Path(run.folder.url) / ZOOBOT)
+    assert hand_over(run_with(out, "F277W"))["split"].tolist() == [other]
+    drawn = hand_over(run_with(out, **{"publish.test_share": "0.0"}))
+    assert drawn["split"].tolist() == ["train"]
+
+
+def test_a_damaged_hand_over_is_not_drawn_anew(out: Path, cut: Done) -> None:
+    hand_over(run_with(out))
+    path = Path(run_with(out).folder.url) / ZOOBOT
+    path.write_bytes(b"PAR1 and nothing")
+    with pytest.raises(CatalogError, match=r"catalog\.parquet"):
+        hand_over(run_with(out, "F277W"))
+    path.unlink()
+    assert np.isin(hand_over(run_with(out, "F277W"))["split"], ["train", "test"]).all()
