@@ -3,6 +3,7 @@
 Where files are read from and written to is the caller's affair.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -26,6 +27,8 @@ class Facts:
 
     id_str: str
     fov_arcsec: float
+    size_arcsec: float | None
+    """What the rule of the field of view measured; None = nothing."""
     pixscale_arcsec: float
     """Scale of the image's own pixels."""
     coverage_min: float
@@ -135,6 +138,7 @@ def _facts(cutout: Cutout, picture: Picture, options: ImageOptions, *, panels: s
     return Facts(
         id_str=cutout.id_str,
         fov_arcsec=cutout.fov_arcsec,
+        size_arcsec=cutout.size_arcsec if math.isfinite(cutout.size_arcsec) else None,
         pixscale_arcsec=cutout.fov_arcsec / options.size_px,
         coverage_min=min(found.coverage for band, found in cutout.bands.items() if band in wanted),
         filters_rgb=_filters(picture, options),

@@ -27,6 +27,8 @@ class ImageRecord(Value):
     """Of the image's file."""
     fov_arcsec: float
     """Side of the square of sky that is seen."""
+    size_arcsec: float | None = None
+    """What the rule of the field of view measured; None = a stated field of view, or a target without a size."""
     pixscale_arcsec: float
     """Scale of the image's own pixels."""
     coverage_min: float

@@ -34,6 +34,7 @@ ZOOBOT_COLUMNS = (
     Column("ra", "float64", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS"),
     Column("dec", "float64", "deg", "pos.eq.dec;meta.main", "declination, ICRS"),
     Column("fov_arcsec", "float64", "arcsec", "instr.fov", "side of the square of sky that is seen"),
+    Column("size_arcsec", "float64", "arcsec", "phys.angSize", "size that the field of view follows; NaN = none"),
     Column("pixscale_arcsec", "float64", "arcsec", "instr.pixel", "scale of the image's own pixels"),
     Column("mag_ref", "float32", "mag", "phot.mag", "total AB magnitude in the reference band"),
     Column("r50_arcsec", "float32", "arcsec", "phys.angSize", "radius with 50 % of the light"),

@@ -119,8 +119,6 @@ def _columns(rows: Table, survey: str, options: PublishOptions) -> list[list[str
 
 
 def _numbers(rows: Table, column: str, form: str) -> list[str]:
-    if column not in rows.colnames:
-        return [NOTHING] * len(rows)
     return [format(v, form) if math.isfinite(v) else NOTHING for v in np.asarray(rows[column]).tolist()]
 
 

@@ -17,7 +17,15 @@ CUTOUTS, OPTIONS = CutoutOptions(), QualityOptions(control_stars=3, control_pair
 
 def catalog(rows: list[dict[str, object]]) -> Table:
     usual = {"field": "a", "is_primary": True, "is_star": False, "snr_det": 90.0, "nn_dist": 3.0, "flags": 0}
-    usual |= {"valid_frac_min": 1.0, "bbox_diagonal": 2.0, "kron_a": 1.0, "ext_fov": np.nan, "segment_id": 7}
+    usual |= {
+        "valid_frac_min": 1.0,
+        "bbox_diagonal": 2.0,
+        "isophote_diagonal": 2.0,
+        "ellipticity": 0.0,
+        "kron_a": 1.0,
+        "ext_fov": np.nan,
+        "segment_id": 7,
+    }
     made = [usual | {"id_str": f"J{n}", "group_id": n, "ra": 150.0 + n, "dec": 2.0} | row for n, row in enumerate(rows)]
     return Table(made)
 
@@ -50,7 +58,7 @@ def test_a_star_of_two_fields_is_cut_from_both_where_its_primary_is() -> None:
 
 
 def test_a_galaxy_that_is_shown_is_cut_again_from_the_other_field() -> None:
-    again = {"field": "b", "group_id": 0, "is_primary": False, "bbox_diagonal": 9.0}
+    again = {"field": "b", "group_id": 0, "is_primary": False, "bbox_diagonal": 9.0, "isophote_diagonal": 9.0}
     table = catalog([{}, again, {"field": "b"}, again | {"id_str": "part"}])
     assert chosen(table, 0, 2) == {"b": {PAIRS: ["J0"]}}
     assert chosen(table, 2) == {}
