@@ -236,8 +236,7 @@ def star_colour(rgb: NDArray[np.uint8], fov_arcsec: float) -> tuple[float, float
     -------
     ring, log2_rb, brightness : float
         `ring`: largest minus smallest R - B, levels, of rings 0.05 arcsec wide within 0.3 arcsec: 0 for a star of one
-        colour. `log2_rb`: log2 of R over B, each above the picture's median, summed over that disc. `brightness`: mean
-        level of the disc. NaN where the picture is too coarse for it.
+        colour. `log2_rb`: log2 of R over B, each summed over that disc. `brightness`: mean level of the disc.
     """
     size = rgb.shape[0]
     y, x = np.indices(rgb.shape[:2]) - (size - 1) / 2
@@ -247,6 +246,5 @@ def star_colour(rgb: NDArray[np.uint8], fov_arcsec: float) -> tuple[float, float
     levels = rgb[disc].astype(np.float64)
     pixels = np.bincount(number)
     difference = np.bincount(number, levels[:, 0] - levels[:, 2])[pixels > 0] / pixels[pixels > 0]
-    red, blue = (levels[:, i].sum() - disc.sum() * float(np.median(rgb[..., i])) for i in (0, 2))
-    log2_rb = math.log2(red / blue) if red > 0 and blue > 0 else math.nan
-    return float(np.ptp(difference)), log2_rb, float(levels.mean())
+    red, blue = levels[:, 0].sum() + 1, levels[:, 2].sum() + 1  # black in one channel is still a number
+    return float(np.ptp(difference)), math.log2(red / blue), float(levels.mean())

@@ -22,6 +22,7 @@ __all__ = ["Column", "Row", "Sheet", "figure_lines", "figures_markdown", "sheet_
 _PAPER, _INK, _SOFT, _GOOD, _WARN = (17, 19, 23), (226, 229, 235), (146, 153, 166), (110, 205, 150), (235, 180, 90)
 _LINE = (44, 48, 56)
 _MIDDLE_DOT = "\u00b7"
+_WHOLE = 0.995
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ class Row:
     def words(self) -> tuple[str, ...]:
         """Lines beside the pictures."""
         mag = "no flux" if math.isnan(self.look.mag) else f"AB {self.look.mag:.1f}"
-        lines = [self.look.id_str.rpartition("_")[2], f"{mag} {_MIDDLE_DOT} {self.look.fov_arcsec:.1f}\u2033"]
-        lines += [f"data in {100 * self.look.coverage:.0f} %"] if self.look.coverage < 1 else []
+        lines = [self.look.id_str.rpartition("_")[2], f"{mag} {_MIDDLE_DOT} {self.look.fov_arcsec:.1f} arcsec"]
+        lines += [f"data in {100 * self.look.coverage:.0f} %"] if self.look.coverage < _WHOLE else []
         lines += ["point-like"] if self.look.star_like else []
         return (*lines, *([self.why] if self.why else []))
 

@@ -8,18 +8,19 @@ import argparse
 import hashlib
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, get_args
+from typing import Any
 
 from gzjwst_core.cutouts.read import Cutout, read_cutout
 from gzjwst_core.errors import ImageError, ProfileError, StorageError
 from gzjwst_core.images.compare import Look, Seen, look_at, sample, seen
 from gzjwst_core.images.compare_figures import summary
 from gzjwst_core.images.compare_sheet import Column, Row, Sheet, figures_markdown, sheet_html, sheet_jpeg
-from gzjwst_core.images.compose import colour
+from gzjwst_core.images.compose import Picture, colour
 from gzjwst_core.images.encode import encode, metadata
+from gzjwst_core.images.recipes import RECIPES
 from gzjwst_core.options import ImageOptions
 from gzjwst_core.profile import read_images
 from gzjwst_core.run import FROZEN_PROFILE
@@ -40,6 +41,8 @@ class Variant:
     name: str
     options: ImageOptions
     note: str = ""
+    paint: Callable[[Cutout, ImageOptions], Picture] = colour
+    """What colours a cutout; not ours where a bench compares with others."""
 
 
 def add_colour_verb(to: Any) -> None:
@@ -102,16 +105,15 @@ def _variants(folder: Folder, recipes: str, settings: Sequence[str]) -> list[Var
     source = f"{folder.url}/{FROZEN_PROFILE}"
     data = _frozen(folder, source)
     own = read_images(data, source, common)
-    known = get_args(ImageOptions.model_fields["recipe"].annotation)
     wanted = [name.strip() for name in recipes.split(",") if name.strip()]
-    strange = [name for name in wanted if name not in known]
+    strange = [name for name in wanted if name not in RECIPES]
     if strange:
-        raise ProfileError(f"--recipes {strange[0]}: no such recipe (have: {', '.join(known)})")
-    order = dict.fromkeys(wanted or [own.recipe, *known])
+        raise ProfileError(f"--recipes {strange[0]}: no such recipe (have: {', '.join(RECIPES)})")
+    order = dict.fromkeys(wanted or [own.recipe, *RECIPES])
     found = [
         Variant(name, own.model_copy(update={"recipe": name}), _OWN if name == own.recipe else "") for name in order
     ]
-    taken = next((name for name in named if name in known), None)
+    taken = next((name for name in named if name in RECIPES), None)
     if taken is not None:
         raise ProfileError(f"--set {taken}:...: that is a recipe's name, call the variant something else")
     return found + [
@@ -174,7 +176,7 @@ def _looks(folder: Folder, paths: Sequence[str]) -> tuple[list[Look], tuple[str,
 
 
 def compared(
-    galaxies: Iterator[tuple[Look, str, Cutout]],
+    galaxies: Iterable[tuple[Look, str, Cutout]],
     variants: Sequence[Variant],
     *,
     title: str,
@@ -199,7 +201,7 @@ def compared(
         images: list[bytes | None] = []
         for variant, some in zip(variants, figures, strict=True):
             try:
-                data, one = _painted(cutout, look, variant.options)
+                data, one = _painted(cutout, look, variant)
             except ImageError as error:
                 images.append(None)
                 failed.append(f"{variant.name}: {error}")
@@ -211,9 +213,9 @@ def compared(
     return Sheet(title=title, lead=lead, columns=columns, rows=tuple(rows), told=(*told, *failed))
 
 
-def _painted(cutout: Cutout, look: Look, options: ImageOptions) -> tuple[bytes, Seen]:
-    begun = time.perf_counter()
-    picture = colour(cutout, options)
+def _painted(cutout: Cutout, look: Look, variant: Variant) -> tuple[bytes, Seen]:
+    options, begun = variant.options, time.perf_counter()
+    picture = variant.paint(cutout, options)
     ms = 1000 * (time.perf_counter() - begun)
     data = encode(picture.rgb, options, metadata(cutout.id_str, cutout.fov_arcsec, options, picture.filled))
     return data, seen(cutout, picture, len(data), ms, star=look.star_like)
