@@ -45,6 +45,7 @@ _APART, _CLEAR = 11.0, 5.0
 _BESIDE = {"bright star": 2.5, "bright galaxy": 2.0}
 _GAP_FROM, _GAP_TO = 0.6, 1.6
 _PAIR_MAG = 25.0
+_SAME_MAG = 0.75
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,9 @@ def _galaxies(scene: Table, pointings: list[_Pointing]) -> tuple[list[Cutout], l
     galaxies, pairs = [], []
     for number, truth in enumerate(wanted):
         rows = [
-            (one, one.catalog[row[number]]) for one, (row, good) in zip(pointings, found, strict=True) if good[number]
+            (one, one.catalog[row[number]])
+            for one, (row, good) in zip(pointings, found, strict=True)
+            if good[number] and abs(one.catalog["mag_ref"][row[number]] - truth["mag_F277W"]) < _SAME_MAG
         ]
         if not rows:
             continue
