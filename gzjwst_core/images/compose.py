@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 
 from gzjwst_core.cutouts.read import Cutout
 from gzjwst_core.errors import ImageError
+from gzjwst_core.images.chroma import calmed
 from gzjwst_core.images.layers import CHANNELS, channel_bands, layer_of, reference_sigma
 from gzjwst_core.images.planes import Plane, level_of
-from gzjwst_core.images.recipes import painted
+from gzjwst_core.images.recipes import grey_levels, painted
 from gzjwst_core.images.stretch import asinh_levels
 from gzjwst_core.images.warp import picture_grid
 from gzjwst_core.options import ImageOptions
 
-__all__ = ["Picture", "colour"]
+__all__ = ["Picture", "bytes_of", "colour"]
 
 _ENOUGH = 0.5
+_FAINT_SIGMA = 0.5, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def colour(cutout: Cutout, options: ImageOptions) -> Picture:
     planes = painted({c: found for c, found in layers.items() if found}, to, options)
     present = _present(planes, cutout.id_str)
     used = {band for channel in present for band in channel_bands(options)[channel] if band in cutout.bands}
-    return _picture(present, options, tuple(band for band in cutout.bands if band in used))
+    return _picture(present, options, tuple(band for band in cutout.bands if band in used), cutout.fov_arcsec)
 
 
 def _present(planes: Mapping[str, Plane], name: str) -> dict[str, Plane]:
@@ -84,12 +86,18 @@ def _present(planes: Mapping[str, Plane], name: str) -> dict[str, Plane]:
     return {channel: plane for channel, plane in planes.items() if plane.coverage >= _ENOUGH * best}
 
 
-def _picture(present: Mapping[str, Plane], options: ImageOptions, bands: tuple[str, ...]) -> Picture:
+def _picture(present: Mapping[str, Plane], options: ImageOptions, bands: tuple[str, ...], fov_arcsec: float) -> Picture:
     gap = ~np.logical_and.reduce([plane.valid for plane in present.values()])
     filled = tuple(channel for channel in CHANNELS if channel not in present)
-    rgb = np.empty((*gap.shape, 3), dtype=np.uint8)
-    for i, channel in enumerate(CHANNELS):
-        level = level_of(channel, present) * np.float32(255) + np.float32(0.5)
-        rgb[..., i] = np.clip(level, 0, 255)
+    levels = np.stack([level_of(channel, present) for channel in CHANNELS])
+    if options.chroma_smooth > 0:
+        faint = grey_levels(np.array(_FAINT_SIGMA, dtype=np.float32), options)
+        levels = calmed(levels, gap, options.chroma_smooth * options.size_px / fov_arcsec, (faint[0], faint[1]))
+    rgb = bytes_of(np.moveaxis(levels, 0, -1))
     rgb[gap] = options.gap_level
     return Picture(rgb=rgb, gap=gap, filled=filled, bands=bands)
+
+
+def bytes_of(levels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Levels from 0 to 1 as bytes, rounded."""
+    return np.asarray(np.clip(levels * np.float32(255) + np.float32(0.5), 0, 255), dtype=np.uint8)

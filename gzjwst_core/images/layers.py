@@ -29,10 +29,13 @@ _WHITE_SIGMA = 1e5
 class Layer:
     """One band on its own grid."""
 
+    band: str
     signal: NDArray[np.float32]
     """(ny, nx) surface brightness above the local sky x gain, in reference sigmas; finite: gaps repeat their rim."""
     valid: NDArray[np.bool_]
     """False in gaps; saturated cores count as data."""
+    core: NDArray[np.bool_]
+    """True in saturated cores, which are filled."""
     at: Placement
     """The target on these pixels."""
 
@@ -112,14 +115,14 @@ def layer_of(
     empty = ~np.isfinite(signal)
     at = cutout.placed(found.wcs)
     if not empty.any():
-        return Layer(signal, ~empty, at)
+        return Layer(band, signal, ~empty, empty, at)
     core = _core(cutout, empty, at)
     _fill_cores(signal, core, curve)
     gaps = empty & ~core
     if gaps.any() and not gaps.all():
         nearest = ndimage.distance_transform_edt(gaps, return_distances=False, return_indices=True)
         signal = signal[tuple(nearest)]
-    return Layer(np.nan_to_num(signal, copy=False, nan=0.0), ~gaps, at)
+    return Layer(band, np.nan_to_num(signal, copy=False, nan=0.0), ~gaps, core, at)
 
 
 def _core(cutout: Cutout, empty: NDArray[np.bool_], at: Placement) -> NDArray[np.bool_]:
