@@ -26,6 +26,7 @@ PURE = {
     "images/stretch",
     "images/chroma",
     "images/compose",
+    "images/grey",
     "images/matched",
     "images/planes",
     "images/recipes",

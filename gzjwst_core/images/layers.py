@@ -17,7 +17,7 @@ from gzjwst_core.cutouts.read import Cutout
 from gzjwst_core.errors import ImageError
 from gzjwst_core.options import ImageOptions
 
-__all__ = ["CHANNELS", "Layer", "channel_bands", "layer_of", "reference_sigma"]
+__all__ = ["CHANNELS", "Layer", "band_sigma", "channel_bands", "layer_of", "reference_sigma"]
 
 CHANNELS = ("red", "green", "blue")
 
@@ -73,12 +73,15 @@ def reference_sigma(cutout: Cutout, options: ImageOptions) -> float:
 
 
 def _channel_sigma(bands: Mapping[str, float], cutout: Cutout, options: ImageOptions) -> float | None:
-    known = [(weight, sigma) for band, weight in bands.items() if (sigma := _sigma(band, cutout, options)) is not None]
+    known = [
+        (weight, sigma) for band, weight in bands.items() if (sigma := band_sigma(band, cutout, options)) is not None
+    ]
     total = sum(weight for weight, _ in known)
     return sum(weight * sigma for weight, sigma in known) / total if total else None
 
 
-def _sigma(band: str, cutout: Cutout, options: ImageOptions) -> float | None:
+def band_sigma(band: str, cutout: Cutout, options: ImageOptions) -> float | None:
+    """Sky sigma of one band, pinned or else the cutout's own, uJy/arcsec2 after its gain; None = not known."""
     own = cutout.bands[band].sigma if band in cutout.bands else 0.0
     sigma = options.sigma.get(band, own) * options.gain.get(band, 1.0)
     return sigma if sigma > 0 else None

@@ -10,7 +10,8 @@ from pathlib import PurePosixPath
 from gzjwst_core.cutouts.read import Cutout, read_cutout
 from gzjwst_core.errors import ImageError
 from gzjwst_core.images.compose import Picture, colour
-from gzjwst_core.images.encode import encode, metadata, recipe_digest
+from gzjwst_core.images.encode import encode, encode_jpeg, metadata, recipe_digest
+from gzjwst_core.images.grey import Strip, grid_of, strip_of
 from gzjwst_core.images.layers import channel_bands
 from gzjwst_core.images.quality import Measures, measure
 from gzjwst_core.models import Outcome
@@ -35,6 +36,10 @@ class Facts:
     """Channels without data, filled from their neighbours."""
     recipe: str
     recipe_digest: str
+    panels: str
+    """Boxes of a grid's panels; empty for a single picture."""
+    strip_bands: str
+    """Bands of the strip, joined by commas; empty = no strip."""
     measures: Measures
 
 
@@ -48,6 +53,8 @@ class Painted:
     """The file; None unless the outcome is done."""
     facts: Facts | None
     outcome: Outcome
+    strip: bytes | None = None
+    """JPEG of the grey strip of all bands, where there is one."""
 
 
 def paint_chunk(files: Iterable[tuple[str, bytes]], options: ImageOptions) -> Iterator[Painted]:
@@ -85,13 +92,45 @@ def paint_cutout(name: str, data: bytes, options: ImageOptions) -> Painted:
     try:
         cutout = read_cutout(data)
         picture = colour(cutout, options)
+        grid = grid_of(cutout, picture, options)
     except ImageError as error:
-        return Painted(made, None, None, Outcome(kind="failed", reason=error.reason, detail=f"{name}: {error}"))
-    meta = metadata(cutout.id_str, cutout.fov_arcsec, options, picture.filled)
-    return Painted(made, encode(picture.rgb, options, meta), _facts(cutout, picture, options), Outcome())
+        return _failed(made, name, error)
+    strip = _strip(cutout, options)
+    facts = _facts(cutout, picture, options, panels=grid.panels, strip=strip)
+    said = metadata(
+        cutout.id_str,
+        cutout.fov_arcsec,
+        options,
+        bands=facts.filters_rgb,
+        filled=picture.filled,
+        panels=grid.panels,
+    )
+    shown = None if strip is None else encode_jpeg(strip.grey, options.jpeg_quality, _strip_metadata(cutout, strip))
+    return Painted(made, encode(grid.rgb, options, said), facts, Outcome(), shown)
 
 
-def _facts(cutout: Cutout, picture: Picture, options: ImageOptions) -> Facts:
+def _failed(made: str, name: str, error: ImageError) -> Painted:
+    return Painted(made, None, None, Outcome(kind="failed", reason=error.reason, detail=f"{name}: {error}"))
+
+
+def _strip(cutout: Cutout, options: ImageOptions) -> Strip | None:
+    """Return the strip, or none: a picture without a strip is still a picture."""
+    try:
+        return strip_of(cutout, options)
+    except ImageError:
+        return None
+
+
+def _strip_metadata(cutout: Cutout, strip: Strip) -> dict[str, str]:
+    return {
+        "id_str": cutout.id_str,
+        "fov_arcsec": f"{cutout.fov_arcsec:.10g}",
+        "pixscale_arcsec": f"{cutout.fov_arcsec / strip.grey.shape[0]:.10g}",
+        "bands": ",".join(strip.bands),
+    }
+
+
+def _facts(cutout: Cutout, picture: Picture, options: ImageOptions, *, panels: str, strip: Strip | None) -> Facts:
     wanted = {band for bands in channel_bands(options).values() for band in bands}
     return Facts(
         id_str=cutout.id_str,
@@ -102,6 +141,8 @@ def _facts(cutout: Cutout, picture: Picture, options: ImageOptions) -> Facts:
         filled=picture.filled,
         recipe=options.recipe,
         recipe_digest=recipe_digest(options),
+        panels=panels,
+        strip_bands="" if strip is None else ",".join(strip.bands),
         measures=measure(cutout, picture),
     )
 

@@ -26,9 +26,10 @@ from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, complete, receipt_path
 from gzjwst_core.storage.tables import read_parquet
 
-__all__ = ["IMAGES", "Pinned", "measures_of", "paint_chunk", "pin", "plan", "records_of"]
+__all__ = ["IMAGES", "STRIPS", "Pinned", "measures_of", "paint_chunk", "pin", "plan", "records_of"]
 
 IMAGES, _VERSION = "images", "2"
+STRIPS = "strips"
 _BATCH = 100
 
 
@@ -99,6 +100,11 @@ class _Ended:
     output: Output | None = None
     cutout: str = ""
     facts: Facts | None = None
+    strip: Output | None = None
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        return tuple(output for output in (self.output, self.strip) if output is not None)
 
 
 def paint_chunk(run: Run, work: Work) -> Done:
@@ -121,7 +127,7 @@ def _make(run: Run, work: Work) -> Receipt:
     return Receipt(
         **work.model_dump(),
         key=work.key,
-        outputs=tuple(one.output for one in ended if one.output is not None),
+        outputs=tuple(output for one in ended for output in one.outputs),
         counts=_count(one.outcome for one in ended),
         notes={"images": [_note(one) for one in ended if one.facts is not None]},
     )
@@ -130,7 +136,7 @@ def _make(run: Run, work: Work) -> Receipt:
 def _paint_batch(batch: _Batch) -> list[_Ended]:
     folder = Folder(batch.folder)
     ended = [_paint(folder, path, batch.options) for path in batch.cutouts]
-    folder.sync(one.output.path for one in ended if one.output is not None)
+    folder.sync(output.path for one in ended for output in one.outputs)
     return ended
 
 
@@ -139,8 +145,10 @@ def _paint(folder: Folder, path: str, options: ImageOptions) -> _Ended:
     made = paint_cutout(name, folder.read(path), options)
     if made.data is None:
         return _Ended(made.outcome)
-    image = f"{IMAGES}/{parent.partition('/')[2]}/{made.name}"
-    return _Ended(made.outcome, folder.write(image, made.data, sync=False), path, made.facts)
+    field, stem = parent.partition("/")[2], made.name.rpartition(".")[0]
+    image = folder.write(f"{IMAGES}/{field}/{made.name}", made.data, sync=False)
+    strip = None if made.strip is None else folder.write(f"{STRIPS}/{field}/{stem}.jpg", made.strip, sync=False)
+    return _Ended(made.outcome, image, path, made.facts, strip)
 
 
 def _count(outcomes: Iterable[Outcome]) -> dict[str, int]:
@@ -153,7 +161,8 @@ def _note(one: _Ended) -> JsonValue:
     measures = {name: round(value, 4) if isfinite(value) else None for name, value in facts.pop("measures").items()}
     filled = ",".join(facts.pop("filled"))
     image, size = ("", 0) if one.output is None else (one.output.path, one.output.size)
-    record = ImageRecord(**facts, image=image, size_bytes=size, cutout=one.cutout, filled=filled)
+    strip = "" if one.strip is None else one.strip.path
+    record = ImageRecord(**facts, image=image, size_bytes=size, cutout=one.cutout, filled=filled, strip=strip)
     return cast("JsonValue", ImageNote(record=record, measures=measures).model_dump(mode="json"))
 
 

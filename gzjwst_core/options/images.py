@@ -33,7 +33,8 @@ class ImageOptions(Options):
     trilogy_noise: float = Field(default=0.15, gt=0, le=0.5)
     """Level (0 black, 1 white) of the sky's own 1 sigma in the `trilogy` recipe."""
     psf_fwhm: Mapping[Band, Positive] = {}
-    """Width of a star in a band's mosaics, arcsec, for `lupton-matched`; bands not named have NIRCam's."""
+    """Full width at half maximum of a band's PSF before the mosaic's pixels, arcsec, for `lupton-matched`; bands not
+    named have NIRCam's."""
     chroma_smooth: float = Field(default=0.1, ge=0, le=1)
     """Arcsec over which the colour, never the brightness, of what is no brighter than noise is averaged; 0 = not."""
     gap_level: int = Field(default=24, ge=0, le=255)

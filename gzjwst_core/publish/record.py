@@ -210,7 +210,8 @@ def _message(outcome: str, missing: list[Missing], failed: list[str]) -> str:
 
 
 def _made(folder: Folder) -> dict[str, int]:
-    counts = {stage: sum(len(r.outputs) for r in all_latest(folder, stage)) for stage in (CUTOUTS, IMAGES)}
+    made = {stage: [o.path for r in all_latest(folder, stage) for o in r.outputs] for stage in (CUTOUTS, IMAGES)}
+    counts = {stage: sum(path.startswith(f"{stage}/") for path in paths) for stage, paths in made.items()}
     handed = latest(folder, "publish", "survey")
     catalogs = {"field_catalogs": sum(1 for _ in all_latest(folder, "catalog"))}
     return catalogs | counts | (dict(handed.counts) if handed else {})
