@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from gzjwst_core.images.compose import Picture
 from gzjwst_core.images.quality import Measures, measure
 from gzjwst_core.images.warp import picture_grid
 
-__all__ = ["Look", "Seen", "look_at", "sample", "seen", "star_colour"]
+__all__ = ["Look", "Seen", "StarColour", "look_at", "sample", "seen", "star_colour"]
 
 _STAR_R50_ARCSEC = 0.11
 _CORE_ARCSEC, _RING_ARCSEC = 0.3, 0.05
@@ -164,6 +165,17 @@ def _draw(look: Look) -> bytes:
     return hashlib.sha256(look.path.encode()).digest()
 
 
+class StarColour(NamedTuple):
+    """Colour of a star in the middle of a picture."""
+
+    ring: float
+    """Largest minus smallest R - B, levels, of rings 0.05 arcsec wide within 0.3 arcsec: 0 for a star of one colour."""
+    log2_rb: float
+    """log2 of R over B, each summed over that disc."""
+    brightness: float
+    """Mean level of the disc."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One galaxy in one recipe, in numbers. Levels are of 255; NaN where there is nothing to measure."""
@@ -173,10 +185,8 @@ class Seen:
     """Scatter of the sky's grey level (1.4826 x median absolute deviation)."""
     lift: float
     """Median grey level of the target's segment above the sky's."""
-    ring: float
-    """`star_colour`'s; NaN unless the target is star-like."""
-    star_log2_rb: float
-    """`star_colour`'s; NaN unless the target is star-like."""
+    star: StarColour | None
+    """None unless the target is star-like."""
     size_bytes: int
     """Of the file."""
     ms: float
@@ -204,13 +214,11 @@ def seen(cutout: Cutout, picture: Picture, size_bytes: int, ms: float, *, star: 
     sky = grey[~picture.gap & (labels == 0)]
     own = grey[~picture.gap & (labels == cutout.segment_id)] if cutout.segment_id else grey[:0]
     middle = float(np.median(sky)) if sky.size else math.nan
-    ring, colour = star_colour(picture.rgb, cutout.fov_arcsec)[:2] if star else (math.nan, math.nan)
     return Seen(
         measures=measure(cutout, picture),
         sky_sd=float(1.4826 * np.median(np.abs(sky - middle))) if sky.size else math.nan,
         lift=float(np.median(own)) - middle if own.size else math.nan,
-        ring=ring,
-        star_log2_rb=colour,
+        star=star_colour(picture.rgb, cutout.fov_arcsec) if star else None,
         size_bytes=size_bytes,
         ms=ms,
     )
@@ -222,7 +230,7 @@ def _labels(cutout: Cutout, shape: tuple[int, int]) -> NDArray[np.int32]:
     return carried(cutout.seg, cutout.seg_placed, picture_grid(cutout.fov_arcsec, shape[0]), shape)
 
 
-def star_colour(rgb: NDArray[np.uint8], fov_arcsec: float) -> tuple[float, float, float]:
+def star_colour(rgb: NDArray[np.uint8], fov_arcsec: float) -> StarColour:
     """Measure the colour of a star in the middle of a picture.
 
     Parameters
@@ -231,12 +239,6 @@ def star_colour(rgb: NDArray[np.uint8], fov_arcsec: float) -> tuple[float, float
         (size, size, 3).
     fov_arcsec
         Side of the picture.
-
-    Returns
-    -------
-    ring, log2_rb, brightness : float
-        `ring`: largest minus smallest R - B, levels, of rings 0.05 arcsec wide within 0.3 arcsec: 0 for a star of one
-        colour. `log2_rb`: log2 of R over B, each summed over that disc. `brightness`: mean level of the disc.
     """
     size = rgb.shape[0]
     y, x = np.indices(rgb.shape[:2]) - (size - 1) / 2
@@ -247,4 +249,4 @@ def star_colour(rgb: NDArray[np.uint8], fov_arcsec: float) -> tuple[float, float
     pixels = np.bincount(number)
     difference = np.bincount(number, levels[:, 0] - levels[:, 2])[pixels > 0] / pixels[pixels > 0]
     red, blue = levels[:, 0].sum() + 1, levels[:, 2].sum() + 1  # black in one channel is still a number
-    return float(np.ptp(difference)), math.log2(red / blue), float(levels.mean())
+    return StarColour(float(np.ptp(difference)), math.log2(red / blue), float(levels.mean()))

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from gzjwst_core.images.compare import Seen
+from gzjwst_core.images.compare import Seen, StarColour
 
 __all__ = ["FIGURES", "Figure", "best", "summary"]
 
@@ -27,7 +27,7 @@ class Figure:
     meaning: str
     """In plain words: what it is, and which value is better."""
     digits: int
-    value: Callable[[Sequence[Seen]], float]
+    value: Callable[[Sequence[Seen]], float] = lambda _: math.nan
     better: Literal["low", ""] = "low"
     """`low`: the lowest is best; empty: no recipe is better for it."""
     allowed: tuple[float, float] = (-math.inf, math.inf)
@@ -115,17 +115,14 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         "ring",
         "rings in stars",
-        "Change of red minus blue within 0.3 arcsec of point-like targets, of 255. Lower is better: a star has one "
-        "colour.",
+        "Change of red minus blue within 0.3 arcsec of a star, of 255. Lower is better: a star has one colour.",
         0,
-        lambda some: _median([one.ring for one in some]),
     ),
     Figure(
         "star_sd",
         "star colours, sd",
-        "Scatter of log2(red / blue) over the point-like targets. Real stars differ too: compare it across recipes.",
+        "Scatter of log2(red / blue) from star to star. Real stars differ too: compare it across recipes.",
         2,
-        lambda some: _scatter([one.star_log2_rb for one in some]),
         better="",
     ),
     Figure(
@@ -155,7 +152,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         "ms",
         "ms an image",
-        "Median time to colour one cutout here. Lower is better.",
+        "Median time of one core to colour one cutout here. Lower is better.",
         0,
         lambda some: _median([one.ms for one in some]),
         clock=True,
@@ -164,9 +161,19 @@ FIGURES: tuple[Figure, ...] = (
 """What a comparison shows, in its order."""
 
 
-def summary(some: Sequence[Seen]) -> dict[str, float]:
-    """Every figure of one recipe, by key; NaN where there is nothing to measure."""
-    return {figure.key: figure.value(some) for figure in FIGURES}
+def summary(some: Sequence[Seen], stars: Sequence[StarColour] = ()) -> dict[str, float]:
+    """Every figure of one recipe, by key; NaN where there is nothing to measure.
+
+    Parameters
+    ----------
+    some
+        The galaxies.
+    stars
+        Stars that are not among them: what is told of stars is measured on them and on star-like galaxies.
+    """
+    colours = [*stars, *(one.star for one in some if one.star is not None)]
+    told = {"ring": _median([one.ring for one in colours]), "star_sd": _scatter([one.log2_rb for one in colours])}
+    return {figure.key: figure.value(some) for figure in FIGURES} | told
 
 
 def best(figure: Figure, values: Sequence[float]) -> list[bool]:

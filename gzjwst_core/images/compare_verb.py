@@ -9,13 +9,14 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gzjwst_core.cutouts.read import Cutout, read_cutout
 from gzjwst_core.errors import ImageError, ProfileError, StorageError
-from gzjwst_core.images.compare import Look, Seen, look_at, sample, seen
+from gzjwst_core.images.compare import Look, Seen, StarColour, look_at, sample, seen, star_colour
 from gzjwst_core.images.compare_figures import summary
 from gzjwst_core.images.compare_sheet import Column, Row, Sheet, figures_markdown, sheet_html, sheet_jpeg
 from gzjwst_core.images.compose import Picture, colour
@@ -28,7 +29,8 @@ from gzjwst_core.storage.folder import Folder
 
 __all__ = ["Variant", "add_colour_verb", "compared"]
 
-_CUTOUTS = "cutouts"
+_CUTOUTS, _CONTROLS, _STARS = "cutouts", "controls", "small"  # where the quality stage keeps its stars
+_MOST_STARS = 12
 _OWN = "the survey's own"
 _VARIANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,23}")
 _MOST = 200
@@ -82,6 +84,7 @@ def _colour(options: argparse.Namespace) -> list[str]:
         title=f"{_name(folder)}: the same galaxies in {len(variants)} recipe{'s' * (len(variants) > 1)}",
         lead=f"{len(chosen)} galaxies by brightness and size, from {of}; always the brightest, faintest and largest "
         "of them, and the least covered if any is partly covered.",
+        stars=_star_cutouts(folder),
         told=(*told, *_unpinned(variants)),
     )
     return _written(sheet, page)
@@ -175,12 +178,23 @@ def _looks(folder: Folder, paths: Sequence[str]) -> tuple[list[Look], tuple[str,
     return looks, tuple(told)
 
 
+def _star_cutouts(folder: Folder) -> Iterator[Cutout]:
+    """Stars that were cut for the quality checks, if there are any: a survey's own targets hold none."""
+    fields = folder.names(_CONTROLS)
+    places = [f"{_CONTROLS}/{field}/{_STARS}" for field in fields]
+    paths = [f"{place}/{name}" for place in places for name in folder.names(place) if name.endswith(".fits")]
+    for path in sorted(paths, key=lambda path: hashlib.sha256(path.encode()).digest())[:_MOST_STARS]:
+        with suppress(ImageError):  # a lost star only makes these figures rest on one less
+            yield read_cutout(folder.read(path))
+
+
 def compared(
     galaxies: Iterable[tuple[Look, str, Cutout]],
     variants: Sequence[Variant],
     *,
     title: str,
     lead: str,
+    stars: Iterable[Cutout] = (),
     told: tuple[str, ...] = (),
 ) -> Sheet:
     """Colour galaxies in every recipe and measure them.
@@ -193,6 +207,8 @@ def compared(
         The columns.
     title, lead, told
         Words of the sheet.
+    stars
+        Stars that are no row of the sheet: their colours are measured beside those of star-like galaxies.
     """
     rows: list[Row] = []
     figures: list[list[Seen]] = [[] for _ in variants]
@@ -209,15 +225,26 @@ def compared(
             images.append(data)
             some.append(one)
         rows.append(Row(look, why, tuple(images)))
-    columns = tuple(Column(v.name, v.note, summary(some)) for v, some in zip(variants, figures, strict=True))
+    of_stars = list(_stars_seen(list(stars), variants))
+    made = [summary(some, colours) for some, colours in zip(figures, of_stars, strict=True)]
+    columns = tuple(Column(v.name, v.note, one) for v, one in zip(variants, made, strict=True))
     return Sheet(title=title, lead=lead, columns=columns, rows=tuple(rows), told=(*told, *failed))
 
 
+def _stars_seen(stars: Sequence[Cutout], variants: Sequence[Variant]) -> Iterator[list[StarColour]]:
+    for variant in variants:
+        found = []
+        for star in stars:
+            with suppress(ImageError):
+                found.append(star_colour(variant.paint(star, variant.options).rgb, star.fov_arcsec))
+        yield found
+
+
 def _painted(cutout: Cutout, look: Look, variant: Variant) -> tuple[bytes, Seen]:
-    options, begun = variant.options, time.perf_counter()
+    options, begun = variant.options, time.process_time()
     picture = variant.paint(cutout, options)
-    ms = 1000 * (time.perf_counter() - begun)
-    data = encode(picture.rgb, options, metadata(cutout.id_str, cutout.fov_arcsec, options, picture.filled))
+    ms = 1000 * (time.process_time() - begun)
+    data = encode(picture.rgb, options, metadata(cutout.id_str, cutout.fov_arcsec, options, filled=picture.filled))
     return data, seen(cutout, picture, len(data), ms, star=look.star_like)
 
 
