@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from prefect import Flow
-from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import ValidationError
@@ -168,7 +167,8 @@ def _stop(terminal: Terminal, _signal: int, _frame: object) -> None:
     terminal.give_back()
     terminal.complain("[red]✗[/red]", _STOPPED_SAID)
     stop_processes()
-    for server in SubprocessASGIServer._instances.values():  # noqa: SLF001 - it has no other list of them
+    servers = sys.modules.get("prefect.server.api.server")  # seconds to import, and most runs never start a server
+    for server in servers.SubprocessASGIServer._instances.values() if servers else ():  # noqa: SLF001 - its only list
         if server.server_process is not None:
             server.server_process.kill()
     os._exit(_STOPPED)

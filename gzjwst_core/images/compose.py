@@ -23,7 +23,7 @@ from gzjwst_core.options import ImageOptions
 __all__ = ["Picture", "bytes_of", "colour"]
 
 _ENOUGH = 0.5
-_FAINT_SIGMA = 0.5, 3.0
+_FAINT_SIGMA = 2.0, 15.0
 
 
 @dataclass(frozen=True, slots=True)

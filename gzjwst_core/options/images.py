@@ -35,8 +35,8 @@ class ImageOptions(Options):
     psf_fwhm: Mapping[Band, Positive] = {}
     """Full width at half maximum of a band's PSF before the mosaic's pixels, arcsec, for `lupton-matched`; bands not
     named have NIRCam's."""
-    chroma_smooth: float = Field(default=0.1, ge=0, le=1)
-    """Arcsec over which the colour, never the brightness, of what is no brighter than noise is averaged; 0 = not."""
+    chroma_smooth: float = Field(default=0.05, ge=0, le=1)
+    """Sigma in arcsec over which the colour, never the brightness, of faint pixels is averaged; 0 = it is not."""
     gap_level: int = Field(default=24, ge=0, le=255)
     """Grey of pixels without data."""
     size_px: int = Field(default=424, ge=32, le=2048)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -81,6 +81,7 @@ def test_widths_of_the_profile_win() -> None:
     assert broadest(bands, ImageOptions(psf_fwhm={"F115W": 0.3})) == "F115W"
 
 
+@settings(max_examples=30)
 @given(st.sampled_from(NIRCAM_BANDS), st.floats(0.01, 0.1))
 def test_a_width_is_more_than_its_pixel_adds(band: str, scale: float) -> None:
     optics = seen_width(band, 0.0, ImageOptions())

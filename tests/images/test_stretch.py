@@ -22,6 +22,7 @@ CURVES = st.builds(
 
 
 @pytest.mark.parametrize("curve", [asinh_levels, trilogy_levels])
+@settings(max_examples=50)
 @given(ANYTHING, CURVES)
 def test_levels_are_bounded_and_nan_stays(curve: Curve, signal: NDArray[Any], options: ImageOptions) -> None:
     levels = curve(signal, options)
@@ -32,6 +33,7 @@ def test_levels_are_bounded_and_nan_stays(curve: Curve, signal: NDArray[Any], op
 
 
 @pytest.mark.parametrize("curve", [asinh_levels, trilogy_levels])
+@settings(max_examples=50)
 @given(ANYTHING, CURVES)
 def test_brighter_is_never_darker(curve: Curve, signal: NDArray[Any], options: ImageOptions) -> None:
     ordered = np.sort(signal[~np.isnan(signal)])
@@ -47,6 +49,7 @@ def test_black_and_white_points(options: ImageOptions) -> None:
     assert white == pytest.approx(1, abs=1e-5)
 
 
+@settings(max_examples=40)
 @given(CURVES, st.floats(0.05, 0.5))
 def test_trilogy_puts_noise_and_white_where_they_are_asked_for(curve: ImageOptions, noise: float) -> None:
     options = curve.model_copy(update={"trilogy_noise": noise})
@@ -86,6 +89,7 @@ def test_lupton_paints_filled_cores_white() -> None:
     assert (lupton_levels(signals, OPTIONS) == 1).all()
 
 
+@settings(max_examples=40)
 @given(hnp.arrays(np.float32, (3, 1, 8), elements=st.floats(-30, 3, width=32)))
 def test_lupton_has_no_black_pixel(signals: NDArray[Any]) -> None:
     levels = lupton_levels(signals, OPTIONS)

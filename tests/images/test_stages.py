@@ -1,0 +1,54 @@
+"""A chunk of images as a stage: strips are outputs like the images, and the run's counts are of images alone."""
+
+from pathlib import Path
+
+import pytest
+
+from gzjwst_core.images import stages
+from gzjwst_core.images.encode import read_metadata
+from gzjwst_core.models import Receipt, Work
+from gzjwst_core.request import RunRequest, start
+from gzjwst_core.run import Run
+from gzjwst_core.storage.receipts import Done, complete, latest
+from tests.cutouts.skies import Blob, make_field
+from tests.images.scenes import cut_bytes, flux, grids
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    field = make_field(tmp_path_factory.mktemp("f"), [Blob(0, 0, 0.25, flux(20, 20, 20, 20))], grids(17.0))
+    return cut_bytes(field)
+
+
+def begun(folder: Path, *overrides: str) -> Run:
+    return start(RunRequest(out=str(folder), cache=str(folder / "cache"), overrides=("images.size_px=64", *overrides)))
+
+
+def cut_chunk(run: Run, data: bytes) -> Done:
+    work = Work(stage="cutouts", version="1", unit="f1-0", inputs={}, options="")
+
+    def make() -> Receipt:
+        output = run.folder.write("cutouts/f1/test_J1p2.fits", data)
+        return Receipt(**work.model_dump(), key=work.key, outputs=(output,), counts={"written": 1})
+
+    return complete(run.folder, work, make)
+
+
+def test_strips_stand_beside_the_images_and_go_with_them(tmp_path: Path, data: bytes) -> None:
+    run = begun(tmp_path)
+    done = stages.paint_chunk(run, stages.plan(run, cut_chunk(run, data)))
+    assert dict(done.counts) == {"written": 1}
+    receipt = latest(run.folder, stages.IMAGES, "f1-0")
+    assert receipt is not None
+    assert [output.path for output in receipt.outputs] == ["images/f1/test_J1p2.jpg", "strips/f1/test_J1p2.jpg"]
+    (record,) = stages.records_of([receipt])
+    assert record.strip == "strips/f1/test_J1p2.jpg"
+    assert record.strip_bands == read_metadata(run.folder.read(record.strip))["bands"] == "F115W,F150W,F277W,F444W"
+    without = begun(tmp_path, "images.strip_px=0", 'images.layout="panels"')
+    stages.paint_chunk(without, stages.plan(without, cut_chunk(without, data)))
+    receipt = latest(run.folder, stages.IMAGES, "f1-0")
+    assert receipt is not None
+    (record,) = stages.records_of([receipt])
+    assert (record.strip, record.strip_bands) == ("", "")
+    assert record.panels == read_metadata(run.folder.read(record.image))["panels"]
+    assert not [path for path in run.folder.sizes() if path.startswith("strips/")]
