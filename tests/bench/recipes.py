@@ -6,10 +6,12 @@ the table there, `--sheet docs/colour-recipes.jpg` draws what the verb `colour` 
 """
 
 import argparse
+import multiprocessing
 import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,21 @@ from tests.bench.recipe_table.skies import Views, make_views  # noqa: E402
 
 _BEGIN, _END = "<!-- recipes: begin -->", "<!-- recipes: end -->"
 _ROWS, _SIDE_PX = 9, 128
+_HEAD = (
+    "recipe",
+    "white %",
+    "black %",
+    "sky median / noise",
+    "sky tint",
+    "too dark %",
+    "galaxy above sky",
+    "star log2(R/B) sd",
+    "star brightness sd",
+    "rings in the star",
+    "two pointings, mean \\|dRGB\\|",
+    "kB",
+    "ms",
+)
 
 
 @dataclass(frozen=True)
@@ -41,10 +58,21 @@ class Stars:
     ring: float
 
 
+@dataclass(frozen=True)
+class Measured:
+    """One recipe on one sky."""
+
+    name: str
+    galaxies: int
+    figures: dict[str, float]
+    stars: Stars
+    pairs: list[float]
+
+
 def variants(options: ImageOptions) -> list[Variant]:
     """Our recipes and the peers, with one sky's pins."""
     ours = [Variant(name, options.model_copy(update={"recipe": name})) for name in RECIPES]
-    peers = [Variant("notebook Lupton", options, "Q 2, stretch 0.1, raw", paint=notebook)]
+    peers = [Variant("notebook Lupton", options, "Q 2, stretch 0.1, MJy/sr", paint=notebook)]
     return [*ours, *peers, Variant("per-image asinh", options, "1-99.7 % of each", paint=percentile)]
 
 
@@ -63,54 +91,53 @@ def pair_difference(variant: Variant, pair: tuple[Cutout, Cutout]) -> float:
     return float(np.abs(one.rgb[both].astype(int) - other.rgb[both].astype(int)).mean())
 
 
-def table(skies: Sequence[Views]) -> list[str]:
-    """Measure every recipe on every sky."""
-    names = [variant.name for variant in variants(skies[0].options)]
-    rows = []
-    for number, name in enumerate(names):
-        here = [(variants(views.options)[number], views) for views in skies]
-        sheets = [compared(_galaxies(views), [variant], title="", lead="") for variant, views in here]
-        weights = [len(views.galaxies) for views in skies]
-        figures = {
-            key: float(np.average([sheet.columns[0].figures[key] for sheet in sheets], weights=weights))
-            for key in ("white", "black", "sky", "sky_sd", "sky_chroma", "too_dark", "lift", "kb", "ms")
-        }
-        of_stars = [stars(variant, views) for variant, views in here]
-        pairs = [pair_difference(variant, pair) for variant, views in here for pair in views.pairs]
-        cells = [
-            f"**{name}**" if name == RECIPES[0] else name,
-            *(f"{figures[key]:.2f}" for key in ("white", "black")),
-            f"{figures['sky']:.0f} / {figures['sky_sd']:.1f}",
-            f"{figures['sky_chroma']:.1f}",
-            *(f"{figures[key]:.0f}" for key in ("too_dark", "lift")),
-            f"{np.mean([one.log2_rb_sd for one in of_stars]):.3f}",
-            f"{np.mean([one.brightness_sd for one in of_stars]):.1f}",
-            f"{np.mean([one.ring for one in of_stars]):.0f}",
-            f"{np.mean(pairs):.1f}",
-            f"{figures['kb']:.0f}",
-            f"{figures['ms']:.0f}",
-        ]
-        rows.append(f"| {' | '.join(cells)} |")
-        print(rows[-1], file=sys.stderr, flush=True)
-    head = (
-        "recipe",
-        "white %",
-        "black %",
-        "sky median / noise",
-        "sky tint",
-        "too dark %",
-        "galaxy above sky",
-        "star log2(R/B) sd",
-        "star brightness sd",
-        "rings in the star",
-        "two pointings, mean \\|dRGB\\|",
-        "kB",
-        "ms",
-    )
-    count = sum(len(views.galaxies) for views in skies), sum(len(views.pairs) for views in skies)
-    said = f"{len(skies)} skies, {count[0]} galaxies, {sum(len(views.stars) for views in skies)} views of the star, "
+def measured(views: Views) -> list[Measured]:
+    """Measure every recipe on one sky."""
+    found = []
+    for variant in variants(views.options):
+        figures = dict(compared(_galaxies(views), [variant], title="", lead="").columns[0].figures)
+        pairs = [pair_difference(variant, pair) for pair in views.pairs]
+        found.append(Measured(variant.name, len(views.galaxies), figures, stars(variant, views), pairs))
+        print(found[-1].name, file=sys.stderr, flush=True)
+    return found
+
+
+def one_sky(seed: int) -> tuple[list[Measured], bytes]:
+    """Make a sky, measure it, and draw its sheet."""
+    with tempfile.TemporaryDirectory() as scratch:
+        views = make_views(Path(scratch), seed)
+    return measured(views), sheet(views)
+
+
+def table(skies: Sequence[list[Measured]]) -> str:
+    """Lay the means over skies out."""
+    rows = [_row(of_skies) for of_skies in zip(*skies, strict=True)]
+    count = sum(sky[0].galaxies for sky in skies), sum(len(sky[0].pairs) for sky in skies)
+    said = f"{len(skies)} skies, {count[0]} galaxies, {12 * len(skies)} views of the star, "
     said += f"{count[1]} galaxies in two pointings."
-    return [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *rows, "", said]
+    return "\n".join([f"| {' | '.join(_HEAD)} |", "|---" * len(_HEAD) + "|", *rows, "", said])
+
+
+def _row(of_skies: Sequence[Measured]) -> str:
+    weights = [one.galaxies for one in of_skies]
+    figures = {
+        key: float(np.average([one.figures[key] for one in of_skies], weights=weights))
+        for key in ("white", "black", "sky", "sky_sd", "sky_chroma", "too_dark", "lift", "kb", "ms")
+    }
+    name = of_skies[0].name
+    cells = [
+        f"**{name}**" if name == RECIPES[0] else name,
+        *(f"{figures[key]:.2f}" for key in ("white", "black")),
+        f"{figures['sky']:.0f} / {figures['sky_sd']:.1f}",
+        f"{figures['sky_chroma']:.1f}",
+        *(f"{figures[key]:.0f}" for key in ("too_dark", "lift")),
+        f"{np.mean([one.stars.log2_rb_sd for one in of_skies]):.3f}",
+        f"{np.mean([one.stars.brightness_sd for one in of_skies]):.1f}",
+        f"{np.mean([one.stars.ring for one in of_skies]):.0f}",
+        f"{np.mean([pair for one in of_skies for pair in one.pairs]):.1f}",
+        *(f"{figures[key]:.0f}" for key in ("kb", "ms")),
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def _galaxies(views: Views) -> list[tuple[Look, str, Cutout]]:
@@ -137,17 +164,19 @@ def main() -> None:
     """Measure, print, and write what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("seeds", nargs="*", type=int, default=[20260101, 7, 11])
+    parser.add_argument("--jobs", type=int, default=2, help="skies at a time")
     parser.add_argument("--page", type=Path, help="put the table into this page, between its marks")
     parser.add_argument("--sheet", type=Path, help="draw the sheet of the first seed here")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        skies = [make_views(Path(scratch), seed) for seed in options.seeds]
-    text = "\n".join(table(skies))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
+        skies = list(pool.map(one_sky, options.seeds))
+    text = table([sky for sky, _ in skies])
     print(text)
     if options.page:
         options.page.write_text(into_page(options.page.read_text(), text))
     if options.sheet:
-        options.sheet.write_bytes(sheet(skies[0]))
+        options.sheet.write_bytes(skies[0][1])
 
 
 if __name__ == "__main__":
