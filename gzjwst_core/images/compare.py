@@ -169,7 +169,10 @@ class StarColour(NamedTuple):
     """Colour of a star in the middle of a picture."""
 
     ring: float
-    """Largest minus smallest R - B, levels, of rings 0.05 arcsec wide within 0.3 arcsec: 0 for a star of one colour."""
+    """How far R - B, in rings 0.05 arcsec wide within 0.3 arcsec, goes back and forth from the centre outwards, levels.
+
+    0 for a star whose one colour fades into the sky; a white core in a blue rim, or a bullseye, is not.
+    """
     log2_rb: float
     """log2 of R over B, each summed over that disc."""
     brightness: float
@@ -249,4 +252,9 @@ def star_colour(rgb: NDArray[np.uint8], fov_arcsec: float) -> StarColour:
     pixels = np.bincount(number)
     difference = np.bincount(number, levels[:, 0] - levels[:, 2])[pixels > 0] / pixels[pixels > 0]
     red, blue = levels[:, 0].sum() + 1, levels[:, 2].sum() + 1  # black in one channel is still a number
-    return StarColour(float(np.ptp(difference)), math.log2(red / blue), float(levels.mean()))
+    return StarColour(_back_and_forth(difference), math.log2(red / blue), float(levels.mean()))
+
+
+def _back_and_forth(values: NDArray[np.float64]) -> float:
+    """Half of what a profile's ups and downs are more than the way from its first to its last value."""
+    return float(np.abs(np.diff(values)).sum() - abs(values[-1] - values[0])) / 2

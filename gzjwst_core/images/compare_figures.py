@@ -115,7 +115,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure(
         "ring",
         "rings in stars",
-        "Change of red minus blue within 0.3 arcsec of a star, of 255. Lower is better: a star has one colour.",
+        "How far red minus blue goes back and forth within 0.3 arcsec of a star, of 255. Lower is better: no rings.",
         0,
     ),
     Figure(

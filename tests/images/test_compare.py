@@ -129,7 +129,9 @@ def test_colour_of_a_star() -> None:
     assert star_colour(grey, 2.0) == pytest.approx((0.0, 0.0, 30.0))
     y, x = np.mgrid[:100, :100] - 49.5
     ringed = grey.copy()
-    ringed[np.hypot(x, y) < 5, 2] = 90  # blue within 0.1 arcsec
+    ringed[np.hypot(x, y) < 5, 2] = 90  # blue within 0.1 arcsec: one colour that ends
+    assert star_colour(ringed, 2.0).ring == 0
+    ringed[np.hypot(x, y) < 2.5] = 255  # and white within 0.05
     ring, log2_rb, brightness = star_colour(ringed, 2.0)
     assert ring == pytest.approx(60)
     assert log2_rb < 0
