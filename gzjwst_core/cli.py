@@ -1,6 +1,7 @@
 """`python -m gzjwst_core <verb>`: the small verbs around a run. They use the core alone and start no Prefect.
 
 `profile check` and `profile explain` read a profile; `cache show` and `cache clear` look after the mosaic cache;
+`colour` shows the same galaxies in every recipe.
 `zooniverse check`, `uploaded`, `new` and `refit` stand between a run folder and Zooniverse.
 """
 
@@ -16,6 +17,7 @@ from gzjwst_core import __version__
 from gzjwst_core.archives.cache_verbs import add_cache_verbs
 from gzjwst_core.archives.redact import guard_logs
 from gzjwst_core.errors import GzJwstError, ProfileError
+from gzjwst_core.images.compare_verb import add_colour_verb
 from gzjwst_core.profile import SurveyProfile, load_profile, profile_names, profile_toml
 from gzjwst_core.publish.zooniverse_verbs import add_zooniverse_verbs
 from gzjwst_core.request import RunRequest, profile_of
@@ -42,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     _profile_verbs(verbs)
     add_cache_verbs(verbs)
+    add_colour_verb(verbs)
     add_zooniverse_verbs(verbs)
     return parser
 

@@ -47,6 +47,7 @@ __all__ = [
     "profile_names",
     "profile_toml",
     "read_frozen",
+    "read_images",
     "validate_profile",
 ]
 
@@ -199,6 +200,43 @@ def read_frozen(data: bytes, source: str) -> ImageOptions:
         return ImageOptions.model_validate_json(json.dumps(pins))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, AttributeError, ValidationError) as error:
         raise ProfileError(f"{source}: the frozen profile cannot be read: {error}") from None
+
+
+class _ImagesAlone(Options):
+    images: ImageOptions = ImageOptions()
+
+
+def read_images(data: bytes, source: str, overrides: Sequence[str] = ()) -> ImageOptions:
+    """Read the colour of a frozen profile and lay values over it; other sections may be of an older version.
+
+    Parameters
+    ----------
+    data
+        Bytes of the `profile.toml` of a run folder.
+    source
+        Its name for messages.
+    overrides
+        `images.key=value`.
+
+    Raises
+    ------
+    ProfileError
+        It is not TOML, or a value of `[images]` is not allowed.
+    """
+    try:
+        found: dict[str, Any] = {"images": tomllib.loads(data.decode()).get("images", {})}
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ProfileError(f"{source}: the frozen profile cannot be read: {error}") from None
+    laid: dict[str, str] = {}
+    for key, value, where in map(_parted, overrides):
+        _lay(found, key, value, where)
+        laid[key] = where
+    try:
+        return _ImagesAlone.model_validate_json(json.dumps(found)).images
+    except ValidationError as error:
+        raise ProfileError("\n".join(_explain(source, laid, fault) for fault in error.errors())) from None
+    except TypeError:
+        raise ProfileError(f"{source}: dates and times are not allowed in a profile") from None
 
 
 def profile_toml(profile: SurveyProfile) -> str:

@@ -1,0 +1,1 @@
+"""Rooms of `recipes.py`: skies and their cutouts, peers, figures."""
