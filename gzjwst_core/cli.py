@@ -1,8 +1,8 @@
 """`python -m gzjwst_core <verb>`: the small verbs around a run. They use the core alone and start no Prefect.
 
 `profile check` and `profile explain` read a profile; `cache show` and `cache clear` look after the mosaic cache;
-`colour` shows the same galaxies in every recipe.
-`zooniverse check`, `uploaded`, `new` and `refit` stand between a run folder and Zooniverse.
+`colour` shows the same galaxies in every recipe; `zooniverse check`, `uploaded`, `new` and `refit` stand between a run
+folder and Zooniverse.
 """
 
 import argparse
