@@ -76,17 +76,18 @@ def plan(run: Run, fields: Sequence[Field]) -> Plan:
 
 
 def _catalog(run: Run, where: tuple[str, str] | None = None) -> Table:
-    columns = dict.fromkeys([*_columns(run), *(cut.column for cut in run.cuts)])
+    columns = dict.fromkeys([*cut_columns(run), *(cut.column for cut in run.cuts)])
     with run.folder.reading(CATALOG) as path:
         return read_parquet(path, columns, where=where)
 
 
 def _selected(run: Run, catalog: Table) -> Table:
     mask, _ = select(catalog, run.cuts)
-    return catalog[_columns(run)][mask]
+    return catalog[cut_columns(run)][mask]
 
 
-def _columns(run: Run) -> list[str]:
+def cut_columns(run: Run) -> list[str]:
+    """Return the columns that a cutout takes from the catalog."""
     return [*_COLUMNS, *columns_of(run.profile.cutouts)]
 
 
@@ -101,11 +102,6 @@ def _works(run: Run, field: Field, targets: Table) -> Iterator[Work]:
             inputs=inputs | {"rows": _digest_of_rows(targets[rows])},
             options=_options_digest(run),
         )
-
-
-def cut_columns() -> tuple[str, ...]:
-    """Return the columns that a cutout takes from the catalog."""
-    return _COLUMNS
 
 
 def cut_inputs(run: Run, field: Field) -> dict[str, str]:

@@ -67,7 +67,7 @@ def plan_controls(run: Run, fields: Sequence[Field]) -> ControlPlan:
 
 
 def _chosen(run: Run) -> dict[str, dict[str, Table]]:
-    columns = dict.fromkeys([*cut_columns(), *OF_CATALOG, *(cut.column for cut in run.cuts)])
+    columns = dict.fromkeys([*cut_columns(run), *OF_CATALOG, *(cut.column for cut in run.cuts)])
     with run.folder.reading(CATALOG) as path:
         catalog = read_parquet(path, columns)
     options = run.profile.quality
