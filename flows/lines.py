@@ -38,8 +38,9 @@ _OF_TARGETS = ("bad_position", "outside_fields", "same_object", "not_asked", "fi
 
 def query(listing: Listing) -> str:
     """Tell what MAST listed."""
-    counts = f"{listing.kept + listing.dropped} products: {listing.kept} kept, {listing.dropped} dropped"
-    return f"{counts} → {sum(len(f.mosaics) for f in listing.fields)} mosaics in {len(listing.fields)} fields"
+    counts = f"{_n(listing.kept + listing.dropped, 'product')}: {listing.kept} kept, {listing.dropped} dropped"
+    mosaics = _n(sum(len(f.mosaics) for f in listing.fields), "mosaic")
+    return f"{counts} → {mosaics} in {_n(len(listing.fields), 'field')}"
 
 
 def locate(fields: Sequence[Field]) -> str:
@@ -60,33 +61,36 @@ def fetch(fetched: Sequence[Brought]) -> str:
     needed, later = sum(one.needed for one in fetched), sum(one.later for one in fetched)
     rest = f"; the cache had no room for {later}: they are fetched when they are read" if later else ""
     return (
-        f"{needed} mosaics to read, {megabytes(moved)} fetched{rest}" if needed else "nothing to read: no byte fetched"
+        f"{_n(needed, 'mosaic')} to read, {megabytes(moved)} fetched{rest}"
+        if needed
+        else "nothing to read: no byte fetched"
     )
 
 
 def catalog(done: Sequence[Done]) -> str:
     """Tell how many sources."""
-    return f"{_sum(done, 'sources')} sources in {len(done)} fields"
+    return f"{_n(_sum(done, 'sources'), 'source')} in {_n(len(done), 'field')}"
 
 
 def merge(done: Done) -> str:
     """Tell what is left of the detections."""
     counts = done.counts
-    said = f"{counts['sources']} detections → {counts['primary']} objects → {counts['selected']} selected"
-    shifted = f"; positions of {counts['shifted']} fields corrected" if "shifted" in counts else ""
+    found, objects = _n(counts["sources"], "detection"), _n(counts["primary"], "object")
+    said = f"{found} → {objects} → {counts['selected']} selected"
+    shifted = f"; positions of {_n(counts['shifted'], 'field')} corrected" if "shifted" in counts else ""
     named = [f"{counts[key]} {what}" for what in ("carried", "new", "gone") if (key := f"names:{what}") in counts]
     return said + shifted + (f"; names: {', '.join(named)}" if named else "")
 
 
 def crossmatch(done: Sequence[Done]) -> str:
     """Tell how many catalogs were compared with, and why some were not."""
-    return f"{_sum(done, 'matches')} matches with {_sum(done, 'compared')} catalogs{_others(done)}"
+    return f"{_n(_sum(done, 'matches'), 'match')} with {_n(_sum(done, 'compared'), 'catalog')}{_others(done)}"
 
 
 def injection(done: Sequence[Done]) -> str:
     """Tell how many galaxies were injected, and how many detections are noise."""
-    fields = "field" if len(done) == 1 else "fields"
-    return f"{_sum(done, 'injected')} galaxies into {len(done)} {fields}; {_sum(done, 'negative')} false detections"
+    into = f"{_n(_sum(done, 'injected'), 'galaxy')} into {_n(len(done), 'field')}"
+    return f"{into}; {_n(_sum(done, 'negative'), 'false detection')}"
 
 
 def completeness(done: Sequence[Done]) -> str:
@@ -97,23 +101,24 @@ def completeness(done: Sequence[Done]) -> str:
 
 def cutouts(done: Sequence[Done]) -> str:
     """Tell how many cutouts, and why some are not there."""
-    return f"{_sum(done, 'written')} cutouts in {len(done)} chunks{_others(done)}"
+    return f"{_n(_sum(done, 'written'), 'cutout')} in {_n(len(done), 'chunk')}{_others(done)}"
 
 
 def images(done: Sequence[Done]) -> str:
     """Tell how many images."""
-    return f"{_sum(done, 'written')} images in {len(done)} chunks{_others(done)}"
+    return f"{_n(_sum(done, 'written'), 'image')} in {_n(len(done), 'chunk')}{_others(done)}"
 
 
 def controls(done: Sequence[Done]) -> str:
     """Tell what was cut for the survey's own checks."""
-    return f"{_sum(done, 'stars')} views of stars, {_sum(done, 'pairs')} galaxies of other fields, for the checks alone"
+    stars, pairs = _n(_sum(done, "stars"), "star"), _n(_sum(done, "pairs"), "galaxy")
+    return f"{stars} and {pairs} of other fields, for the checks alone"
 
 
 def quality(done: Done) -> str:
     """Tell how many images pass, what speaks against those that fail, and what speaks against the survey."""
     counts = done.counts
-    said = f"{counts['total']} images: {counts['pass']} pass, {counts['warn']} warn, {counts['fail']} fail"
+    said = f"{_n(counts['total'], 'image')}: {counts['pass']} pass, {counts['warn']} warn, {counts['fail']} fail"
     why = ", ".join(f"{count} {_plain(name)}" for name, count in counts.items() if name.startswith("fail:"))
     survey = ", ".join(_plain(name) for name in counts if name.startswith("survey:"))
     return said + (f" ({why})" if why else "") + (f"; of the survey: {survey}" if survey else "")
@@ -121,16 +126,16 @@ def quality(done: Done) -> str:
 
 def training(done: Sequence[Done]) -> str:
     """Tell how many single-band files."""
-    return f"{_sum(done, 'written')} single-band FITS in {len(done)} chunks{_others(done)}"
+    return f"{_sum(done, 'written')} single-band FITS in {_n(len(done), 'chunk')}{_others(done)}"
 
 
 def publish(done: Done) -> str:
     """Tell what was handed over."""
     counts = done.counts
-    left_out = f" ({counts['left_out']} that fail are left out)" if counts.get("left_out") else ""
-    files = f"{counts['manifests']} manifest{'' if counts['manifests'] == 1 else 's'}"
+    left_out = f" ({counts['left_out']} left out by quality)" if counts.get("left_out") else ""
+    files = _n(counts["manifests"], "manifest")
     new = f", {counts['new']} of them new since the last upload" if "new" in counts else ""
-    return f"{counts['subjects']} subjects{left_out} in {files}{new}, Zoobot catalog, report"
+    return f"{_n(counts['subjects'], 'subject')}{left_out} in {files}{new}, Zoobot catalog, report"
 
 
 def megabytes(size: float) -> str:
@@ -175,7 +180,7 @@ def lost_targets(end: RunEnd) -> str:
     if not why:
         return ""
     counts = ", ".join(f"{count} {reason}" for reason, count in sorted(why.items()))
-    return f"{why.total()} targets of the table have no cutout: {counts} (each is named in run.json)"
+    return f"{_n(why.total(), 'target')} of the table without a cutout: {counts} (each is named in run.json)"
 
 
 def _sums(sums: dict[str, dict[str, int]]) -> Iterator[str]:
@@ -199,6 +204,13 @@ def _without_secrets(url: str) -> str:
     """Leave out a user, password or signature that an address may carry: everybody sees the UI."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _n(count: int, what: str) -> str:
+    """Count things: `1 field`, `2 galaxies`, `3 matches`."""
+    if count == 1:
+        return f"1 {what}"
+    return f"{count} {f'{what[:-1]}ies' if what.endswith('y') else f'{what}es' if what.endswith('ch') else f'{what}s'}"
 
 
 def _plain(name: str) -> str:

@@ -65,7 +65,7 @@ def test_targets_without_a_cutout_are_told_of() -> None:
         {"what": str(n), "reason": reason} for n, reason in enumerate(("bad_position", "outside_fields", "not_found"))
     ]
     ended = RunEnd(exit_code=0, message="", record=json.dumps({"missing": lost}))
-    said = "2 targets of the table have no cutout: 1 bad_position, 1 outside_fields (each is named in run.json)"
+    said = "2 targets of the table without a cutout: 1 bad_position, 1 outside_fields (each is named in run.json)"
     assert lost_targets(ended) == said
     assert lost_targets(RunEnd(exit_code=0, message="", record="{}")) == ""
 
@@ -77,4 +77,4 @@ def test_the_line_of_quality_says_what_speaks_against_images_and_survey() -> Non
     told = done.replace(counts=counts | {"survey:same_galaxy:warn": 1})
     assert quality(told).endswith("; of the survey: same galaxy warn")
     handed = done.replace(counts={"subjects": 7, "left_out": 2, "manifests": 1})
-    assert publish(handed).startswith("7 subjects (2 that fail are left out) in 1 manifest")
+    assert publish(handed).startswith("7 subjects (2 left out by quality) in 1 manifest,")
