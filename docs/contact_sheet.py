@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gzjwst_core.publish.sheets import choose_sheets
 from gzjwst_core.storage.tables import read_parquet
 
 _SIDE, _COLUMNS, _ROWS, _GAP = 152, 6, 4, 2
@@ -15,15 +14,13 @@ _PAPER = (13, 17, 23)
 
 def main(folder: Path, target: Path) -> None:
     """Lay the brightest galaxies out."""
-    catalog = read_parquet(folder / "catalog" / "catalog.parquet")
     images = read_parquet(folder / "zoobot" / "catalog.parquet")
-    rows = catalog[np.isin(catalog["id_str"], images["id_str"])]
-    places = dict(zip(images["id_str"], images["file_loc"], strict=True))
-    names = [str(rows["id_str"][row]) for row in choose_sheets(rows, _COLUMNS * _ROWS)["Brightest"]]
+    images = images[np.asarray(images["quality"]) != "fail"]
+    brightest = np.argsort(np.asarray(images["mag_ref"]), kind="stable")[: _COLUMNS * _ROWS]
     step = _SIDE + _GAP
     sheet = Image.new("RGB", (_COLUMNS * step - _GAP, _ROWS * step - _GAP), _PAPER)
-    for place, name in enumerate(names):
-        small = Image.open(folder / places[name]).resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    for place, file in enumerate(images["file_loc"][brightest].tolist()):
+        small = Image.open(folder / file).resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
         sheet.paste(small, (place % _COLUMNS * step, place // _COLUMNS * step))
     sheet.save(target, quality=90, subsampling=0)
 
