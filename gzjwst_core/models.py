@@ -6,7 +6,8 @@ to process) are in `options`; these are what was found and made.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -22,6 +23,7 @@ __all__ = [
     "Receipt",
     "Value",
     "Work",
+    "counts_of",
     "digest_of",
 ]
 
@@ -63,6 +65,12 @@ class Outcome(Value):
     """Stable code of the error tree; empty when done."""
     detail: str = ""
     """One sentence for a person."""
+
+
+def counts_of(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """Count how the members of a unit ended: `written`, `skipped:<reason>`, `failed:<reason>`, in order of name."""
+    named = ("written" if o.kind == "done" else f"{o.kind}:{o.reason}" for o in outcomes)
+    return dict(sorted(Counter(named).items()))
 
 
 class Product(Value):

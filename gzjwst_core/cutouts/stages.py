@@ -1,7 +1,6 @@
 """Cutting out as a stage of a run: select targets, share them out to chunks, cut each chunk, leave receipts."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from gzjwst_core.cutouts.chunks import chunks, number_of_chunks
 from gzjwst_core.cutouts.fits import Provenance, reference_band
 from gzjwst_core.cutouts.fov import columns_of
 from gzjwst_core.engine import cpu_map
-from gzjwst_core.models import Field, MosaicSource, Outcome, Output, Receipt, Value, Work, digest_of
+from gzjwst_core.models import Field, MosaicSource, Outcome, Output, Receipt, Value, Work, counts_of, digest_of
 from gzjwst_core.mosaics.shift import NO_SHIFT
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
@@ -162,7 +161,9 @@ def _make(run: Run, work: Work, field: Field) -> Receipt:
         batches = [Batch(rows[at : at + _BATCH], job, run.folder.url, into) for at in starts]
         ended = [one for batch in cpu_map(cut_batch, batches) for one in batch]
     outputs = tuple(sorted((o for o, _ in ended if o is not None), key=lambda output: output.path))
-    return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=_count(outcome for _, outcome in ended))
+    return Receipt(
+        **work.model_dump(), key=work.key, outputs=outputs, counts=counts_of(outcome for _, outcome in ended)
+    )
 
 
 def cut_job(run: Run, field: Field, sources: Sequence[MosaicSource], segmap: Path) -> CutJob:
@@ -202,11 +203,6 @@ def cut_batch(batch: Batch) -> list[tuple[Output | None, Outcome]]:
         ended.append((None if cut.data is None else folder.write(path, cut.data, sync=False), cut.outcome))
     folder.sync(output.path for output, _ in ended if output is not None)
     return ended
-
-
-def _count(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    named = ("written" if o.kind == "done" else f"{o.kind}:{o.reason}" for o in outcomes)
-    return dict(sorted(Counter(named).items()))
 
 
 def tidy(run: Run, planned: Plan) -> int:

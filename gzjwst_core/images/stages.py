@@ -1,7 +1,6 @@
 """Colouring as a stage of a run: one chunk of images for each chunk of cutouts; reads cutouts only."""
 
 from array import array
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,7 +18,7 @@ from gzjwst_core.engine import cpu_map
 from gzjwst_core.images.paint import Facts, paint_cutout
 from gzjwst_core.images.pins import drift, propose_pins
 from gzjwst_core.images.record import ImageNote, ImageRecord, notes_of
-from gzjwst_core.models import Outcome, Output, Receipt, Value, Work
+from gzjwst_core.models import Outcome, Output, Receipt, Value, Work, counts_of
 from gzjwst_core.options import ImageOptions
 from gzjwst_core.run import FROZEN_PROFILE, Run, freeze_profile, pinned_images
 from gzjwst_core.storage.folder import Folder
@@ -128,7 +127,7 @@ def _make(run: Run, work: Work) -> Receipt:
         **work.model_dump(),
         key=work.key,
         outputs=tuple(output for one in ended for output in one.outputs),
-        counts=_count(one.outcome for one in ended),
+        counts=counts_of(one.outcome for one in ended),
         notes={"images": [_note(one) for one in ended if one.facts is not None]},
     )
 
@@ -149,11 +148,6 @@ def _paint(folder: Folder, path: str, options: ImageOptions) -> _Ended:
     image = folder.write(f"{IMAGES}/{field}/{made.name}", made.data, sync=False)
     strip = None if made.strip is None else folder.write(f"{STRIPS}/{field}/{stem}.jpg", made.strip, sync=False)
     return _Ended(made.outcome, image, path, made.facts, strip)
-
-
-def _count(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    named = ("written" if o.kind == "done" else f"{o.kind}:{o.reason}" for o in outcomes)
-    return dict(sorted(Counter(named).items()))
 
 
 def _note(one: _Ended) -> JsonValue:

@@ -4,13 +4,12 @@ Which bands is an option of the hand-overs, so that asking for another one recol
 `single_band`.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
 from gzjwst_core.engine import cpu_map
-from gzjwst_core.models import Outcome, Output, Receipt, Work, digest_of
+from gzjwst_core.models import Outcome, Output, Receipt, Work, counts_of, digest_of
 from gzjwst_core.publish.single_band import single_bands
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
@@ -86,8 +85,8 @@ def _make(run: Run, work: Work) -> Receipt:
     batches = [_Batch(tuple(paths[at : at + _BATCH]), run.folder.url, bands) for at in range(0, len(paths), _BATCH)]
     ended = [one for batch in cpu_map(_split_batch, batches) for one in batch]
     outputs = sorted((output for output, _ in ended if output is not None), key=lambda output: output.path)
-    counts = Counter("written" if o.kind == "done" else f"{o.kind}:{o.reason}" for _, o in ended)
-    return Receipt(**work.model_dump(), key=work.key, outputs=tuple(outputs), counts=dict(sorted(counts.items())))
+    counts = counts_of(outcome for _, outcome in ended)
+    return Receipt(**work.model_dump(), key=work.key, outputs=tuple(outputs), counts=counts)
 
 
 def _split_batch(batch: _Batch) -> list[tuple[Output | None, Outcome]]:
