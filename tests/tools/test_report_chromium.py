@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from gzjwst_core.storage.tables import read_parquet
 from tests.flows.survey import Ended
 from tests.tools.browser import Page, browser
 
@@ -102,7 +103,9 @@ _LOADED = """(async () => {
 def test_every_link_leads_somewhere(report: Page, small: Ended) -> None:
     anchors = report.value("[...document.querySelectorAll('a[href^=\"#\"]')].map((a) => a.hash.slice(1))")
     assert len(anchors) >= 4
-    assert report.value(f"{anchors}.filter((id) => !document.getElementById(id))") == []
+    assert report.value(f"{anchors}.filter((id) => !document.getElementById(id.split('?')[0]))") == []
+    galaxies = [unquote(name.partition("?id=")[2]) for name in anchors if "?id=" in name]  # views of the explorer
+    assert set(galaxies) <= set(read_parquet(small.folder / "zoobot" / "catalog.parquet")["id_str"])
     files = report.value("[...document.querySelectorAll('a[href]')].map((a) => a.getAttribute('href'))")
     inside = [unquote(name) for name in files if not name.startswith(("#", "https://"))]
     assert len(inside) >= 10
