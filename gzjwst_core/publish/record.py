@@ -26,7 +26,7 @@ from gzjwst_core.images.stages import IMAGES
 from gzjwst_core.images.verdicts import VERDICTS
 from gzjwst_core.models import Receipt, Value
 from gzjwst_core.publish.lost import lost_targets
-from gzjwst_core.publish.runlog import Missing, RunRecord, StageRecord
+from gzjwst_core.publish.runlog import CutStep, Missing, RunRecord, StageRecord
 from gzjwst_core.publish.training import TRAINING
 from gzjwst_core.quality.stages import standing_quality
 from gzjwst_core.run import Run
@@ -195,12 +195,23 @@ def _missing(run: Run) -> list[Missing]:
     table = read_table(run.folder, MOSAICS)
     rows = [] if table is None else [row for row in table if row["outcome"] == "missing"]
     missing = [_lost(row["obs_id"], row["reason"], row["trail"], expected=bool(row["expected"])) for row in rows]
-    missing += _bands_without_mosaics(run)
+    missing += _bands_without_mosaics(run) + _nothing_selected(run)
     wanted = run.profile.query.expected_mosaics
     if wanted is not None and table is not None and len(table) != wanted:
         said = f"{len(table)} mosaics in the survey, the profile expects {wanted}"
         missing.append(Missing(what="expected_mosaics", reason="unexpected_count", detail=said))
     return missing
+
+
+def _nothing_selected(run: Run) -> list[Missing]:
+    """Say which cut left nothing of a survey that has sources: a mistyped one is no success."""
+    merged = latest(run.folder, "merge", "survey")
+    flow = [CutStep.model_validate(step) for step in merged.notes["cut_flow"]] if merged else []  # type: ignore[union-attr]
+    emptied = next((step for step in flow if step.before and not step.after), None)
+    if emptied is None:
+        return []
+    said = f"{emptied.cut} leaves none of {emptied.before} rows; images that stand were left alone"
+    return [Missing(what="selection", reason="nothing_selected", detail=said)]
 
 
 def _bands_without_mosaics(run: Run) -> list[Missing]:
