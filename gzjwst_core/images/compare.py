@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from gzjwst_core.cutouts.place import carried
 from gzjwst_core.cutouts.read import Cutout
 from gzjwst_core.images.compose import Picture
-from gzjwst_core.images.quality import Measures, measure
-from gzjwst_core.images.warp import picture_grid
+from gzjwst_core.images.quality import Measures, labels_of, measure
 
 __all__ = ["Look", "Seen", "StarColour", "look_at", "sample", "seen", "star_colour"]
 
@@ -213,7 +212,7 @@ def seen(cutout: Cutout, picture: Picture, size_bytes: int, ms: float, *, star: 
         Whether the target is star-like.
     """
     grey = picture.rgb.mean(axis=2, dtype=np.float32)
-    labels = _labels(cutout, picture.gap.shape)
+    labels = labels_of(cutout, picture.gap.shape)
     sky = grey[~picture.gap & (labels == 0)]
     own = grey[~picture.gap & (labels == cutout.segment_id)] if cutout.segment_id else grey[:0]
     middle = float(np.median(sky)) if sky.size else math.nan
@@ -225,12 +224,6 @@ def seen(cutout: Cutout, picture: Picture, size_bytes: int, ms: float, *, star: 
         size_bytes=size_bytes,
         ms=ms,
     )
-
-
-def _labels(cutout: Cutout, shape: tuple[int, int]) -> NDArray[np.int32]:
-    if cutout.seg is None or cutout.seg_placed is None:
-        return np.zeros(shape, dtype=np.int32)
-    return carried(cutout.seg, cutout.seg_placed, picture_grid(cutout.fov_arcsec, shape[0]), shape)
 
 
 def star_colour(rgb: NDArray[np.uint8], fov_arcsec: float) -> StarColour:
