@@ -207,6 +207,14 @@ def test_a_cutout_that_one_recipe_cannot_colour_leaves_a_hole(copy: Path, run: R
     assert (tmp_path / "sheet.html").read_text().count("no picture</div>") == 3
 
 
+def test_a_sheet_without_any_picture_is_an_error(survey: Path, run: Run, tmp_path: Path) -> None:
+    gone = [f"images.{channel}={{F356W = 1.0}}" for channel in ("red", "green", "blue")]
+    code, said = run(survey, "--recipes", "asinh,lupton", *(word for text in gone for word in ("--set", text)))
+    assert code == 1
+    assert "no recipe can colour any of 3 galaxies; lupton: test_J1p2" in said
+    assert not (tmp_path / "sheet.html").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "code", "said"),
     [
