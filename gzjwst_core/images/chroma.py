@@ -98,11 +98,11 @@ def _fitted(
     """Chroma at each pixel's grey of the line fitted around it; the three add up to 0, so two are worked out."""
     around = _Around(weight, width_px)
     middle = around.mean(grey)
-    spread = np.maximum(around.mean(grey * grey) - middle * middle, np.float32(0)) + np.float32(noise**2)
+    spread = np.maximum(around.mean(grey * grey) - middle * middle, 0) + np.float32(noise**2)
 
     def line(of: NDArray[np.float32]) -> NDArray[np.float32]:
         mean = around.mean(of)
-        slope: NDArray[np.float32] = (around.mean(grey * of) - middle * mean) / spread
+        slope = np.asarray((around.mean(grey * of) - middle * mean) / spread, dtype=np.float32)
         return around.on_pixels(slope) * grey + around.on_pixels(mean - slope * middle)
 
     red, blue = line(chroma[0]), line(chroma[2])
