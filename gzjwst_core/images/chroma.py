@@ -1,6 +1,6 @@
 """Colour of what is too faint to have one: where single pixels are noise, their hue is that of their neighbourhood.
 
-Luminance stays as it is to the pixel, and so does colour wherever there is signal. Arrays in, arrays out.
+Luminance stays as it is to the pixel, and so does colour well above the noise. Arrays in, arrays out.
 """
 
 import numpy as np
@@ -46,6 +46,10 @@ def calmed(
     neighbourhood keeps its colour, since there chroma rises with grey. Whether a pixel is faint is read off a mean
     half as wide, so that neither a peak of noise counts as signal nor a compact source as sky; only faint
     pixels go into the fit, so that no star colours the sky around it. What is white stays white.
+
+    As the default recipe uses it, on a 1.9 arcsec picture: of the R - B in the core of a source half as wide as the
+    neighbourhood, 68, 89, 95 and 100 % are kept at peaks of 8, 15, 20 and 40 sigma (the mean in place of the line would
+    keep about a third at 8); the sky's R - B scatters by 5.1 levels of 255 in place of 14.1.
     """
     grey = levels.mean(axis=0)
     data = (~gap).astype(np.float32)
