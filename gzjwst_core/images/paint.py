@@ -60,6 +60,8 @@ class Painted:
     outcome: Outcome
     strip: bytes | None = None
     """JPEG of the grey strip of all bands, where there is one."""
+    strip_lost: str = ""
+    """Reason why there is none though one was to be made: a picture without a strip is still a picture."""
 
 
 def paint_chunk(files: Iterable[tuple[str, bytes]], options: ImageOptions) -> Iterator[Painted]:
@@ -100,7 +102,7 @@ def paint_cutout(name: str, data: bytes, options: ImageOptions) -> Painted:
         grid = grid_of(cutout, picture, options)
     except ImageError as error:
         return _failed(made, name, error)
-    strip = _strip(cutout, options)
+    strip, lost = _strip(cutout, options)
     facts = _facts(cutout, picture, options, panels=grid.panels, strip=strip)
     said = metadata(
         cutout.id_str,
@@ -111,19 +113,19 @@ def paint_cutout(name: str, data: bytes, options: ImageOptions) -> Painted:
         panels=grid.panels,
     )
     shown = None if strip is None else encode_jpeg(strip.grey, options.jpeg_quality, _strip_metadata(cutout, strip))
-    return Painted(made, encode(grid.rgb, options, said), facts, Outcome(), shown)
+    return Painted(made, encode(grid.rgb, options, said), facts, Outcome(), shown, lost)
 
 
 def _failed(made: str, name: str, error: ImageError) -> Painted:
     return Painted(made, None, None, Outcome(kind="failed", reason=error.reason, detail=f"{name}: {error}"))
 
 
-def _strip(cutout: Cutout, options: ImageOptions) -> Strip | None:
-    """Return the strip, or none: a picture without a strip is still a picture."""
+def _strip(cutout: Cutout, options: ImageOptions) -> tuple[Strip | None, str]:
+    """Return the strip, or none and the reason."""
     try:
-        return strip_of(cutout, options)
-    except ImageError:
-        return None
+        return strip_of(cutout, options), ""
+    except ImageError as error:
+        return None, error.reason
 
 
 def _strip_metadata(cutout: Cutout, strip: Strip) -> dict[str, str]:

@@ -22,7 +22,7 @@ from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.completeness.stages import standing_survey
 from gzjwst_core.cutouts.stages import CUTOUTS
 from gzjwst_core.engine import cores
-from gzjwst_core.images.stages import IMAGES
+from gzjwst_core.images.stages import IMAGES, LOST_STRIPS, STRIPS
 from gzjwst_core.images.verdicts import VERDICTS
 from gzjwst_core.models import Receipt, Value
 from gzjwst_core.publish.lost import lost_targets
@@ -64,6 +64,7 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         "mosaics": _mosaics(folder),
         "targets": _targets(run, merged, lost),
         "images": _images(folder),
+        "strips": _strips(folder),
         "quality": _quality(run),
         "subjects": _subjects(folder),
         "single_bands": _images(folder, TRAINING),
@@ -137,8 +138,18 @@ def _images(folder: Folder, stage: str = IMAGES) -> dict[str, int]:
     """Of every cutout that stands: coloured, or why not; of single bands likewise."""
     ended: Counter[str] = Counter()
     for receipt in all_latest(folder, stage):
-        ended.update(receipt.counts)
+        ended.update({name: count for name, count in receipt.counts.items() if not name.startswith(LOST_STRIPS)})
     return {"total": ended.total(), **dict(sorted(ended.items()))} if ended else {}
+
+
+def _strips(folder: Folder) -> dict[str, int]:
+    """Of the strips that the images were to have; nothing where none is missing."""
+    ended: Counter[str] = Counter()
+    for receipt in all_latest(folder, IMAGES):
+        lost = {name: count for name, count in receipt.counts.items() if name.startswith(LOST_STRIPS)}
+        ended.update({name.partition(" ")[2]: count for name, count in lost.items()})
+        ended["written"] += sum(output.path.startswith(f"{STRIPS}/") for output in receipt.outputs)
+    return {"total": ended.total(), **dict(sorted(ended.items()))} if len(ended) > 1 else {}
 
 
 def _quality(run: Run) -> dict[str, int]:
