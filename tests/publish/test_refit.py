@@ -12,6 +12,7 @@ import pytest
 from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from gzjwst_core.cli import main
 from gzjwst_core.cutouts.fov import quantise
@@ -19,21 +20,35 @@ from gzjwst_core.errors import SubjectsError
 from gzjwst_core.options import CutoutOptions
 from gzjwst_core.publish.refit import Votes, refit
 from gzjwst_core.publish.refit_verb import SIZE_CARD, bounded_lines
-from gzjwst_core.publish.votes import Reading, read_votes
+from gzjwst_core.publish.votes import read_votes
 
 BEST = 1.75
+Floats = NDArray[np.float64]
 
 
 def simulate(seed: int, *, count: int = 800, best: float = BEST, bend: float = 6.0, **rule: float) -> Votes:
     """Galaxies in frames of our rule; small ones get more bad-zoom votes in any frame, each has a whim of its own."""
-    options = CutoutOptions(**rule)  # type: ignore[arg-type]
     rng = np.random.default_rng(seed)
     size = np.exp(rng.normal(np.log(1.8), 0.5, count))
-    wanted = np.clip(options.fov_factor * size, options.fov_min_arcsec, options.fov_max_arcsec)
-    fov = quantise(wanted, options)
+    fov = framed(size, CutoutOptions(**rule))  # type: ignore[arg-type]
     whim = rng.normal(0, 0.3, count) - 0.5 * np.log(size)
-    share = 1 / (1 + np.exp(3.0 - bend * np.log(fov / size / best) ** 2 - whim))
-    return Votes(fov, size, np.full(count, 40.0), rng.binomial(40, share).astype(np.float64))
+    return voted(fov, size, -3.0 + bend * np.log(fov / size / best) ** 2 + whim, rng)
+
+
+def of_size_alone(seed: int) -> Votes:
+    """Galaxies of a middle size get the fewest, in any frame; and small and large ones are at the rule's limits."""
+    rng = np.random.default_rng(seed)
+    size = np.exp(rng.normal(np.log(3.0), 0.7, 800))
+    return voted(framed(size, CutoutOptions()), size, -2.5 + 2.0 * np.log(size / 1.8) ** 2 - 0.5 * np.log(size), rng)
+
+
+def framed(size: Floats, options: CutoutOptions) -> Floats:
+    return quantise(np.clip(options.fov_factor * size, options.fov_min_arcsec, options.fov_max_arcsec), options)
+
+
+def voted(fov: Floats, size: Floats, logit: Floats, rng: np.random.Generator) -> Votes:
+    bad = rng.binomial(40, 1 / (1 + np.exp(-logit))).astype(np.float64)
+    return Votes(fov, size, np.full(len(size), 40.0), bad)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -53,9 +68,11 @@ def test_rounding_up_to_steps_is_taken_off_the_constant() -> None:
     votes = simulate(1)
     rounded, plain = refit(votes, CutoutOptions()), refit(votes, CutoutOptions(fov_steps=0))
     assert rounded.ratio == plain.ratio == plain.factor
-    options = CutoutOptions(fov_factor=rounded.factor, fov_min_arcsec=0.1, fov_max_arcsec=100.0, fov_steps=0)
     assert 1.05 < rounded.ratio / rounded.factor < 1.3
-    assert options.fov_factor == rounded.factor
+    wanted = rounded.factor * votes.size_arcsec
+    free = (wanted > 2.0) & (wanted < 12.0)
+    frames = quantise(wanted[free], CutoutOptions())
+    assert np.exp(np.mean(np.log(frames / votes.size_arcsec[free]))) == pytest.approx(rounded.ratio, rel=0.02)
 
 
 def test_the_same_votes_give_the_same_constant() -> None:
@@ -81,8 +98,9 @@ def test_votes_that_do_not_tell_are_refused(votes: Votes, reason: str, said: str
 
 def test_frames_that_do_not_matter_are_refused() -> None:
     for seed in range(2):
-        with pytest.raises(SubjectsError, match="no best field of view"):
-            refit(simulate(seed, bend=0.0), CutoutOptions())
+        for votes in (simulate(seed, bend=0.0), of_size_alone(seed)):
+            with pytest.raises(SubjectsError, match="no best field of view"):
+                refit(votes, CutoutOptions())
 
 
 # ---------------------------------------------------------------- reading
@@ -264,8 +282,3 @@ def test_where_no_answer_matches_the_answers_are_told(tmp_path: Path, capsys: py
     assert "no answer is a bad-zoom vote (--answer, --question); there are: 'smooth', 'bad zoom'" in told.out
     assert told.err.startswith("too few votes")
     assert main(["zooniverse", "refit", str(tmp_path / "none.csv")]) == 1
-
-
-def test_readings_start_empty() -> None:
-    assert Reading() == Reading()
-    assert Reading().subjects is not Reading().subjects
