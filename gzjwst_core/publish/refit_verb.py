@@ -49,6 +49,7 @@ def _refit(options: argparse.Namespace) -> Iterator[str]:
     with _opened(Path(options.export)) as file:
         given = {"answer": options.answer, "tasks": options.question, "workflow": options.workflow}
         reading = read_votes(bounded_lines(file), options.export, **given)
+    _of_one_workflow(reading, options.export)
     yield from _what_was_read(reading, options.export)
     votes, without = _votes(list(reading.subjects.values()), folder)
     if without:
@@ -59,6 +60,15 @@ def _refit(options: argparse.Namespace) -> Iterator[str]:
             reason="no_sizes",
         )
     yield from _told(refit(votes, rule), rule)
+
+
+def _of_one_workflow(reading: Reading, source: str) -> None:
+    """Refuse to mix workflows: each asks its own questions, and a person has one vote a subject in each."""
+    if len(reading.workflows) > 1:
+        there = ", ".join(f"{name} ({count} classifications)" for name, count in reading.workflows.most_common(12))
+        raise SubjectsError(
+            f"{source}: several workflows, name one with --workflow: {there}", reason="several_workflows"
+        )
 
 
 def bounded_lines(file: TextIO) -> Iterator[str]:

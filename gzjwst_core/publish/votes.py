@@ -45,6 +45,8 @@ class Reading:
     rows: int = 0
     repeated: int = 0
     """Votes of a person for a subject that had one of theirs already."""
+    workflows: Counter[str] = field(default_factory=Counter)
+    """Classifications by workflow, of those that were asked for."""
     other_workflows: int = 0
     unreadable: Counter[str] = field(default_factory=Counter)
     """Rows that cannot be read, by why."""
@@ -70,7 +72,8 @@ def read_votes(
     tasks
         Only answers to these tasks (`T3`); empty = to any.
     workflow
-        Only classifications of this workflow; empty = of all.
+        Only classifications of this workflow; empty = of all: to be believed only where `workflows` has just one, since
+        what a person said of a subject in the second counts as said again.
 
     Returns
     -------
@@ -151,6 +154,7 @@ class _Reader:
             return
         answers = [_plain(text) for text in _answers(_json(cells, "annotations", list), self.tasks)]
         subject = self._subject(cells)
+        self.reading.workflows[cells["workflow_id"]] += 1
         voter = hash(cells["user_name"] or cells.get("user_ip") or cells["classification_id"])
         if voter in subject.voters:
             self.reading.repeated += 1

@@ -126,7 +126,8 @@ COLUMNS = [
 def classification(number: int, subject: str, value: Any, who: str = "", **more: Any) -> list[str]:
     known = {"retired": None, "id_str": f"demo_J{int(subject):06d}.00+020000.0", "#field": "f0", "#fov_arcsec": "3.220"}
     notes = value if isinstance(value, list) else [{"task": "T0", "task_label": "What is it?", "value": value}]
-    told = {"user_name": who or f"user-{number}", "workflow_id": "5", "metadata": "{}", "subject_ids": subject}
+    told = {"user_name": who or f"user-{number}", "metadata": "{}", "subject_ids": subject}
+    told |= {"workflow_id": str(more.pop("workflow", 5))}
     told |= {"classification_id": str(number), "annotations": json.dumps(notes)}
     told |= {"subject_data": json.dumps({subject: known | more})}
     return [told.get(name, "") for name in COLUMNS]
@@ -282,3 +283,19 @@ def test_where_no_answer_matches_the_answers_are_told(tmp_path: Path, capsys: py
     assert "no answer is a bad-zoom vote (--answer, --question); there are: 'smooth', 'bad zoom'" in told.out
     assert told.err.startswith("too few votes")
     assert main(["zooniverse", "refit", str(tmp_path / "none.csv")]) == 1
+
+
+def test_several_workflows_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever had judged a subject in one of them would have no vote in the other."""
+    votes = few()
+    export(tmp_path / "e.csv", votes)
+    with (tmp_path / "e.csv").open("a") as file:
+        file.writelines(lines([classification(n, "1", "Clumpy", f"user-{n}", workflow=4) for n in range(30)])[1:])
+    assert main(["zooniverse", "refit", str(tmp_path / "e.csv")]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "name one with --workflow: 5 (3000 classifications), 4 (30 classifications)" in told.err
+    assert main(["zooniverse", "refit", str(tmp_path / "e.csv"), "--workflow", "5"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith(f"3000 classifications of 150 subjects, {votes.bad_zoom.sum():.0f} bad-zoom votes")
+    assert said[1] == "30 of other workflows: not counted"
