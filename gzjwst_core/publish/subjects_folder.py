@@ -20,6 +20,7 @@ __all__ = [
     "News",
     "news_of",
     "record_uploads",
+    "recorded",
     "refresh",
     "survey_manifests",
     "uploads_identity",
@@ -41,6 +42,17 @@ def uploads_identity(folder: Folder) -> dict[str, str]:
     return {_INPUT: hashlib.sha256(text.encode()).hexdigest()} if text else {}
 
 
+def recorded(folder: Folder) -> list[Upload]:
+    """Read the record of uploads; empty while nothing was uploaded.
+
+    Raises
+    ------
+    SubjectsError
+        It is damaged.
+    """
+    return read_uploads(_record(folder), f"{folder.url}/{UPLOADED}")
+
+
 def news_of(folder: Folder, manifests: Mapping[str, str]) -> News | None:
     """Compare manifests with the record; None while nothing was uploaded.
 
@@ -51,8 +63,8 @@ def news_of(folder: Folder, manifests: Mapping[str, str]) -> News | None:
     manifests
         Text by file name, in order.
     """
-    text = _record(folder)
-    return new_manifests(manifests, read_uploads(text, f"{folder.url}/{UPLOADED}")) if text else None
+    uploads = recorded(folder)
+    return new_manifests(manifests, uploads) if uploads else None
 
 
 def write_news(folder: Folder, news: News | None) -> tuple[tuple[Output, ...], dict[str, int]]:

@@ -32,6 +32,7 @@ __all__ = [
     "survey_of",
 ]
 
+_COMPARED = ("id_str", "#ra", "#dec", "#recipe_hash")
 _SAME_ARCSEC = 0.3
 """A name that is gone and a new one this near are one galaxy: positions of two releases differ by less."""
 
@@ -230,9 +231,16 @@ def new_manifests(texts: Mapping[str, str], uploads: Sequence[Upload]) -> tuple[
     -------
     dict, Difference
         Text by file name, `new-0001.csv` first, empty when nothing is new; and what else differs.
+
+    Raises
+    ------
+    SubjectsError
+        One is no manifest of ours, or they differ in their columns; names it.
     """
-    read = [_csv_rows(text, name) for name, text in texts.items()]
-    header = read[0][0] if read else ["id_str", "#ra", "#dec", "#recipe_hash"]
+    read = [_manifest_rows(text, name) for name, text in texts.items()]
+    if odd := [name for name, rows in zip(texts, read, strict=True) if rows[0] != read[0][0]]:
+        raise SubjectsError(f"{odd[0]}: its columns are not those of {next(iter(texts))}")
+    header = read[0][0] if read else list(_COMPARED)
     found = compare(header, [row for rows in read for row in rows[1:]], uploads)
     return chunked("new", header, found.rows, max(len(read[0]) - 1, 1) if read else 1), found
 
@@ -278,6 +286,16 @@ def _nearest(old: NDArray[np.float64], new: NDArray[np.float64]) -> list[tuple[i
     _, back = cKDTree(old[of_old]).query(new[of_new])
     pairs = [(one, int(two)) for one, two in enumerate(forth) if np.isfinite(apart[one]) and back[two] == one]
     return [(int(of_old[one]), int(of_new[two])) for one, two in pairs]
+
+
+def _manifest_rows(text: str, source: str) -> list[list[str]]:
+    rows = _csv_rows(text, source) or [[]]
+    if missing := set(_COMPARED) - set(rows[0]):
+        raise SubjectsError(f"{source}: no column {min(missing)}: not a manifest of ours")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(rows[0]):
+            raise SubjectsError(f"{source}: row {number} must have {len(rows[0])} cells")
+    return rows
 
 
 def _csv_rows(text: str, source: str) -> list[list[str]]:

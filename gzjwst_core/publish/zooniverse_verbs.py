@@ -15,7 +15,15 @@ from typing import Any
 from gzjwst_core.errors import ProfileError, SubjectsError
 from gzjwst_core.publish.manifest_check import MOST_IN_A_SET, Checked, Finding, Media, check_manifests
 from gzjwst_core.publish.refit_verb import add_refit_verb
-from gzjwst_core.publish.subjects_folder import UPLOADED, News, record_uploads, refresh, survey_manifests
+from gzjwst_core.publish.subjects_folder import (
+    UPLOADED,
+    News,
+    news_of,
+    record_uploads,
+    recorded,
+    refresh,
+    survey_manifests,
+)
 from gzjwst_core.publish.uploads import Upload, of_export, of_manifest, survey_of
 from gzjwst_core.run import default_cache, writing_alone
 from gzjwst_core.storage.atomic import storage_error
@@ -52,13 +60,15 @@ def _add(to: Any, name: str, said: str, verb: Callable[[argparse.Namespace], Ite
 
 
 def _check(options: argparse.Namespace) -> Iterator[str]:
-    paths = [path for what in options.what for path in _manifests_at(what)]
+    places = [_local(what) for what in options.what]
+    paths = [path for place in places for path in _manifests_at(place)]
     if not paths:
         yield "nothing is new since the last upload"
         return
-    failing = {name: why for what in options.what for name, why in _failing(what).items()}
+    failing = {name: why for place in places for name, why in _failing(place).items()}
+    uploaded = {one.id_str for place in places for one in recorded(Folder(str(_run_folder(place))))}
     look = lru_cache(maxsize=4096)(look_on_disk)
-    checked = check_manifests({str(path): _bytes(path) for path in paths}, look, failing)
+    checked = check_manifests({str(path): _bytes(path) for path in paths}, look, failing, uploaded)
     yield from _told(checked.findings)
     yield f"{sum(checked.subjects.values())} subjects in {len(paths)} manifests: {_sum(checked)}"
     if checked.refused:
@@ -66,22 +76,39 @@ def _check(options: argparse.Namespace) -> Iterator[str]:
     yield from _commands(checked.subjects)
 
 
-def _manifests_at(what: str) -> list[Path]:
+def _local(what: str) -> Path:
+    """Find a run folder or manifest on this machine: the client reads nothing else."""
+    path = Folder(what).local() if "://" in what else Path(what)
+    if path is None:
+        raise SubjectsError(
+            f"{what}: the client uploads local files: copy it to a local disk first", reason="not_local"
+        )
+    return path
+
+
+def _run_folder(place: Path) -> Path:
+    return place if place.is_dir() else place.absolute().parent.parent
+
+
+def _manifests_at(place: Path) -> list[Path]:
     """Return what is to be uploaded of a run folder: what is new, where something was uploaded; or the one manifest."""
-    path = Path(what)
-    if not path.is_dir():
-        return [path]
-    uploaded = (path / UPLOADED).exists()
-    found = sorted((path / "zooniverse").glob("new-*.csv" if uploaded else "manifest-*.csv"))
-    if not found and not uploaded:
-        raise SubjectsError(f"{what}/zooniverse: there are no manifests: run the survey first", reason="not_published")
-    return found
+    if not place.is_dir():
+        return [place]
+    manifests = {path.name: _text(path) for path in sorted((place / "zooniverse").glob("manifest-*.csv"))}
+    news = news_of(Folder(str(place)), manifests)
+    if news is None and not manifests:
+        raise SubjectsError(f"{place}/zooniverse: there are no manifests: run the survey first", reason="not_published")
+    texts = manifests if news is None else news[0]
+    paths = {place / "zooniverse" / name: text for name, text in texts.items()}
+    if stale := [path for path, text in paths.items() if news and not (path.is_file() and _text(path) == text)]:
+        said = f"{stale[0]} does not hold what is new now: write it anew with zooniverse new {place}"
+        raise SubjectsError(said, reason="stale_manifest")
+    return list(paths)
 
 
-def _failing(what: str) -> dict[str, str]:
+def _failing(place: Path) -> dict[str, str]:
     """Return why images fail, by id_str, where they were judged."""
-    path = Path(what)
-    table = (path if path.is_dir() else path.parent.parent) / "images" / "quality.parquet"
+    table = _run_folder(place) / "images" / "quality.parquet"
     if not table.is_file():
         return {}
     judged = read_parquet(table, ("id_str", "verdict", "reasons"))
@@ -167,17 +194,17 @@ def _new(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _listed(manifests: Sequence[str], survey: str) -> tuple[list[Upload], list[str]]:
-    read = [of_manifest(_text(path), Path(path).name, survey) for path in manifests]
+    read = [of_manifest(_text(Path(path)), Path(path).name, survey) for path in manifests]
     return [one for uploads in read for one in uploads], []
 
 
 def _exported(export: str, survey: str) -> tuple[list[Upload], list[str]]:
-    uploads, left = of_export(_text(export), Path(export).name, survey)
+    uploads, left = of_export(_text(Path(export)), Path(export).name, survey)
     return uploads, [f"{count} rows of {export} left out: {why}" for why, count in sorted(left.items())]
 
 
-def _text(path: str) -> str:
-    return _bytes(Path(path)).decode("utf-8-sig", errors="replace")
+def _text(path: Path) -> str:
+    return _bytes(path).decode("utf-8-sig", errors="replace")
 
 
 def _news(folder: Folder, news: News | None) -> Iterator[str]:

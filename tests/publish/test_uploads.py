@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from gzjwst_core.cli import main
 from gzjwst_core.errors import SubjectsError
 from gzjwst_core.publish.stages import hand_over, plan
-from gzjwst_core.publish.uploads import Upload, appended, compare, of_export, of_manifest, read_uploads
+from gzjwst_core.publish.subjects_folder import record_uploads
+from gzjwst_core.publish.uploads import Upload, appended, compare, new_manifests, of_export, of_manifest, read_uploads
 from gzjwst_core.run import Run, locked
 from gzjwst_core.storage.receipts import standing
 from tests.publish.subjects import hand, new_run
@@ -130,6 +131,16 @@ def test_a_manifest_of_another_survey_is_refused() -> None:
         of_manifest("id_str\n", "m.csv", "demo")
 
 
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [("", "no column #dec"), ("id_str\n", "no column #dec"), (f"{','.join(HEADER)},x\n", "not those of a.csv"),
+     (f"{','.join(HEADER)}\nx\n", "row 2 must have 5 cells"), ('"', "no CSV")],
+)  # fmt: skip
+def test_manifests_that_cannot_be_compared_are_named(second: str, said: str) -> None:
+    with pytest.raises(SubjectsError, match=rf"b\.csv: .*{said}"):
+        new_manifests({"a.csv": ",".join(HEADER) + "\n", "b.csv": second}, [upload(1)])
+
+
 # ---------------------------------------------------------------- in a run folder
 
 
@@ -164,6 +175,29 @@ def test_a_weekly_run_writes_only_what_is_new(run: Run, tmp_path: Path, capsys: 
     assert capsys.readouterr().out == "nothing is new\n"
     assert main(["zooniverse", "check", folder]) == 0
     assert capsys.readouterr().out == "nothing is new since the last upload\n"
+
+
+def test_what_was_uploaded_is_not_uploaded_again(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, manifests = str(tmp_path / "demo"), tmp_path / "demo" / "zooniverse"
+    hand(run, 6)
+    uploaded = [str(manifests / "manifest-0001.csv")]
+    assert main(["zooniverse", "uploaded", folder, *uploaded]) == 0
+    capsys.readouterr()
+    assert main(["zooniverse", "check", *uploaded]) == 1
+    said = capsys.readouterr()
+    assert "row 2: column id_str: demo_J000000.00+020000.0 was uploaded: it would be there twice" in said.out
+    assert "panoptes" not in said.out
+    assert main(["zooniverse", "check", f"file://{folder}"]) == 0
+    assert capsys.readouterr().out.endswith(f" SUBJECT_SET_ID {manifests}/new-0001.csv\n")
+    stale = (manifests / "new-0001.csv").read_bytes()
+    record_uploads(run.folder, [upload(n) for n in (4,)])  # killed before the manifests of what is new were written
+    assert main(["zooniverse", "check", folder]) == 1
+    assert "new-0001.csv does not hold what is new now: write it anew with zooniverse new" in capsys.readouterr().err
+    assert main(["zooniverse", "new", folder]) == 0
+    assert (manifests / "new-0001.csv").read_bytes() != stale
+    assert main(["zooniverse", "check", folder]) == 0
+    assert main(["zooniverse", "check", "memory://demo"]) == 1
+    assert "copy it to a local disk first" in capsys.readouterr().err
 
 
 def test_the_verb_leaves_what_a_run_would(run: Run, tmp_path: Path) -> None:
