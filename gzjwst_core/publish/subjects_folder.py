@@ -1,16 +1,16 @@
 """The run folder's `zooniverse/`: the record of uploads beside the manifests, and the manifests of what is new.
 
 Here files are read and written; what is new is found by `uploads`. The record is a person's: no receipt claims it, and
-nothing but `record_uploads` writes to it.
+nothing but `record_uploads` and `withdraw_uploads` writes to it.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from gzjwst_core.errors import SubjectsError
 from gzjwst_core.models import Output, Receipt, Work
-from gzjwst_core.publish.uploads import Difference, Upload, appended, new_manifests, read_uploads
+from gzjwst_core.publish.uploads import Difference, Upload, appended, new_manifests, read_uploads, withdrawn
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import complete, latest
 
@@ -24,6 +24,7 @@ __all__ = [
     "refresh",
     "survey_manifests",
     "uploads_identity",
+    "withdraw_uploads",
     "write_news",
 ]
 
@@ -77,14 +78,19 @@ def write_news(folder: Folder, news: News | None) -> tuple[tuple[Output, ...], d
     return written, dict(zip(_COUNTS, counts, strict=True))
 
 
-def record_uploads(folder: Folder, uploads: Sequence[Upload]) -> int:
-    """Append to the record; returns how many rows were new to it. Nothing is written when none is."""
+def record_uploads(folder: Folder, uploads: Sequence[Upload]) -> list[Upload]:
+    """Append to the record; returns the rows that were new to it. Nothing is written when none is."""
     name = f"{folder.url}/{UPLOADED}"
     old = _record(folder)
     new = appended(old, uploads, name)
     if new != old:
         folder.write(UPLOADED, new.encode())
-    return len(read_uploads(new, name)) - len(read_uploads(old, name))
+    return read_uploads(new, name)[len(read_uploads(old, name)) :]
+
+
+def withdraw_uploads(folder: Folder, names: Collection[str]) -> None:
+    """Take subjects out of the record, by id_str: they are new again."""
+    folder.write(UPLOADED, withdrawn(_record(folder), names, f"{folder.url}/{UPLOADED}").encode())
 
 
 def survey_manifests(folder: Folder) -> dict[str, str]:

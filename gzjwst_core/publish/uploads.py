@@ -9,7 +9,7 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +30,8 @@ __all__ = [
     "of_manifest",
     "read_uploads",
     "survey_of",
+    "unconfirmed",
+    "withdrawn",
 ]
 
 _COMPARED = ("id_str", "#ra", "#dec", "#recipe_hash")
@@ -115,6 +117,18 @@ def appended(text: str, uploads: Iterable[Upload], source: str) -> str:
             fresh.append(one)
     whole = text if not text or text.endswith("\n") else f"{text}\n"
     return whole + _csv_text([*([] if text else [Upload._fields]), *fresh]) if fresh else text
+
+
+def unconfirmed(uploads: Sequence[Upload]) -> list[str]:
+    """Return the id_str of which only manifests tell: Zooniverse's number of them is not known, sorted."""
+    numbered = {one.id_str: False for one in uploads}
+    numbered |= {one.id_str: True for one in uploads if one.subject_id != NOTHING}
+    return sorted(name for name, known in numbered.items() if not known)
+
+
+def withdrawn(text: str, names: Collection[str], source: str) -> str:
+    """Return the record without some id_str; raises as `read_uploads`."""
+    return _csv_text([Upload._fields, *(one for one in read_uploads(text, source) if one.id_str not in names)])
 
 
 def of_manifest(text: str, source: str, survey: str) -> list[Upload]:

@@ -23,8 +23,9 @@ from gzjwst_core.publish.subjects_folder import (
     recorded,
     refresh,
     survey_manifests,
+    withdraw_uploads,
 )
-from gzjwst_core.publish.uploads import Upload, of_export, of_manifest, survey_of
+from gzjwst_core.publish.uploads import Upload, of_export, of_manifest, survey_of, unconfirmed
 from gzjwst_core.run import default_cache, writing_alone
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.folder import Folder
@@ -45,6 +46,8 @@ def add_zooniverse_verbs(to: Any) -> None:
     uploaded.add_argument("folder", metavar="RUN_FOLDER")
     uploaded.add_argument("manifests", nargs="*", metavar="MANIFEST", help="manifests that went up whole")
     uploaded.add_argument("--export", default="", metavar="CSV", help="Zooniverse's export of subjects: the safest")
+    said = "make what is on record but not in the export new again"
+    uploaded.add_argument("--withdraw", action="store_true", help=said)
     new = _add(actions, "new", "write manifests of what is not uploaded yet", _new)
     new.add_argument("folder", metavar="RUN_FOLDER")
     add_refit_verb(actions)
@@ -177,14 +180,41 @@ def _commands(subjects: Mapping[str, int]) -> Iterator[str]:
 def _uploaded(options: argparse.Namespace) -> Iterator[str]:
     if bool(options.manifests) == bool(options.export):
         raise ProfileError("zooniverse uploaded: name the manifests that were uploaded, or --export")
+    if options.withdraw and not options.export:
+        raise ProfileError("zooniverse uploaded: --withdraw needs --export, which tells what is really there")
     folder = Folder(options.folder)
     with writing_alone(folder, default_cache()):
         survey = survey_of(survey_manifests(folder))
         uploads, said = _exported(options.export, survey) if options.export else _listed(options.manifests, survey)
         yield from said
-        count = record_uploads(folder, uploads)
-        yield f"{count} subjects recorded in {folder.url}/{UPLOADED}, {len(uploads) - count} were known"
+        yield from _recorded(folder, uploads)
+        if options.export:
+            yield from _never_arrived(folder, withdraw=options.withdraw)
         yield from _news(folder, refresh(folder))
+
+
+def _recorded(folder: Folder, uploads: Sequence[Upload]) -> Iterator[str]:
+    before = {(one.id_str, one.recipe_hash) for one in recorded(folder)}
+    fresh = record_uploads(folder, uploads)
+    numbered = sum((one.id_str, one.recipe_hash) in before for one in fresh)
+    known = len(uploads) - len(fresh)
+    yield f"{len(fresh) - numbered} subjects recorded in {folder.url}/{UPLOADED}, {known} were known"
+    if numbered:
+        yield f"{numbered} that were on record have their number now"
+
+
+def _never_arrived(folder: Folder, *, withdraw: bool) -> Iterator[str]:
+    """Tell what manifests were said to have brought, and no export has confirmed: an upload may have broken off."""
+    names = unconfirmed(recorded(folder))
+    if not names:
+        return
+    if withdraw:
+        withdraw_uploads(folder, names)
+        yield f"{len(names)} subjects that the export has not are out of the record: {_some(names)}"
+    else:
+        said = "subjects are on record from manifests, but the export has them not"
+        what_then = "where it was made after the upload, they never arrived: --withdraw makes them new again"
+        yield f"{len(names)} {said}: {_some(names)}; {what_then}"
 
 
 def _new(options: argparse.Namespace) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,7 @@ def test_a_damaged_record_is_named_and_left_alone(text: str, said: str) -> None:
         appended(text, [upload(1)], "u.csv")
 
 
-def export(rows: list[tuple[object, object]]) -> str:
+def export(rows: Sequence[tuple[object, object]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["subject_id", "project_id", "subject_set_id", "metadata", "locations"])
@@ -241,6 +242,44 @@ def test_an_export_is_recorded(run: Run, tmp_path: Path, capsys: pytest.CaptureF
     assert cells(tmp_path, "new-*") == [rows[1]["id_str"]]
 
 
+def test_what_never_arrived_is_told_and_can_be_new_again(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An upload broke off, and its manifest was recorded as a whole."""
+    folder, subjects = str(tmp_path / "demo"), tmp_path / "s.csv"
+    hand(run, 6)
+    main(["zooniverse", "uploaded", folder, f"{folder}/zooniverse/manifest-0001.csv"])
+    rows = list(csv.DictReader((tmp_path / "demo" / "zooniverse" / "manifest-0001.csv").read_text().splitlines()))
+    subjects.write_text(export([(70, rows[0]), (71, rows[2])]))
+    capsys.readouterr()
+    assert main(["zooniverse", "uploaded", folder, "--export", str(subjects)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("0 subjects recorded in ")
+    assert said[1] == "2 that were on record have their number now"
+    assert said[2].startswith("2 subjects are on record from manifests, but the export has them not: demo_J000001.00+")
+    assert cells(tmp_path, "new-*") == [f"demo_J{n:06d}.00+020000.0" for n in (4, 5)]
+    assert main(["zooniverse", "uploaded", folder, "--export", str(subjects), "--withdraw"]) == 0
+    assert "2 subjects that the export has not are out of the record: demo_J000001.00+" in capsys.readouterr().out
+    assert cells(tmp_path, "new-*") == [f"demo_J{n:06d}.00+020000.0" for n in (1, 3, 4, 5)]
+    recorded = read_uploads((tmp_path / "demo" / "zooniverse" / "uploaded.csv").read_text(), "u")
+    assert {one.id_str for one in recorded} == {rows[0]["id_str"], rows[2]["id_str"]}
+
+
+def test_when_nothing_arrived_every_manifest_is_new(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, subjects = str(tmp_path / "demo"), tmp_path / "s.csv"
+    hand(run, 6)
+    main(["zooniverse", "uploaded", folder, f"{folder}/zooniverse/manifest-0001.csv"])
+    subjects.write_text(export([]))
+    assert main(["zooniverse", "uploaded", folder, "--export", str(subjects), "--withdraw"]) == 0
+    assert capsys.readouterr().out.endswith("no upload is on record, so every manifest is new\n")
+    assert cells(tmp_path, "new-*") == []
+    assert not hand_over(run, plan(run)).fresh
+    assert main(["zooniverse", "check", folder]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "6 subjects in 2 manifests: nothing refused, no warnings"
+
+
 def test_wrong_use_is_explained(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "demo"
     assert main(["zooniverse", "new", str(folder)]) == 1
@@ -248,7 +287,8 @@ def test_wrong_use_is_explained(run: Run, tmp_path: Path, capsys: pytest.Capture
     assert main(["zooniverse", "check", str(tmp_path)]) == 1
     assert "there are no manifests" in capsys.readouterr().err
     hand(run, 2)
-    for wrong in (["uploaded", str(folder)], ["uploaded", str(folder), "x.csv", "--export", "y.csv"]):
+    for wrong in (["uploaded", str(folder)], ["uploaded", str(folder), "x.csv", "--export", "y.csv"],
+                  ["uploaded", str(folder), "x.csv", "--withdraw"]):  # fmt: skip
         assert main(["zooniverse", *wrong]) == 2
     assert main(["zooniverse", "uploaded", str(folder), "gone.csv"]) == 1
     assert "gone.csv" in capsys.readouterr().err
