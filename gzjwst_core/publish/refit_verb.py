@@ -142,6 +142,9 @@ def _what_was_read(reading: Reading, source: str) -> Iterator[str]:
     if people and not bad:
         often = ", ".join(repr(answer) for answer, _ in reading.answers.most_common(12))
         yield f"no answer is a bad-zoom vote (--answer, --question); there are: {often}"
+    elif reading.near_misses:
+        named = ", ".join(f"{answer!r} ({count})" for answer, count in reading.near_misses.most_common(12))
+        yield f"not bad-zoom votes, though zoom is in them (--answer): {named}"
 
 
 def _told(found: Refit, rule: CutoutOptions) -> Iterator[str]:

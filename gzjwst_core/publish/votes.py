@@ -20,6 +20,7 @@ ANSWER = r"((bad|wrong) )?(image )?zoom( level)?"
 """A whole answer, in lower case and with blanks for all else: not the question before it ("star, artifact or zoom")."""
 _NEEDED = ("classification_id", "user_name", "workflow_id", "annotations", "subject_data", "subject_ids")
 _NAMED = 5
+_KEPT = 500
 _PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)|<[^>]*>")
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
@@ -52,6 +53,8 @@ class Reading:
     """Rows that cannot be read, by why."""
     named: list[str] = field(default_factory=list)
     """The first few of them, by line."""
+    near_misses: Counter[str] = field(default_factory=Counter)
+    """Answers with `zoom` in them, of classifications where none is a bad-zoom vote; at most some hundred."""
     answers: Counter[str] = field(default_factory=Counter)
     """Every answer that was given, to tell what there is where none matches; at most some hundred."""
 
@@ -161,8 +164,11 @@ class _Reader:
             return
         subject.voters.add(voter)
         subject.classifications += 1
-        subject.bad_zoom += any(self.answer.fullmatch(text) for text in answers)
-        if len(self.reading.answers) < 500:
+        if any(self.answer.fullmatch(text) for text in answers):
+            subject.bad_zoom += 1
+        elif len(self.reading.near_misses) < _KEPT:
+            self.reading.near_misses.update({text for text in answers if "zoom" in text})
+        if len(self.reading.answers) < _KEPT:
             self.reading.answers.update(answers)
 
     def _subject(self, cells: Mapping[str, str]) -> Subject:

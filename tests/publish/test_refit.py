@@ -12,7 +12,6 @@ import pytest
 from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from gzjwst_core.cli import main
 from gzjwst_core.cutouts.fov import quantise
@@ -23,32 +22,18 @@ from gzjwst_core.publish.refit_verb import SIZE_CARD, bounded_lines
 from gzjwst_core.publish.votes import read_votes
 
 BEST = 1.75
-Floats = NDArray[np.float64]
 
 
 def simulate(seed: int, *, count: int = 800, best: float = BEST, bend: float = 6.0, **rule: float) -> Votes:
     """Galaxies in frames of our rule; small ones get more bad-zoom votes in any frame, each has a whim of its own."""
+    options = CutoutOptions(**rule)  # type: ignore[arg-type]
     rng = np.random.default_rng(seed)
     size = np.exp(rng.normal(np.log(1.8), 0.5, count))
-    fov = framed(size, CutoutOptions(**rule))  # type: ignore[arg-type]
+    wanted = np.clip(options.fov_factor * size, options.fov_min_arcsec, options.fov_max_arcsec)
+    fov = quantise(wanted, options)
     whim = rng.normal(0, 0.3, count) - 0.5 * np.log(size)
-    return voted(fov, size, -3.0 + bend * np.log(fov / size / best) ** 2 + whim, rng)
-
-
-def of_size_alone(seed: int) -> Votes:
-    """Galaxies of a middle size get the fewest, in any frame; and small and large ones are at the rule's limits."""
-    rng = np.random.default_rng(seed)
-    size = np.exp(rng.normal(np.log(3.0), 0.7, 800))
-    return voted(framed(size, CutoutOptions()), size, -2.5 + 2.0 * np.log(size / 1.8) ** 2 - 0.5 * np.log(size), rng)
-
-
-def framed(size: Floats, options: CutoutOptions) -> Floats:
-    return quantise(np.clip(options.fov_factor * size, options.fov_min_arcsec, options.fov_max_arcsec), options)
-
-
-def voted(fov: Floats, size: Floats, logit: Floats, rng: np.random.Generator) -> Votes:
-    bad = rng.binomial(40, 1 / (1 + np.exp(-logit))).astype(np.float64)
-    return Votes(fov, size, np.full(len(size), 40.0), bad)
+    share = 1 / (1 + np.exp(3.0 - bend * np.log(fov / size / best) ** 2 - whim))
+    return Votes(fov, size, np.full(count, 40.0), rng.binomial(40, share).astype(np.float64))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -94,6 +79,16 @@ def test_votes_that_do_not_tell_are_refused(votes: Votes, reason: str, said: str
     with pytest.raises(SubjectsError, match=said) as caught:
         refit(votes, CutoutOptions())
     assert caught.value.reason == reason
+
+
+def of_size_alone(seed: int) -> Votes:
+    """Galaxies of a middle size get the fewest, in any frame; and small and large ones are at the rule's limits."""
+    rng, rule = np.random.default_rng(seed), CutoutOptions()
+    size = np.exp(rng.normal(np.log(3.0), 0.7, 800))
+    fov = quantise(np.clip(rule.fov_factor * size, rule.fov_min_arcsec, rule.fov_max_arcsec), rule)
+    share = 1 / (1 + np.exp(2.5 - 2.0 * np.log(size / 1.8) ** 2 + 0.5 * np.log(size)))
+    bad = rng.binomial(40, share).astype(np.float64)
+    return simulate(seed)._replace(fov_arcsec=fov, size_arcsec=size, bad_zoom=bad)
 
 
 def test_frames_that_do_not_matter_are_refused() -> None:
@@ -299,3 +294,20 @@ def test_several_workflows_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureF
     said = capsys.readouterr().out.splitlines()
     assert said[0].endswith(f"3000 classifications of 150 subjects, {votes.bad_zoom.sum():.0f} bad-zoom votes")
     assert said[1] == "30 of other workflows: not counted"
+
+
+def test_answers_that_match_by_half_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The text of an answer was changed between two versions of the workflow."""
+    said = [
+        "Bad zoom",
+        "Bad zoom (too close)",
+        ["Star, artifact or zoom", "Bad zoom"],
+        "Smooth",
+        "Incorrect zoom level",
+    ]
+    rows = [classification(n, f"{n}", value) for n, value in enumerate(said * 2)]
+    assert read_votes(lines(rows), "e.csv").near_misses == {"bad zoom too close": 2, "incorrect zoom level": 2}
+    (tmp_path / "e.csv").write_text("".join(lines(rows)))
+    assert main(["zooniverse", "refit", str(tmp_path / "e.csv")]) == 1
+    told = "though zoom is in them (--answer): 'bad zoom too close' (2), 'incorrect zoom level' (2)"
+    assert told in capsys.readouterr().out
