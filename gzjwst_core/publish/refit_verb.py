@@ -17,6 +17,7 @@ from gzjwst_core.errors import GzJwstError, SubjectsError
 from gzjwst_core.names import file_stem
 from gzjwst_core.options import CutoutOptions
 from gzjwst_core.publish.refit import Refit, SizeBin, Votes, refit
+from gzjwst_core.publish.refit_rule import of_one_rule
 from gzjwst_core.publish.votes import ANSWER, Reading, Subject, read_votes, subject_number
 from gzjwst_core.run import FROZEN_PROFILE
 from gzjwst_core.storage.atomic import storage_error
@@ -40,6 +41,8 @@ def add_refit_verb(to: Any) -> None:
     )
     parser.add_argument("--answer", default=ANSWER, metavar="REGEX", help="a whole answer that says bad zoom")
     parser.add_argument("--workflow", default="", metavar="ID", help="only classifications of this workflow")
+    said = "only subjects whose frames follow this rule, such as isophote; without it the commonest"
+    parser.add_argument("--rule", default="", metavar="RULE", help=said)
     parser.set_defaults(verb=_refit)
 
 
@@ -51,7 +54,9 @@ def _refit(options: argparse.Namespace) -> Iterator[str]:
         reading = read_votes(bounded_lines(file), options.export, **given)
     _of_one_workflow(reading, options.export)
     yield from _what_was_read(reading, options.export)
-    votes, without = _votes(list(reading.subjects.values()), folder)
+    subjects, said = of_one_rule(list(reading.subjects.values()), folder, options.rule, rule.fov_rule)
+    yield from said
+    votes, without = _votes(subjects, folder)
     if without:
         yield f"{without} subjects left out: no #fov_arcsec and #size_arcsec, nor a size in the cutouts of --run"
     if not len(votes.size_arcsec):

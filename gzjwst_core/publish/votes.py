@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gzjwst_core.errors import SubjectsError
+from gzjwst_core.publish.zooniverse import NOTHING
 
-__all__ = ["ANSWER", "Reading", "Subject", "read_votes", "subject_number"]
+__all__ = ["ANSWER", "Reading", "Subject", "read_votes", "subject_number", "subject_text"]
 
 ANSWER = r"((bad|wrong) )?(image )?zoom( level)?"
 """A whole answer, in lower case and with blanks for all else: not the question before it ("star, artifact or zoom")."""
@@ -107,6 +108,12 @@ def subject_number(subject: Subject, name: str) -> float | None:
         if 0 < value < float("inf"):
             return value
     return None
+
+
+def subject_text(subject: Subject, name: str) -> str:
+    """Return a text of the subject's metadata, whatever hides its column; empty where there is none."""
+    told = (str(subject.metadata.get(key) or "").strip() for key in (f"#{name}", f"!{name}", name))
+    return next((text for text in told if text not in ("", NOTHING)), "")
 
 
 def _columns(line: str, source: str) -> tuple[dict[str, int], int]:

@@ -223,9 +223,9 @@ def test_what_is_no_export_is_refused(text: str) -> None:
 # ---------------------------------------------------------------- the verb
 
 
-def export(path: Path, votes: Votes, **more: Any) -> None:
+def export(path: Path, votes: Votes, first: Any = 1, **more: Any) -> None:
     rows, number = [], 0
-    for subject, (fov, size, seen, bad) in enumerate(zip(*votes, strict=True), start=1):
+    for subject, (fov, size, seen, bad) in enumerate(zip(*votes, strict=True), start=first):
         known = {"#fov_arcsec": f"{fov:.3f}", "#size_arcsec": f"{size:.3f}"} | more
         for vote in range(int(seen)):
             number += 1
@@ -311,3 +311,29 @@ def test_answers_that_match_by_half_are_told(tmp_path: Path, capsys: pytest.Capt
     assert main(["zooniverse", "refit", str(tmp_path / "e.csv")]) == 1
     told = "though zoom is in them (--answer): 'bad zoom too close' (2), 'incorrect zoom level' (2)"
     assert told in capsys.readouterr().out
+
+
+def test_sizes_of_two_rules_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`#size_arcsec` is what the rule measured: half as much again under another one, of the same galaxies."""
+    ours, theirs, before = (str(tmp_path / f"{name}.csv") for name in ("ours", "theirs", "before"))
+    export(Path(ours), votes := few(), **{"#fov_rule": "isophote"})
+    wider = votes._replace(size_arcsec=1.5 * votes.size_arcsec)
+    export(Path(theirs), wider.take(np.arange(150) < 60), first=900, **{"#fov_rule": "bbox"})
+    export(Path(before), wider.take(np.arange(150) < 9), first=990)
+    assert main(["zooniverse", "refit", ours]) == 0
+    alone = capsys.readouterr().out.splitlines()[-1]
+    with Path(ours).open("a") as file:
+        file.writelines(line for name in (theirs, before) for line in Path(name).read_text().splitlines(True)[1:])
+    assert main(["zooniverse", "refit", ours]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == alone
+    assert "69 subjects left out: not of the rule isophote (--rule): bbox (60), not told (9)" in said
+    assert main(["zooniverse", "refit", ours, "--rule", "bbox"]) == 1
+    told = capsys.readouterr().out
+    assert "159 subjects left out: not of the rule bbox (--rule): isophote (150), not told (9)\n" in told
+    assert "these are votes on the rule bbox: the constant found is none of the present rule, isophote\n" in told
+    assert main(["zooniverse", "refit", ours, "--rule", "kron"]) == 1
+    assert (
+        "--rule kron: no frame follows it; there are: isophote (150), bbox (60), not told (9)"
+        in capsys.readouterr().err
+    )
