@@ -10,7 +10,9 @@ from functools import partial
 
 from gzjwst_core.errors import SubjectsError
 from gzjwst_core.models import Output, Receipt, Work
+from gzjwst_core.publish.record import read_table
 from gzjwst_core.publish.uploads import Difference, Upload, appended, new_manifests, read_uploads, withdrawn
+from gzjwst_core.quality.stages import QUALITY
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import complete, latest
 
@@ -18,6 +20,7 @@ __all__ = [
     "STAGE",
     "UPLOADED",
     "News",
+    "failing_images",
     "news_of",
     "record_uploads",
     "recorded",
@@ -43,6 +46,14 @@ def uploads_identity(folder: Folder) -> dict[str, str]:
     return {_INPUT: hashlib.sha256(text.encode()).hexdigest()} if text else {}
 
 
+def failing_images(folder: Folder) -> dict[str, str]:
+    """Return why images fail, by id_str, where they were judged."""
+    judged = read_table(folder, QUALITY, ("id_str", "verdict", "reasons"))
+    if judged is None:
+        return {}
+    return {str(row["id_str"]): str(row["reasons"]) for row in judged[judged["verdict"] == "fail"]}
+
+
 def recorded(folder: Folder) -> list[Upload]:
     """Read the record of uploads; empty while nothing was uploaded.
 
@@ -65,7 +76,7 @@ def news_of(folder: Folder, manifests: Mapping[str, str]) -> News | None:
         Text by file name, in order.
     """
     uploads = recorded(folder)
-    return new_manifests(manifests, uploads) if uploads else None
+    return new_manifests(manifests, uploads, failing_images(folder)) if uploads else None
 
 
 def write_news(folder: Folder, news: News | None) -> tuple[tuple[Output, ...], dict[str, int]]:

@@ -18,6 +18,7 @@ from gzjwst_core.publish.refit_verb import add_refit_verb
 from gzjwst_core.publish.subjects_folder import (
     UPLOADED,
     News,
+    failing_images,
     news_of,
     record_uploads,
     recorded,
@@ -29,7 +30,6 @@ from gzjwst_core.publish.uploads import Upload, of_export, of_manifest, survey_o
 from gzjwst_core.run import default_cache, writing_alone
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.tables import read_parquet
 
 __all__ = ["add_zooniverse_verbs", "look_on_disk"]
 
@@ -68,8 +68,9 @@ def _check(options: argparse.Namespace) -> Iterator[str]:
     if not paths:
         yield "nothing is new since the last upload"
         return
-    failing = {name: why for place in places for name, why in _failing(place).items()}
-    uploaded = {one.id_str for place in places for one in recorded(Folder(str(_run_folder(place))))}
+    folders = [Folder(str(_run_folder(place))) for place in places]
+    failing = {name: why for folder in folders for name, why in failing_images(folder).items()}
+    uploaded = {one.id_str for folder in folders for one in recorded(folder)}
     look = lru_cache(maxsize=4096)(look_on_disk)
     checked = check_manifests({str(path): _bytes(path) for path in paths}, look, failing, uploaded)
     yield from _told(checked.findings)
@@ -107,15 +108,6 @@ def _manifests_at(place: Path) -> list[Path]:
         said = f"{stale[0]} does not hold what is new now: write it anew with zooniverse new {place}"
         raise SubjectsError(said, reason="stale_manifest")
     return list(paths)
-
-
-def _failing(place: Path) -> dict[str, str]:
-    """Return why images fail, by id_str, where they were judged."""
-    table = _run_folder(place) / "images" / "quality.parquet"
-    if not table.is_file():
-        return {}
-    judged = read_parquet(table, ("id_str", "verdict", "reasons"))
-    return {str(row["id_str"]): str(row["reasons"]) for row in judged[judged["verdict"] == "fail"]}
 
 
 def _bytes(path: Path) -> bytes:
@@ -248,6 +240,10 @@ def _news(folder: Folder, news: News | None) -> Iterator[str]:
     if found.renamed:
         names = _some([f"{old} is {new}" for old, new in found.renamed])
         yield f"{len(found.renamed)} subjects have another name now (--ids-from keeps names): {names}"
+    if found.near:
+        names = _some([f"{new} ({old})" for old, new in found.near])
+        said = "new subjects are within 1 arcsec of an uploaded one that is gone: perhaps parts of it, or the same"
+        yield f"{len(found.near)} {said}: {names}"
     if found.gone:
         yield f"{len(found.gone)} uploaded subjects are in no manifest any more: {_some(found.gone)}"
     yield from (f"{folder.url}/zooniverse/{name}" for name in texts)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from astropy.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,8 @@ from gzjwst_core.publish.subjects_folder import record_uploads
 from gzjwst_core.publish.uploads import Upload, appended, compare, new_manifests, of_export, of_manifest, read_uploads
 from gzjwst_core.run import Run, locked
 from gzjwst_core.storage.receipts import standing
+from gzjwst_core.storage.tables import write_parquet
+from tests.publish.conftest import make_catalog
 from tests.publish.subjects import hand, new_run
 
 HEADER = ["id_str", "#ra", "#dec", "#recipe_hash", "#survey"]
@@ -61,6 +64,29 @@ def test_a_galaxy_that_was_renamed_was_seen_already(shift_arcsec: float, same: b
         assert [cells[0] for cells in found.rows] == [name(6)]
     else:
         assert found.renamed == [(name(1), name(6))]
+
+
+@pytest.mark.parametrize(("shift_arcsec", "near"), [(0.35, True), (0.99, True), (1.01, False)])
+def test_a_new_subject_beside_one_that_is_gone_is_told(shift_arcsec: float, near: bool) -> None:
+    """It may be a part of it, or the same: the split of train and test takes it for that."""
+    found = compare(HEADER, [row(5, ra=150.01 + shift_arcsec / 3600), row(2)], [upload(1), upload(2)])
+    assert [cells[0] for cells in found.rows] == [name(5)]
+    assert (found.near, found.renamed, found.gone) == ([(name(1), name(5))] if near else [], [], [name(1)])
+
+
+def test_a_neighbour_of_one_that_fails_its_checks_is_new() -> None:
+    """That one is in no manifest any more, but it keeps its name."""
+    rows = [row(5, ra=150.01 + 0.25 / 3600)]
+    assert compare(HEADER, rows, [upload(1)]).rows == []
+    found = compare(HEADER, rows, [upload(1)], {name(1)})
+    assert [cells[0] for cells in found.rows] == [name(5)]
+    assert (found.near, found.renamed, found.gone) == ([], [], [name(1)])
+
+
+@pytest.mark.parametrize("cell", ["none", "", "nan", "inf", "x"])
+def test_a_place_that_is_no_number_is_near_nothing(cell: str) -> None:
+    found = compare(HEADER, [[name(5), cell, "+2.0", "r1", "demo"], row(6, ra=150.01)], [upload(1)])
+    assert found.renamed == [(name(1), name(6))]
 
 
 def test_the_record_is_appended_to_and_knows_what_it_knows() -> None:
@@ -228,6 +254,21 @@ def test_what_has_changed_since_is_told(run: Run, tmp_path: Path, capsys: pytest
     assert "3 subjects were coloured anew since, and count as uploaded: demo_J000001.00+020000.0, " in said
     assert "1 uploaded subjects are in no manifest any more: demo_J000000.00+020000.0\n" in said
     assert "1 subjects are new, in 1 manifests" in said
+
+
+def test_the_folders_verdicts_tell_who_keeps_a_name(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "demo"
+    hand(run, 3)
+    gone = upload(7)._replace(ra=f"{make_catalog(3)['ra'][2] + 0.1 / 3600:.6f}", dec=f"{make_catalog(3)['dec'][2]:.6f}")
+    record_uploads(run.folder, [gone])
+    assert main(["zooniverse", "new", str(folder)]) == 0
+    assert "1 subjects have another name now" in capsys.readouterr().out
+    verdicts = {"id_str": [gone.id_str], "verdict": ["fail"], "reasons": ["fill:above"]}
+    write_parquet(Table(verdicts), folder / "images" / "quality.parquet")
+    assert main(["zooniverse", "new", str(folder)]) == 0
+    assert capsys.readouterr().out.endswith("3 subjects are new, in 1 manifests\n")
 
 
 def test_an_export_is_recorded(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
