@@ -73,6 +73,7 @@ def catalog_of(magnitudes: dict[str, list[float]]) -> Table:
             "bbox_diagonal": np.ones(count),
             "isophote_diagonal": np.ones(count),
             "ellipticity": np.zeros(count),
+            "segment_reach": np.full(count, 0.4),
             "ext_fov": np.full(count, np.nan),
             "kron_a": np.ones(count),
         }

@@ -31,6 +31,8 @@ class Facts:
     fov_arcsec: float
     size_arcsec: float | None
     """What the rule of the field of view measured; None = nothing."""
+    floor_arcsec: float | None
+    """Least field of view that shows the whole target; None = the rule has none."""
     pixscale_arcsec: float
     """Scale of the image's own pixels."""
     coverage_min: float
@@ -142,6 +144,7 @@ def _facts(cutout: Cutout, picture: Picture, options: ImageOptions, *, panels: s
         fov_rule=cutout.fov_rule,
         fov_arcsec=cutout.fov_arcsec,
         size_arcsec=cutout.size_arcsec if math.isfinite(cutout.size_arcsec) else None,
+        floor_arcsec=cutout.floor_arcsec if math.isfinite(cutout.floor_arcsec) else None,
         pixscale_arcsec=cutout.fov_arcsec / options.size_px,
         coverage_min=min(found.coverage for band, found in cutout.bands.items() if band in wanted),
         filters_rgb=_filters(picture, options),

@@ -31,6 +31,8 @@ class ImageRecord(Value):
     """Side of the square of sky that is seen."""
     size_arcsec: float | None = None
     """What the rule of the field of view measured; None = a stated field of view, or a target without a size."""
+    floor_arcsec: float | None = None
+    """Least field of view that shows the whole target; None = a stated field of view, or a rule without a floor."""
     pixscale_arcsec: float
     """Scale of the image's own pixels."""
     coverage_min: float

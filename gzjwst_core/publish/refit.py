@@ -40,6 +40,8 @@ class Votes(NamedTuple):
     """Side of the frame that people saw."""
     size_arcsec: Floats
     """What the rule multiplies."""
+    floor_arcsec: Floats
+    """Least that shows the whole galaxy, whatever the constant; 0 = the rule has none."""
     classifications: Floats
     bad_zoom: Floats
 
@@ -76,6 +78,10 @@ class Refit:
     """Expected with the present constant."""
     share_best: float
     """Expected with `factor`."""
+    floored_present: float
+    """Share of frames that the floor and not the constant decides, with the present one."""
+    floored_best: float
+    """With `factor`."""
     by_size: tuple[SizeBin, ...]
     with_size: bool
     """Whether larger galaxies were let have more, or fewer, such votes at any frame."""
@@ -111,7 +117,8 @@ def refit(votes: Votes, options: CutoutOptions) -> Refit:
     apart. Intervals are from 200 draws of the subjects with replacement, so that subjects that differ more than chance
     allows widen them; what subjects share does not: one person's habit over many of them, or a galaxy that is two
     subjects, leaves the interval narrower than it should be. Rounding up to steps widens frames on average: the
-    constant is smaller than the best ratio by that.
+    constant is smaller than the best ratio by that. Frames that the floor decides are seen and expected as they are,
+    but no constant changes them.
     """
     curve = _curve(votes)
     widened = _widening(votes, curve.ratio, options)
@@ -125,6 +132,8 @@ def refit(votes: Votes, options: CutoutOptions) -> Refit:
         share_seen=float(votes.bad_zoom.sum() / votes.classifications.sum()),
         share_present=_expected(curve, votes, _frames(votes, options.fov_factor, options)),
         share_best=_expected(curve, votes, _frames(votes, factor, options)),
+        floored_present=_floored(votes, options.fov_factor, options),
+        floored_best=_floored(votes, factor, options),
         by_size=_by_size(votes),
         with_size=len(curve.beta) > _NO_SIZE,
     )
@@ -282,14 +291,21 @@ def _inside(ratio: float, ratios: Floats, low: float, high: float) -> None:
 
 
 def _frames(votes: Votes, factor: float, options: CutoutOptions) -> Floats:
-    wanted = np.clip(factor * votes.size_arcsec, options.fov_min_arcsec, options.fov_max_arcsec)
-    return quantise(wanted, options)
+    wanted = np.maximum(factor * votes.size_arcsec, votes.floor_arcsec)
+    return quantise(np.clip(wanted, options.fov_min_arcsec, options.fov_max_arcsec), options)
+
+
+def _floored(votes: Votes, factor: float, options: CutoutOptions) -> float:
+    """Share of frames that would be others without the floor."""
+    without = votes._replace(floor_arcsec=np.zeros_like(votes.floor_arcsec))
+    return float(np.mean(_frames(votes, factor, options) != _frames(without, factor, options)))
 
 
 def _widening(votes: Votes, factor: float, options: CutoutOptions) -> float:
-    """By how much rounding up to steps widens frames on average, between the rule's limits."""
+    """By how much rounding up to steps widens frames on average, between the rule's limits and above its floor."""
     wanted = factor * votes.size_arcsec
-    free = (wanted >= options.fov_min_arcsec) & (wanted <= options.fov_max_arcsec)
+    least = np.maximum(votes.floor_arcsec, options.fov_min_arcsec)
+    free = (wanted >= least) & (wanted <= options.fov_max_arcsec)
     if not free.any():
         return 1.0
     return math.exp(float(np.mean(np.log(_frames(votes, factor, options)[free] / wanted[free]))))

@@ -5,6 +5,7 @@ What is done with their votes is `refit_verb`'s and `refit`'s part.
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from astropy.io import fits
 
@@ -14,7 +15,7 @@ from gzjwst_core.names import file_stem
 from gzjwst_core.publish.votes import Subject, subject_text
 from gzjwst_core.storage.folder import Folder
 
-__all__ = ["RULE_CARD", "of_one_rule"]
+__all__ = ["RULE_CARD", "card_of_cutout", "of_one_rule"]
 
 RULE_CARD = "FOVRULE"
 """Card of a cutout with the name of its rule."""
@@ -59,18 +60,19 @@ def of_one_rule(
     return [one for one, rule in zip(subjects, rules, strict=True) if rule in (used, STATED)], said
 
 
-def _rule_of(subject: Subject, folder: Folder | None) -> str:
-    told = subject_text(subject, "fov_rule")
-    return told if told or folder is None else _rule_of_cutout(subject, folder)
-
-
-def _rule_of_cutout(subject: Subject, folder: Folder) -> str:
+def card_of_cutout(subject: Subject, card: str, folder: Folder) -> Any:
+    """Return a card of the subject's cutout in a run folder; None where there is no such cutout or card."""
     name, field = subject.metadata.get("id_str"), subject.metadata.get("#field")
     try:
         with folder.open(f"cutouts/{field}/{file_stem(str(name))}.fits") as file:
-            return str(fits.Header.fromfile(file).get(RULE_CARD, ""))
+            return fits.Header.fromfile(file).get(card)
     except (GzJwstError, OSError, EOFError, ValueError):  # no such cutout, or none of ours
-        return ""
+        return None
+
+
+def _rule_of(subject: Subject, folder: Folder | None) -> str:
+    told = subject_text(subject, "fov_rule")
+    return told if told or folder is None else str(card_of_cutout(subject, RULE_CARD, folder) or "")
 
 
 def _named(rules: Counter[str]) -> str:

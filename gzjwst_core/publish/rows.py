@@ -36,6 +36,7 @@ PUBLISH_COLUMNS = (
     Column("fov_rule", "str", "", "meta.id", "rule of the field of view: what size_arcsec is; empty = not known"),
     Column("fov_arcsec", "float64", "arcsec", "instr.fov", "side of the square of sky that is seen"),
     Column("size_arcsec", "float64", "arcsec", "phys.angSize", "size that the field of view follows; NaN = none"),
+    Column("floor_arcsec", "float64", "arcsec", "instr.fov;stat.min", "least that shows the whole source; NaN = none"),
     Column("pixscale_arcsec", "float64", "arcsec", "instr.pixel", "scale of the image's own pixels"),
     Column("coverage_min", "float64", "", "stat.value", "smallest part with data over the bands of the colour"),
     Column("filters_rgb", "str", "", "instr.filter", "bands of the channels"),

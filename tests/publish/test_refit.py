@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gzjwst_core.cli import main
-from gzjwst_core.cutouts.fov import quantise
+from gzjwst_core.cutouts.fov import quantise, views_of
 from gzjwst_core.errors import SubjectsError
 from gzjwst_core.options import CutoutOptions
 from gzjwst_core.publish.refit import Votes, refit
-from gzjwst_core.publish.refit_verb import SIZE_CARD, bounded_lines
+from gzjwst_core.publish.refit_verb import FLOOR_CARD, SIZE_CARD, bounded_lines
 from gzjwst_core.publish.votes import read_votes
 
 BEST = 1.75
@@ -33,7 +33,7 @@ def simulate(seed: int, *, count: int = 800, best: float = BEST, bend: float = 6
     fov = quantise(wanted, options)
     whim = rng.normal(0, 0.3, count) - 0.5 * np.log(size)
     share = 1 / (1 + np.exp(3.0 - bend * np.log(fov / size / best) ** 2 - whim))
-    return Votes(fov, size, np.full(count, 40.0), rng.binomial(40, share).astype(np.float64))
+    return Votes(fov, size, np.zeros(count), np.full(count, 40.0), rng.binomial(40, share).astype(np.float64))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -62,6 +62,43 @@ def test_rounding_up_to_steps_is_taken_off_the_constant() -> None:
 
 def test_the_same_votes_give_the_same_constant() -> None:
     assert refit(simulate(2), CutoutOptions()) == refit(simulate(2), CutoutOptions())
+
+
+def galaxies(count: int = 3000) -> dict[str, Any]:
+    """Segments of a deep survey: the whole is up to some times what is above the isophote."""
+    rng = np.random.default_rng(4)
+    core = np.exp(rng.normal(np.log(1.6), 0.45, count))
+    segment = core * np.exp(rng.uniform(0, 0.3, count))
+    reach = segment * rng.uniform(0.35, 0.5, count)
+    return {
+        "isophote_diagonal": core,
+        "bbox_diagonal": segment,
+        "ellipticity": np.full(count, 0.3),
+        "segment_reach": reach,
+    }
+
+
+def share_in(fov: Any, size: Any, best: float) -> Any:
+    """Share of bad-zoom votes in frames, by whoever wants `best` times the size."""
+    return 1 / (1 + np.exp(2.2 - 12 * np.log(fov / size / best) ** 2))
+
+
+def test_frames_that_the_floor_decides_are_expected_as_they_are_cut() -> None:
+    """The constant that is found, really cut, lowers the share, and to what is said."""
+    catalog, options = galaxies(), CutoutOptions(fov_factor=1.2)
+    seen = views_of(catalog, options)
+    people = np.full(len(seen.fov_arcsec), 40.0)
+    bad = np.random.default_rng(6).binomial(40, share_in(seen.fov_arcsec, seen.size_arcsec, 1.7)).astype(np.float64)
+    found = refit(Votes(seen.fov_arcsec, seen.size_arcsec, seen.floor_arcsec, people, bad), options)
+    after = views_of(catalog, CutoutOptions(fov_factor=found.factor))
+    shares = [share_in(cut.fov_arcsec, cut.size_arcsec, 1.7).mean() for cut in (seen, after)]
+    assert found.ratio == pytest.approx(1.7, rel=0.03)
+    assert [found.share_present, found.share_best] == pytest.approx(shares, abs=0.001)
+    assert shares[1] < shares[0] - 0.003
+    bare = [quantise(np.clip(f * seen.size_arcsec, 1.9, 12), options) for f in (1.2, found.factor)]
+    floored = [np.mean(bare[0] != seen.fov_arcsec), np.mean(bare[1] != after.fov_arcsec)]
+    assert [found.floored_present, found.floored_best] == floored
+    assert floored[0] > floored[1] > 0
 
 
 @pytest.mark.parametrize(
@@ -225,8 +262,9 @@ def test_what_is_no_export_is_refused(text: str) -> None:
 
 def export(path: Path, votes: Votes, first: Any = 1, **more: Any) -> None:
     rows, number = [], 0
-    for subject, (fov, size, seen, bad) in enumerate(zip(*votes, strict=True), start=first):
+    for subject, (fov, size, floor, seen, bad) in enumerate(zip(*votes, strict=True), start=first):
         known = {"#fov_arcsec": f"{fov:.3f}", "#size_arcsec": f"{size:.3f}"} | more
+        known |= {"#floor_arcsec": f"{floor:.3f}"} if floor else {}
         for vote in range(int(seen)):
             number += 1
             rows.append(classification(number, str(subject), "Bad zoom" if vote < bad else "Smooth", **known))
@@ -249,6 +287,7 @@ def test_the_verb_prints_a_line_for_the_profile(tmp_path: Path, capsys: pytest.C
     assert said[0].endswith(f"3000 classifications of 150 subjects, {votes.bad_zoom.sum():.0f} bad-zoom votes")
     assert said[1] == "1 rows cannot be read: another number of cells than the header"
     assert said[2] == "  line 3002: another number of cells than the header"
+    assert said[3] == "150 subjects without #floor_arcsec: their frames are taken to follow the constant alone"
     found = refit(Votes(votes.fov_arcsec.round(3), votes.size_arcsec.round(3), *votes[2:]), CutoutOptions())
     assert said[-1].startswith(f"cutouts.fov_factor = {found.factor:.2f}  # 95 %: ")
 
@@ -261,14 +300,21 @@ def test_sizes_come_from_cutouts_where_votes_have_none(tmp_path: Path, capsys: p
     cutouts = tmp_path / "demo" / "cutouts" / "f0"
     cutouts.mkdir(parents=True)
     for subject, size in enumerate(votes.size_arcsec[:-2], start=1):
-        header = fits.Header([(SIZE_CARD, float(size))])
+        header = fits.Header([(SIZE_CARD, float(size)), *([(FLOOR_CARD, 1.8 * size)] if subject > 5 else [])])
         (cutouts / f"demo_J{subject:06d}.00p020000.0.fits").write_bytes(header.tostring().encode())
     (cutouts / "demo_J000150.00p020000.0.fits").write_bytes(b"")
     (tmp_path / "demo" / "profile.toml").write_text('[cutouts]\nfov_factor = 1.2\nplanes = ["ERR"]\nolder = 1\n')
     assert main(["zooniverse", "refit", str(tmp_path / "e.csv"), "--run", str(tmp_path / "demo")]) == 0
     said = capsys.readouterr().out
     assert "2 subjects left out: no #fov_arcsec and #size_arcsec" in said
+    assert "\n5 subjects without #floor_arcsec: " in said
     assert "expected at 1.2," in said
+    assert re.search(r"the whole galaxy decides \d\d% of the frames at 1.2, \d\d% at 1", said)
+    profile = tmp_path / "demo" / "profile.toml"
+    profile.write_text('[cutouts]\nfov_rule = "bbox"\n')
+    assert main(["zooniverse", "refit", str(tmp_path / "e.csv"), "--run", str(tmp_path / "demo")]) == 0
+    assert "floor_arcsec" not in (said := capsys.readouterr().out)
+    assert "the whole galaxy" not in said
 
 
 def test_where_no_answer_matches_the_answers_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
