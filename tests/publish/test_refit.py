@@ -18,8 +18,10 @@ from gzjwst_core.cutouts.fov import quantise, views_of
 from gzjwst_core.errors import SubjectsError
 from gzjwst_core.options import CutoutOptions
 from gzjwst_core.publish.refit import Votes, refit
+from gzjwst_core.publish.refit_rule import RULE_CARD, of_one_rule
 from gzjwst_core.publish.refit_verb import FLOOR_CARD, SIZE_CARD, bounded_lines
-from gzjwst_core.publish.votes import read_votes
+from gzjwst_core.publish.votes import Subject, read_votes
+from gzjwst_core.storage.folder import Folder
 
 BEST = 1.75
 
@@ -383,3 +385,17 @@ def test_sizes_of_two_rules_are_not_mixed(tmp_path: Path, capsys: pytest.Capture
         "--rule kron: no frame follows it; there are: isophote (150), bbox (60), not told (9)"
         in capsys.readouterr().err
     )
+
+
+def test_rules_come_from_cutouts_where_votes_have_none(tmp_path: Path) -> None:
+    subjects = [Subject(str(n), {"id_str": f"demo_J{n:06d}.00+020000.0", "#field": "f0"}) for n in range(4)]
+    subjects[3].metadata = {"#fov_rule": "kron"}
+    (tmp_path / "cutouts" / "f0").mkdir(parents=True)
+    for n, rule in enumerate(["isophote", "stated"]):
+        path = tmp_path / "cutouts" / "f0" / f"demo_J{n:06d}.00p020000.0.fits"
+        path.write_bytes(fits.Header([(RULE_CARD, rule)]).tostring().encode())
+    kept, said = of_one_rule(subjects, Folder(str(tmp_path)), "", "isophote")
+    assert [one.subject_id for one in kept] == ["0", "1"]
+    assert said == ["2 subjects left out: not of the rule isophote (--rule): not told (1), kron (1)"]
+    kept, said = of_one_rule(subjects, None, "", "isophote")
+    assert [one.subject_id for one in kept] == ["0", "1", "2"]
