@@ -26,6 +26,8 @@ class Facts:
     """What is known of one image."""
 
     id_str: str
+    fov_rule: str
+    """Rule of the field of view; empty = not known."""
     fov_arcsec: float
     size_arcsec: float | None
     """What the rule of the field of view measured; None = nothing."""
@@ -141,6 +143,7 @@ def _facts(cutout: Cutout, picture: Picture, options: ImageOptions, *, panels: s
     wanted = {band for bands in channel_bands(options).values() for band in bands}
     return Facts(
         id_str=cutout.id_str,
+        fov_rule=cutout.fov_rule,
         fov_arcsec=cutout.fov_arcsec,
         size_arcsec=cutout.size_arcsec if math.isfinite(cutout.size_arcsec) else None,
         floor_arcsec=cutout.floor_arcsec if math.isfinite(cutout.floor_arcsec) else None,

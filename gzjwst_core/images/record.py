@@ -25,6 +25,8 @@ class ImageRecord(Value):
     """Boxes of a grid's panels, such as `rgb=0,0,424,424 F115W=428,0,852,424` (x0, y0, x1, y1; 0-based, half open)."""
     size_bytes: int = 0
     """Of the image's file."""
+    fov_rule: str = ""
+    """Rule of the field of view, or `stated`; empty = not known."""
     fov_arcsec: float
     """Side of the square of sky that is seen."""
     size_arcsec: float | None = None

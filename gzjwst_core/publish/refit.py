@@ -28,6 +28,7 @@ _SEED = 20
 _MOST_LOST = 0.025
 _CELL = np.array([0.02, 0.1])
 _COLLINEAR = 0.98
+_NO_SIZE = 3
 _NEWTON_STEPS = 60
 _BINS = 3
 
@@ -109,12 +110,15 @@ def refit(votes: Votes, options: CutoutOptions) -> Refit:
 
     Notes
     -----
-    logit(share) = a + b x + c x^2 + d s, with x = ln(frame / size) and s = ln(size); maximum likelihood of binomial
-    counts. The term d keeps apart what goes with size alone (small galaxies are vaguer in any frame), since the rule's
-    limits tie frame / size to size; it is left out where the two cannot be told apart. Intervals are from 200 draws of
-    the subjects with replacement, so that subjects that differ more than chance allows widen them. Rounding up to
-    steps widens frames on average: the constant is smaller than the best ratio by that. Frames that the floor decides
-    are seen and expected as they are, but no constant changes them.
+    logit(share) = a + b x + c x^2 + d s + e s^2, with x = ln(frame / size) and s = ln(size); maximum likelihood of
+    binomial counts. The terms d and e keep apart what goes with size alone (small galaxies are vaguer in any frame,
+    and large ones may be too), since at the rule's limits frame / size is a function of size: without e, a share that
+    is lowest at a middle size reads as a best frame. Both are left out where size and frame / size cannot be told
+    apart. Intervals are from 200 draws of the subjects with replacement, so that subjects that differ more than chance
+    allows widen them; what subjects share does not: one person's habit over many of them, or a galaxy that is two
+    subjects, leaves the interval narrower than it should be. Rounding up to steps widens frames on average: the
+    constant is smaller than the best ratio by that. Frames that the floor decides are seen and expected as they are,
+    but no constant changes them.
     """
     curve = _curve(votes)
     widened = _widening(votes, curve.ratio, options)
@@ -131,7 +135,7 @@ def refit(votes: Votes, options: CutoutOptions) -> Refit:
         floored_present=_floored(votes, options.fov_factor, options),
         floored_best=_floored(votes, factor, options),
         by_size=_by_size(votes),
-        with_size=len(curve.beta) == 4,
+        with_size=len(curve.beta) > _NO_SIZE,
     )
 
 
@@ -142,7 +146,7 @@ class _Curve(NamedTuple):
     """The fitted share of bad-zoom votes."""
 
     beta: Floats
-    """Of 1, x, x^2 and, where it can be told apart, s."""
+    """Of 1, x, x^2 and, where they can be told apart, s and s^2."""
     centre: tuple[float, float]
     """Of ln(frame / size) and ln(size): x and s count from there."""
     seen: tuple[float, float]
@@ -181,10 +185,13 @@ def _cells(x: Floats, s: Floats) -> tuple[Floats, NDArray[np.intp]]:
 
 
 def _design(x: Floats, s: Floats) -> Floats:
-    """Columns of the fit, (cells, 3 or 4): limits of the rule may leave size and frame / size no freedom."""
-    columns = [np.ones_like(x), x, x**2]
+    """Columns of the fit, (cells, 3 or 5): limits of the rule may leave size and frame / size no freedom."""
     apart = s.std() > 0 and x.std() > 0 and abs(np.corrcoef(x, s)[0, 1]) < _COLLINEAR
-    return np.stack([*columns, s] if apart else columns, axis=1)
+    return _terms(x, s)[:, : None if apart else _NO_SIZE]
+
+
+def _terms(x: Floats, s: Floats) -> Floats:
+    return np.stack([np.ones_like(x), x, x**2, s, s**2], axis=1)
 
 
 def _summed(votes: Votes, of: NDArray[np.intp], weights: Floats) -> tuple[Floats, Floats]:
@@ -307,8 +314,8 @@ def _widening(votes: Votes, factor: float, options: CutoutOptions) -> float:
 def _expected(curve: _Curve, votes: Votes, frames: Floats) -> float:
     """Share of bad-zoom votes that these frames would get; beyond what was seen as at its end."""
     x = np.log(np.clip(frames / votes.size_arcsec, *curve.seen)) - curve.centre[0]
-    columns = [np.ones_like(x), x, x**2, np.log(votes.size_arcsec) - curve.centre[1]]
-    share = _share(np.stack(columns[: len(curve.beta)], axis=1) @ curve.beta)
+    s = np.log(votes.size_arcsec) - curve.centre[1]
+    share = _share(_terms(x, s)[:, : len(curve.beta)] @ curve.beta)
     return float(np.average(share, weights=votes.classifications))
 
 

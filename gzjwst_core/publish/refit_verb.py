@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from astropy.io import fits
 from pydantic import ValidationError
 
 from gzjwst_core.cutouts.fov import RULES
-from gzjwst_core.errors import GzJwstError, SubjectsError
-from gzjwst_core.names import file_stem
+from gzjwst_core.errors import SubjectsError
 from gzjwst_core.options import CutoutOptions
 from gzjwst_core.publish.refit import Refit, SizeBin, Votes, refit
+from gzjwst_core.publish.refit_rule import card_of_cutout, of_one_rule
 from gzjwst_core.publish.votes import ANSWER, Reading, Subject, read_votes, subject_number
 from gzjwst_core.run import FROZEN_PROFILE
 from gzjwst_core.storage.atomic import storage_error
@@ -43,6 +42,8 @@ def add_refit_verb(to: Any) -> None:
     )
     parser.add_argument("--answer", default=ANSWER, metavar="REGEX", help="a whole answer that says bad zoom")
     parser.add_argument("--workflow", default="", metavar="ID", help="only classifications of this workflow")
+    said = "only subjects whose frames follow this rule, such as isophote; without it the commonest"
+    parser.add_argument("--rule", default="", metavar="RULE", help=said)
     parser.set_defaults(verb=_refit)
 
 
@@ -52,8 +53,11 @@ def _refit(options: argparse.Namespace) -> Iterator[str]:
     with _opened(Path(options.export)) as file:
         given = {"answer": options.answer, "tasks": options.question, "workflow": options.workflow}
         reading = read_votes(bounded_lines(file), options.export, **given)
+    _of_one_workflow(reading, options.export)
     yield from _what_was_read(reading, options.export)
-    votes, without = _votes(list(reading.subjects.values()), folder)
+    subjects, said = of_one_rule(list(reading.subjects.values()), folder, options.rule, rule.fov_rule)
+    yield from said
+    votes, without = _votes(subjects, folder)
     if without:
         yield f"{without} subjects left out: no #fov_arcsec and #size_arcsec, nor a size in the cutouts of --run"
     if not len(votes.size_arcsec):
@@ -66,6 +70,15 @@ def _refit(options: argparse.Namespace) -> Iterator[str]:
     elif unknown := np.count_nonzero(votes.floor_arcsec == 0):
         yield f"{unknown} subjects without #floor_arcsec: their frames are taken to follow the constant alone"
     yield from _told(refit(votes, rule), rule)
+
+
+def _of_one_workflow(reading: Reading, source: str) -> None:
+    """Refuse to mix workflows: each asks its own questions, and a person has one vote a subject in each."""
+    if len(reading.workflows) > 1:
+        there = ", ".join(f"{name} ({count} classifications)" for name, count in reading.workflows.most_common(12))
+        raise SubjectsError(
+            f"{source}: several workflows, name one with --workflow: {there}", reason="several_workflows"
+        )
 
 
 def bounded_lines(file: TextIO) -> Iterator[str]:
@@ -114,12 +127,7 @@ def _number(subject: Subject, name: str, card: str, folder: Folder | None) -> fl
 
 
 def _number_of_cutout(subject: Subject, card: str, folder: Folder) -> float | None:
-    name, field = subject.metadata.get("id_str"), subject.metadata.get("#field")
-    try:
-        with folder.open(f"cutouts/{field}/{file_stem(str(name))}.fits") as file:
-            value = fits.Header.fromfile(file).get(card)
-    except (GzJwstError, OSError, EOFError, ValueError):  # no such cutout, or none of ours
-        return None
+    value = card_of_cutout(subject, card, folder)
     return float(value) if isinstance(value, int | float) and 0 < value < float("inf") else None
 
 
@@ -140,6 +148,9 @@ def _what_was_read(reading: Reading, source: str) -> Iterator[str]:
     if people and not bad:
         often = ", ".join(repr(answer) for answer, _ in reading.answers.most_common(12))
         yield f"no answer is a bad-zoom vote (--answer, --question); there are: {often}"
+    elif reading.near_misses:
+        named = ", ".join(f"{answer!r} ({count})" for answer, count in reading.near_misses.most_common(12))
+        yield f"not bad-zoom votes, though zoom is in them (--answer): {named}"
 
 
 def _told(found: Refit, rule: CutoutOptions) -> Iterator[str]:

@@ -33,6 +33,7 @@ PUBLISH_COLUMNS = (
     Column("strip_bands", "str", "", "instr.filter", "bands of the strip from left to right"),
     Column("panels", "str", "", "meta.note", "boxes of the panels, where the image is a grid"),
     Column("size_bytes", "int64", "byte", "meta.file", "size of the image's file"),
+    Column("fov_rule", "str", "", "meta.id", "rule of the field of view: what size_arcsec is; empty = not known"),
     Column("fov_arcsec", "float64", "arcsec", "instr.fov", "side of the square of sky that is seen"),
     Column("size_arcsec", "float64", "arcsec", "phys.angSize", "size that the field of view follows; NaN = none"),
     Column("floor_arcsec", "float64", "arcsec", "instr.fov;stat.min", "least that shows the whole source; NaN = none"),

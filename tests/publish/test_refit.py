@@ -18,8 +18,10 @@ from gzjwst_core.cutouts.fov import quantise, views_of
 from gzjwst_core.errors import SubjectsError
 from gzjwst_core.options import CutoutOptions
 from gzjwst_core.publish.refit import Votes, refit
+from gzjwst_core.publish.refit_rule import RULE_CARD, of_one_rule
 from gzjwst_core.publish.refit_verb import FLOOR_CARD, SIZE_CARD, bounded_lines
-from gzjwst_core.publish.votes import Reading, read_votes
+from gzjwst_core.publish.votes import Subject, read_votes
+from gzjwst_core.storage.folder import Folder
 
 BEST = 1.75
 
@@ -53,9 +55,11 @@ def test_rounding_up_to_steps_is_taken_off_the_constant() -> None:
     votes = simulate(1)
     rounded, plain = refit(votes, CutoutOptions()), refit(votes, CutoutOptions(fov_steps=0))
     assert rounded.ratio == plain.ratio == plain.factor
-    options = CutoutOptions(fov_factor=rounded.factor, fov_min_arcsec=0.1, fov_max_arcsec=100.0, fov_steps=0)
     assert 1.05 < rounded.ratio / rounded.factor < 1.3
-    assert options.fov_factor == rounded.factor
+    wanted = rounded.factor * votes.size_arcsec
+    free = (wanted > 2.0) & (wanted < 12.0)
+    frames = quantise(wanted[free], CutoutOptions())
+    assert np.exp(np.mean(np.log(frames / votes.size_arcsec[free]))) == pytest.approx(rounded.ratio, rel=0.02)
 
 
 def test_the_same_votes_give_the_same_constant() -> None:
@@ -116,10 +120,21 @@ def test_votes_that_do_not_tell_are_refused(votes: Votes, reason: str, said: str
     assert caught.value.reason == reason
 
 
+def of_size_alone(seed: int) -> Votes:
+    """Galaxies of a middle size get the fewest, in any frame; and small and large ones are at the rule's limits."""
+    rng, rule = np.random.default_rng(seed), CutoutOptions()
+    size = np.exp(rng.normal(np.log(3.0), 0.7, 800))
+    fov = quantise(np.clip(rule.fov_factor * size, rule.fov_min_arcsec, rule.fov_max_arcsec), rule)
+    share = 1 / (1 + np.exp(2.5 - 2.0 * np.log(size / 1.8) ** 2 + 0.5 * np.log(size)))
+    bad = rng.binomial(40, share).astype(np.float64)
+    return simulate(seed)._replace(fov_arcsec=fov, size_arcsec=size, bad_zoom=bad)
+
+
 def test_frames_that_do_not_matter_are_refused() -> None:
     for seed in range(2):
-        with pytest.raises(SubjectsError, match="no best field of view"):
-            refit(simulate(seed, bend=0.0), CutoutOptions())
+        for votes in (simulate(seed, bend=0.0), of_size_alone(seed)):
+            with pytest.raises(SubjectsError, match="no best field of view"):
+                refit(votes, CutoutOptions())
 
 
 # ---------------------------------------------------------------- reading
@@ -145,7 +160,8 @@ COLUMNS = [
 def classification(number: int, subject: str, value: Any, who: str = "", **more: Any) -> list[str]:
     known = {"retired": None, "id_str": f"demo_J{int(subject):06d}.00+020000.0", "#field": "f0", "#fov_arcsec": "3.220"}
     notes = value if isinstance(value, list) else [{"task": "T0", "task_label": "What is it?", "value": value}]
-    told = {"user_name": who or f"user-{number}", "workflow_id": "5", "metadata": "{}", "subject_ids": subject}
+    told = {"user_name": who or f"user-{number}", "metadata": "{}", "subject_ids": subject}
+    told |= {"workflow_id": str(more.pop("workflow", 5))}
     told |= {"classification_id": str(number), "annotations": json.dumps(notes)}
     told |= {"subject_data": json.dumps({subject: known | more})}
     return [told.get(name, "") for name in COLUMNS]
@@ -246,9 +262,9 @@ def test_what_is_no_export_is_refused(text: str) -> None:
 # ---------------------------------------------------------------- the verb
 
 
-def export(path: Path, votes: Votes, **more: Any) -> None:
+def export(path: Path, votes: Votes, first: Any = 1, **more: Any) -> None:
     rows, number = [], 0
-    for subject, (fov, size, floor, seen, bad) in enumerate(zip(*votes, strict=True), start=1):
+    for subject, (fov, size, floor, seen, bad) in enumerate(zip(*votes, strict=True), start=first):
         known = {"#fov_arcsec": f"{fov:.3f}", "#size_arcsec": f"{size:.3f}"} | more
         known |= {"#floor_arcsec": f"{floor:.3f}"} if floor else {}
         for vote in range(int(seen)):
@@ -312,6 +328,74 @@ def test_where_no_answer_matches_the_answers_are_told(tmp_path: Path, capsys: py
     assert main(["zooniverse", "refit", str(tmp_path / "none.csv")]) == 1
 
 
-def test_readings_start_empty() -> None:
-    assert Reading() == Reading()
-    assert Reading().subjects is not Reading().subjects
+def test_several_workflows_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever had judged a subject in one of them would have no vote in the other."""
+    votes = few()
+    export(tmp_path / "e.csv", votes)
+    with (tmp_path / "e.csv").open("a") as file:
+        file.writelines(lines([classification(n, "1", "Clumpy", f"user-{n}", workflow=4) for n in range(30)])[1:])
+    assert main(["zooniverse", "refit", str(tmp_path / "e.csv")]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "name one with --workflow: 5 (3000 classifications), 4 (30 classifications)" in told.err
+    assert main(["zooniverse", "refit", str(tmp_path / "e.csv"), "--workflow", "5"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith(f"3000 classifications of 150 subjects, {votes.bad_zoom.sum():.0f} bad-zoom votes")
+    assert said[1] == "30 of other workflows: not counted"
+
+
+def test_answers_that_match_by_half_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The text of an answer was changed between two versions of the workflow."""
+    said = [
+        "Bad zoom",
+        "Bad zoom (too close)",
+        ["Star, artifact or zoom", "Bad zoom"],
+        "Smooth",
+        "Incorrect zoom level",
+    ]
+    rows = [classification(n, f"{n}", value) for n, value in enumerate(said * 2)]
+    assert read_votes(lines(rows), "e.csv").near_misses == {"bad zoom too close": 2, "incorrect zoom level": 2}
+    (tmp_path / "e.csv").write_text("".join(lines(rows)))
+    assert main(["zooniverse", "refit", str(tmp_path / "e.csv")]) == 1
+    told = "though zoom is in them (--answer): 'bad zoom too close' (2), 'incorrect zoom level' (2)"
+    assert told in capsys.readouterr().out
+
+
+def test_sizes_of_two_rules_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`#size_arcsec` is what the rule measured: half as much again under another one, of the same galaxies."""
+    ours, theirs, before = (str(tmp_path / f"{name}.csv") for name in ("ours", "theirs", "before"))
+    export(Path(ours), votes := few(), **{"#fov_rule": "isophote"})
+    wider = votes._replace(size_arcsec=1.5 * votes.size_arcsec)
+    export(Path(theirs), wider.take(np.arange(150) < 60), first=900, **{"#fov_rule": "bbox"})
+    export(Path(before), wider.take(np.arange(150) < 9), first=990)
+    assert main(["zooniverse", "refit", ours]) == 0
+    alone = capsys.readouterr().out.splitlines()[-1]
+    with Path(ours).open("a") as file:
+        file.writelines(line for name in (theirs, before) for line in Path(name).read_text().splitlines(True)[1:])
+    assert main(["zooniverse", "refit", ours]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == alone
+    assert "69 subjects left out: not of the rule isophote (--rule): bbox (60), not told (9)" in said
+    assert main(["zooniverse", "refit", ours, "--rule", "bbox"]) == 1
+    told = capsys.readouterr().out
+    assert "159 subjects left out: not of the rule bbox (--rule): isophote (150), not told (9)\n" in told
+    assert "these are votes on the rule bbox: the constant found is none of the present rule, isophote\n" in told
+    assert main(["zooniverse", "refit", ours, "--rule", "kron"]) == 1
+    assert (
+        "--rule kron: no frame follows it; there are: isophote (150), bbox (60), not told (9)"
+        in capsys.readouterr().err
+    )
+
+
+def test_rules_come_from_cutouts_where_votes_have_none(tmp_path: Path) -> None:
+    subjects = [Subject(str(n), {"id_str": f"demo_J{n:06d}.00+020000.0", "#field": "f0"}) for n in range(4)]
+    subjects[3].metadata = {"#fov_rule": "kron"}
+    (tmp_path / "cutouts" / "f0").mkdir(parents=True)
+    for n, rule in enumerate(["isophote", "stated"]):
+        path = tmp_path / "cutouts" / "f0" / f"demo_J{n:06d}.00p020000.0.fits"
+        path.write_bytes(fits.Header([(RULE_CARD, rule)]).tostring().encode())
+    kept, said = of_one_rule(subjects, Folder(str(tmp_path)), "", "isophote")
+    assert [one.subject_id for one in kept] == ["0", "1"]
+    assert said == ["2 subjects left out: not of the rule isophote (--rule): not told (1), kron (1)"]
+    kept, said = of_one_rule(subjects, None, "", "isophote")
+    assert [one.subject_id for one in kept] == ["0", "1", "2"]

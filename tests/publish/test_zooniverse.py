@@ -82,8 +82,10 @@ def test_infinite_magnitudes_do_not_reach_volunteers(rows: Table) -> None:
 
 def test_what_a_composite_and_the_rule_of_its_frame_are_made_of(rows: Table) -> None:
     rows.replace_column("panels", ["rgb=0,0,424,424 F444W=428,0,852,424"] * len(rows))
+    rows["fov_rule"] = ["isophote"] * len(rows)
     rows["size_arcsec"], rows["floor_arcsec"] = np.arange(len(rows)) + 0.5, 2.25
     line = read(manifests(rows, "demo", OPTIONS)["manifest-0001.csv"])[2]
+    assert line["#fov_rule"] == "isophote"
     assert line["#panels"] == "rgb=0,0,424,424 F444W=428,0,852,424"
     assert (line["#size_arcsec"], line["#floor_arcsec"]) == ("2.500", "2.250")
 
