@@ -44,12 +44,13 @@ def calmed(
     over grey fitted to its neighbourhood, at the pixel's own grey (a guided filter, He et al. 2013, IEEE TPAMI 35,
     1397, with grey as the guide and noise^2 as its epsilon): sky gets the mean, while a knot narrower than the
     neighbourhood keeps its colour, since there chroma rises with grey. Whether a pixel is faint is read off a mean
-    half as wide, so that neither a peak of noise counts as signal nor a compact source as sky; only faint
-    pixels go into the fit, so that no star colours the sky around it. What is white stays white.
+    half as wide, so that neither a peak of noise counts as signal nor a compact source as sky; only faint pixels go
+    into the fit, so that a star hardly colours the sky around it. What is white stays white.
 
     As the default recipe uses it, on a 1.9 arcsec picture: of the R - B in the core of a source half as wide as the
-    neighbourhood, 68, 89, 95 and 100 % are kept at peaks of 8, 15, 20 and 40 sigma (the mean in place of the line would
-    keep about a third at 8); the sky's R - B scatters by 5.1 levels of 255 in place of 14.1.
+    neighbourhood, 68, 89, 95 and 100 % are kept at peaks of 8, 15, 20 and 40 sigma (28, 49, 64 and 97 % with the mean
+    in place of the line); a red star of 400 sigma tints the sky two to three neighbourhoods away by 1.4 levels of 255;
+    the sky's R - B scatters by 5.1 levels in place of 14.1.
     """
     grey = levels.mean(axis=0)
     data = (~gap).astype(np.float32)
