@@ -231,6 +231,13 @@ def _header(data: bytes, at: int) -> tuple[str, int]:
 
 
 def _wcs(header: Header) -> WCS:
+    try:
+        return _celestial(header)
+    except (KeyError, TypeError, ValueError) as error:  # our own and wcslib's are ValueErrors too
+        raise ImageError(f"a WCS of a cutout is damaged: {error}", reason="bad_cutout") from error
+
+
+def _celestial(header: Header) -> WCS:
     if header["CTYPE1"] != "RA---TAN" or header["CTYPE2"] != "DEC--TAN":
         return celestial_wcs(fits.Header([(keyword, value) for keyword, value in header.items()]), "cutout")
     wcs = WCS(naxis=2)  # the same as from the header, ten times as fast

@@ -24,6 +24,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return cut_bytes(field)
 
 
+def test_a_wcs_that_leads_nowhere_is_a_damaged_cutout(data: bytes) -> None:
+    card = data.index(b"CRVAL2  =")
+    damaged = data[:card] + b"CRVAL2  =               1000.0".ljust(80) + data[card + 80 :]
+    made = paint_cutout("a.fits", damaged, OPTIONS)
+    assert (made.outcome.kind, made.outcome.reason) == ("failed", "bad_cutout")
+
+
 def test_a_damaged_cutout_stops_nothing(data: bytes) -> None:
     painted = list(paint_chunk([("a.fits", data), ("b.fits", data[:5000]), ("c.fits", data)], OPTIONS))
     assert [p.name for p in painted] == ["a.jpg", "b.jpg", "c.jpg"]
