@@ -44,7 +44,7 @@ class QualityOptions(Options):
     sky_median: Limits = Limits(warn=(10, 40), fail=(4, 70))
     """Grey level of the sky."""
     sky_chroma: Limits = Limits(warn=(0, 4), fail=(0, 12))
-    """Difference of red and blue in the mean colour of the sky."""
+    """Difference of red and blue in the mean colour of the sky, whichever is brighter."""
     fill: Limits = Limits(warn=(0.2, 0.7), fail=(0.05, 0.95))
     """Longer side of the target's segment, in units of the picture's side."""
     reach: Limits = Limits(warn=(0, 0.714), fail=(0, 1))
@@ -74,10 +74,6 @@ class QualityOptions(Options):
         if not isinstance(given, dict):
             return given
         return {name: _over_default(cls.model_fields.get(name), value) for name, value in given.items()}
-
-    def digest_of_controls(self) -> str:
-        """Digest of what decides which controls are cut."""
-        return f"{self.control_stars} stars, {self.control_pairs} pairs"
 
 
 def _over_default(field: Any, value: Any) -> Any:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gzjwst_core.images.verdicts import IMAGE_MEASURES, VERDICTS, grade, limits_of, outside
 from gzjwst_core.models import Receipt
 from gzjwst_core.options import QualityOptions
-from gzjwst_core.quality.compare import within_scatter
+from gzjwst_core.quality.differences import within_scatter
 from gzjwst_core.storage.tables import Column, apply_columns
 
 __all__ = ["CHECK_COLUMNS", "Controls", "checks_table", "image_checks", "told_by_controls"]

@@ -24,8 +24,8 @@ from gzjwst_core.models import Output, Receipt, Work, digest_of
 from gzjwst_core.options import ImageOptions
 from gzjwst_core.quality.checks import Controls, checks_table, told_by_controls
 from gzjwst_core.quality.choose import PAIRS
-from gzjwst_core.quality.compare import rgb_difference, star_colour
 from gzjwst_core.quality.controls import CONTROLS, Control, controls_of, cut_controls, plan_controls
+from gzjwst_core.quality.differences import core_colour, rgb_difference
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
@@ -44,7 +44,7 @@ __all__ = [
     "standing_quality",
 ]
 
-STAGE, _VERSION = "quality", "1"
+STAGE, _VERSION = "quality", "2"
 _COLOUR, _FEW = "colour", 100
 QUALITY, CHECKS = "images/quality.parquet", "images/checks.parquet"
 _COLUMNS = (
@@ -160,7 +160,7 @@ def _look(look: _Look) -> float:
         cutout = read_cutout(folder.read(look.control.path))
         picture = colour(cutout, look.options)
         if look.control.view != PAIRS:
-            return star_colour(picture, look.control.fov_arcsec)
+            return core_colour(picture, look.control.fov_arcsec)
         shown = read_cutout(folder.read(look.beside))
         target = labels_of(shown, picture.gap.shape) == (shown.segment_id or -1)
         return rgb_difference(picture, colour(shown, look.options), target, shown.fov_arcsec)

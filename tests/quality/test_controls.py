@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gzjwst_core.images.compose import Picture
 from gzjwst_core.options import CutoutOptions, QualityOptions
 from gzjwst_core.quality.choose import PAIRS, choose_controls, star_views
-from gzjwst_core.quality.compare import rgb_difference, star_colour, within_scatter
+from gzjwst_core.quality.differences import core_colour, rgb_difference, within_scatter
 
 CUTOUTS, OPTIONS = CutoutOptions(), QualityOptions(control_stars=3, control_pairs=2)
 
@@ -91,7 +91,7 @@ def star(size: int, fov: float, levels: tuple[int, int, int]) -> Picture:
 
 
 def test_a_stars_colour_is_that_of_its_core_at_any_size() -> None:
-    colours = [star_colour(star(160, fov, (200, 150, 100)), fov) for fov in (1.9, 4.2)]
+    colours = [core_colour(star(160, fov, (200, 150, 100)), fov) for fov in (1.9, 4.2)]
     assert colours == pytest.approx([1.0, 1.0])
     one = star(160, 1.9, (200, 150, 100))
     spoilt = [
@@ -99,7 +99,7 @@ def test_a_stars_colour_is_that_of_its_core_at_any_size() -> None:
         Picture(rgb=one.rgb, gap=one.gap, filled=("red",), bands=one.bands),
         star(160, 1.9, (200, 150, 0)),
     ]
-    assert np.isnan([star_colour(bad, 1.9) for bad in spoilt]).all()
+    assert np.isnan([core_colour(bad, 1.9) for bad in spoilt]).all()
 
 
 def test_scatter_is_that_of_views_of_one_star_not_of_stars() -> None:

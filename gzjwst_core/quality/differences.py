@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from gzjwst_core.images.compose import Picture
 
-__all__ = ["rgb_difference", "star_colour", "within_scatter"]
+__all__ = ["core_colour", "rgb_difference", "within_scatter"]
 
 _CORE_ARCSEC = 0.12
+"""Within this radius a star is far above the noise at any depth. `images.compare` looks at 0.3 arcsec, for rings."""
 _LEAST_LEVEL = 1.0
 _LEAST_SHARE = 0.9
 _PATCH_ARCSEC = 0.3
 
 
-def star_colour(picture: Picture, fov_arcsec: float) -> float:
+def core_colour(picture: Picture, fov_arcsec: float) -> float:
     """Return log2(red / blue) of the mean levels in the core of a star in the middle.
 
     Parameters
