@@ -27,11 +27,17 @@ CHECK_COLUMNS = (
     Column("warn_high", "float64", "", "stat.max", "highest value without a warning, NaN = none"),
     Column("fail_low", "float64", "", "stat.min", "lowest value that does not fail, NaN = none"),
     Column("fail_high", "float64", "", "stat.max", "highest value that does not fail, NaN = none"),
-    Column("n_pass", "int64", "", "meta.number", "images that pass; of the survey's checks, objects looked at within"),
+    Column("n_pass", "int64", "", "meta.number", "images that pass; of the survey's checks, objects that are within"),
     Column("n_warn", "int64", "", "meta.number", "images that are outside the range of warning only"),
     Column("n_fail", "int64", "", "meta.number", "images that are outside the range of failure"),
     Column("n_unknown", "int64", "", "meta.number", "images with nothing to measure"),
-    Column("p05", "float64", "", "stat.value", "5 % quantile of the values"),
+    Column(
+        "p05",
+        "float64",
+        "",
+        "stat.value",
+        "5 % quantile of the values; NaN = there are none, or none that the limits are of",
+    ),
     Column("median", "float64", "", "stat.median", "median of the values"),
     Column("p95", "float64", "", "stat.value", "95 % quantile of the values"),
     Column("highest", "float64", "", "stat.max", "highest value"),
@@ -43,7 +49,7 @@ CHECK_COLUMNS = (
 _SURVEY = {
     "star_colour_sd": "scatter of log2(red / blue) in the core of a star between its views; values: stars' own scatter",
     "same_galaxy": "mean difference of the channels, of 255, over one galaxy between its images from two fields",
-    "fill_share": "share of the images whose fill is within its range of warning",
+    "fill_share": "share of the images whose fill is within its range of warning; counted: images, by their fill",
 }
 
 
@@ -132,14 +138,18 @@ def _image_row(column: Column, judged: Table, options: QualityOptions) -> dict[s
 
 
 def _survey_row(name: str, value: float, values: NDArray[np.float64], options: QualityOptions) -> dict[str, Any]:
-    """One check of the survey: its value is judged, the values that it was made from are only told."""
-    known = values[np.isfinite(values)]
-    of = options.fill if name == "fill_share" else limits_of(options, name)
+    """One check of the survey: its value is judged, the values that it was made from are only told.
+
+    Of a share they are not told: they are another measure, which has a row of its own.
+    """
+    known, is_share = values[np.isfinite(values)], name == "fill_share"
+    of = options.fill if is_share else limits_of(options, name)
     counts = np.bincount(grade(known, of), minlength=len(VERDICTS)).tolist()
     told = {"name": name, "scope": "survey", "says": _SURVEY[name], "value": value}
     numbers = dict(zip(("n_pass", "n_warn", "n_fail"), counts, strict=True))
     numbers["n_unknown"] = values.size - known.size
-    return told | _limits(options, name) | numbers | _spread(known) | {"verdict": _verdict(value, options, name)}
+    spread = _spread(known[:0] if is_share else known)
+    return told | _limits(options, name) | numbers | spread | {"verdict": _verdict(value, options, name)}
 
 
 def _limits(options: QualityOptions, name: str) -> dict[str, float]:

@@ -11,6 +11,7 @@ import pytest
 from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.images.paint import paint_cutout
 from gzjwst_core.images.stages import IMAGES
+from gzjwst_core.images.verdicts import VERDICTS as VERDICT_NAMES
 from gzjwst_core.models import Field, Receipt, Work
 from gzjwst_core.names import file_stem
 from gzjwst_core.options import QualityOptions
@@ -160,6 +161,8 @@ def test_controls_tell_of_the_survey(run: Run) -> None:
     assert same["highest"] > 10  # the redder one
     share = checks["fill_share"]
     assert (share["value"], share["verdict"], share["n_unknown"]) == (pytest.approx(2 / 3), "fail", 2)
+    assert [share[f"n_{part}"] for part in VERDICT_NAMES] == [checks["fill"][f"n_{part}"] for part in VERDICT_NAMES]
+    assert np.isnan([share[name] for name in ("p05", "median", "p95", "highest")]).all()  # its limits are of the share
 
 
 def test_a_second_run_redoes_nothing_and_other_limits_do(run: Run) -> None:
