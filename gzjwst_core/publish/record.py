@@ -220,13 +220,13 @@ def _lost(obs_id: str, reason: str, trail: str, *, expected: bool) -> Missing:
 def _outcome(log: RunLog, missing: list[Missing], failed: list[str]) -> Literal["done", "partial", "failed"]:
     if log.error is not None:
         return "failed"
-    return "partial" if failed or any(not one.expected for one in missing) else "done"
+    return "partial" if failed or any(one.is_loss for one in missing) else "done"
 
 
 def _message(outcome: str, missing: list[Missing], failed: list[str]) -> str:
     if outcome == "done":
         return ""
-    named = [*failed, *(f"{one.what} ({one.reason})" for one in missing if not one.expected)]
+    named = [*failed, *(f"{one.what} ({one.reason})" for one in missing if one.is_loss)]
     return f"missing or failed: {', '.join(named[:5])}{f' and {len(named) - 5} more' if len(named) > 5 else ''}"
 
 

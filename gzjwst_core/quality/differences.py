@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from gzjwst_core.images.compose import Picture
 
-__all__ = ["core_colour", "rgb_difference", "within_scatter"]
+__all__ = ["core_colour", "rgb_difference", "within_scatter", "worst_median"]
 
 _CORE_ARCSEC = 0.12
 """Within this radius a star is far above the noise at any depth. `images.compare` looks at 0.3 arcsec, for rings."""
 _LEAST_LEVEL = 1.0
 _LEAST_SHARE = 0.9
-_PATCH_ARCSEC = 0.3
 
 
 def core_colour(picture: Picture, fov_arcsec: float) -> float:
@@ -43,8 +42,8 @@ def core_colour(picture: Picture, fov_arcsec: float) -> float:
     return math.log2(red / blue)
 
 
-def rgb_difference(one: Picture, other: Picture, target: NDArray[np.bool_], fov_arcsec: float) -> float:
-    """Return the mean absolute difference of the channels over a galaxy, levels of 255.
+def rgb_difference(one: Picture, other: Picture, target: NDArray[np.bool_]) -> float:
+    """Return how far the channels differ over a galaxy, levels of 255.
 
     Parameters
     ----------
@@ -52,37 +51,45 @@ def rgb_difference(one: Picture, other: Picture, target: NDArray[np.bool_], fov_
         The same sky from two fields.
     target
         (ny, nx) the galaxy's pixels; none = the whole picture.
-    fov_arcsec
-        Side of the pictures.
 
     Returns
     -------
     float
-        NaN where they were not made from the same bands, or share too little of the galaxy.
+        Spread of the three channels' mean differences and of 0, which is none at all: it grows where the colour differs
+        and where the brightness does. NaN where the pictures were not made from the same bands, share too little of the
+        galaxy, or it is not brighter than its sky.
 
     Notes
     -----
-    Patches of 0.3 arcsec are averaged first: pixel by pixel two pictures of one sky differ by their noise alone, about
-    13 levels where the same recipe leaves 3 over patches.
+    Differences keep their sign, so that noise averages out, and weigh by how far both pictures together stand above the
+    sky: a wrong zero point changes bright pixels most. Measured over the demo's 7 galaxies of two fields, median of the
+    worse field: 2.2 as it is (of one galaxy at most 3.1). With a band of one field wrong by a factor, for F444W and
+    F277W, which are red and green alone, and for F150W and F115W, which share blue: x 1.1: 3.8, 2.9, 3.0, 3.0; x 1.2:
+    6.3, 5.6, 4.1, 4.3; x 1.3: 9.1, 8.2, 5.2, 5.4; x 1.5: 14.3, 13.2, 7.3, 7.6; x 0.77: 8.5, 9.5, 4.2, 4.4; x 0.67:
+    12.4, 13.0, 6.0, 6.2. With all of them wrong: x 1.1: 4.2; x 1.2: 7.4.
     """
     wanted = target if target.any() else np.ones_like(target)
-    both = wanted & ~(one.gap | other.gap)
+    seen = ~(one.gap | other.gap)
+    both = wanted & seen
     if one.bands != other.bands or one.filled != other.filled or both.sum() < _LEAST_SHARE * wanted.sum():
         return math.nan
-    side = max(1, round(_PATCH_ARCSEC / fov_arcsec * both.shape[0]))
-    apart = one.rgb.astype(np.float64) - other.rgb
-    weight = _patches(both.astype(np.float64), side)
-    sums = np.stack([_patches(apart[..., i] * both, side) for i in range(3)])
-    return float(np.abs(sums).sum() / (3 * weight.sum()))
+    grey = (one.rgb.mean(axis=2) + other.rgb.mean(axis=2)) / 2
+    sky = float(np.median(grey[seen & ~wanted])) if (seen & ~wanted).any() else 0.0
+    weight = np.maximum(grey[both] - sky, 0)
+    if weight.sum() == 0:
+        return math.nan
+    apart = np.average(one.rgb[both].astype(np.float64) - other.rgb[both], axis=0, weights=weight)
+    return float(np.ptp([*apart, 0.0]))
 
 
-def _patches(values: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """Sum over squares of `side` pixels; those at the far edges may be smaller."""
-    at = np.arange(0, values.shape[0], side)
-    return np.asarray(np.add.reduceat(np.add.reduceat(values, at, axis=0), at, axis=1))
+def worst_median(values: NDArray[np.float64], groups: NDArray[np.str_]) -> float:
+    """Return the largest of the groups' medians; NaN = not known, of a value, and where no value is."""
+    known = np.isfinite(values)
+    medians = [float(np.median(values[known & (groups == group)])) for group in np.unique(groups[known]).tolist()]
+    return max(medians, default=math.nan)
 
 
-def within_scatter(values: NDArray[np.float64], groups: NDArray[np.int64]) -> float:
+def within_scatter(values: NDArray[np.float64], groups: NDArray[np.str_]) -> float:
     """Return the standard deviation of values around the mean of their own group, over all groups.
 
     Parameters

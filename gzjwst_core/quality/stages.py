@@ -12,9 +12,10 @@ import numpy as np
 from astropy.table import Table, hstack
 from numpy.typing import NDArray
 
-from gzjwst_core.cutouts.read import read_cutout
+from gzjwst_core.cutouts.read import Cutout, read_cutout
+from gzjwst_core.cutouts.stages import CUTOUTS
 from gzjwst_core.engine import cpu_map
-from gzjwst_core.errors import ImageError
+from gzjwst_core.errors import ImageError, StorageError
 from gzjwst_core.images.compose import colour
 from gzjwst_core.images.quality import labels_of
 from gzjwst_core.images.record import ImageNote, notes_of
@@ -22,7 +23,7 @@ from gzjwst_core.images.stages import IMAGES
 from gzjwst_core.images.verdicts import IMAGE_MEASURES, VERDICTS, judge, reasons_of
 from gzjwst_core.models import Output, Receipt, Work, digest_of
 from gzjwst_core.options import ImageOptions
-from gzjwst_core.quality.checks import Controls, checks_table, told_by_controls
+from gzjwst_core.quality.checks import checks_table, told_by_controls
 from gzjwst_core.quality.choose import PAIRS
 from gzjwst_core.quality.controls import CONTROLS, Control, controls_of, cut_controls, plan_controls
 from gzjwst_core.quality.differences import core_colour, rgb_difference
@@ -46,6 +47,8 @@ __all__ = [
 
 STAGE, _VERSION = "quality", "2"
 _COLOUR, _FEW = "colour", 100
+_SAME_PLACE_DEG = 1e-5
+"""A third of a pixel of the finest grid."""
 QUALITY, CHECKS = "images/quality.parquet", "images/checks.parquet"
 _COLUMNS = (
     Column("id_str", "str", "", "meta.id;meta.main", "name of the source"),
@@ -86,7 +89,9 @@ def _make(run: Run, work: Work) -> Receipt:
     options = run.profile.quality
     images = measured(run.folder)
     judged = apply_columns(hstack([images, judge(images, options)]), _COLUMNS)
-    checks = checks_table(judged, _controls(run, run.folder), options)
+    looked = _looked_at(run)
+    pairs = looked["view"] == PAIRS
+    checks = checks_table(judged, told_by_controls(looked[~pairs], looked[pairs]), options)
     outputs = (_write(run.folder, QUALITY, judged), _write(run.folder, CHECKS, checks))
     counts = {"total": len(judged), **{one: int(np.sum(judged["verdict"] == one)) for one in VERDICTS}}
     for verdict in VERDICTS[1:]:
@@ -96,6 +101,7 @@ def _make(run: Run, work: Work) -> Receipt:
         for r in checks
         if r["scope"] == "survey" and r["verdict"] in VERDICTS[1:]
     }
+    counts |= {"controls": len(looked), "controls:unknown": int(np.isnan(looked["value"]).sum())}
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
 
 
@@ -131,16 +137,16 @@ class _Look:
     options: ImageOptions
 
 
-def _controls(run: Run, folder: Folder) -> Controls:
-    """Colour the controls, and tell what they show."""
+def _looked_at(run: Run) -> Table:
+    """Colour the controls, and measure each: `view`, `id_str`, `field`, `value`."""
+    folder = run.folder
     controls = sorted(controls_of(all_latest(folder, CONTROLS)), key=lambda control: control.path)
     shown = _cutouts_of(folder, {control.id_str for control in controls if control.view == PAIRS})
     looks = [_Look(one, shown.get(one.id_str, ""), folder.url, run.profile.images) for one in controls]
     spread = cpu_map if len(looks) > _FEW else map  # starting processes takes longer than a few pictures
-    values = np.array(list(spread(_look, looks)), dtype=np.float64)
-    is_pair = np.array([one.view == PAIRS for one in controls], dtype=np.bool_)
-    groups = np.array([one.group for one in controls], dtype=np.int64)
-    return told_by_controls(values[~is_pair], groups[~is_pair], values[is_pair])
+    values = list(spread(_look, looks))
+    told = {name: [getattr(one, name) for one in controls] for name in ("view", "id_str", "field")}
+    return Table({**{name: np.array(of, dtype=np.str_) for name, of in told.items()}, "value": np.array(values, float)})
 
 
 def _cutouts_of(folder: Folder, names: set[str]) -> dict[str, str]:
@@ -153,19 +159,38 @@ def _cutouts_of(folder: Folder, names: set[str]) -> dict[str, str]:
 
 def _look(look: _Look) -> float:
     """Colour a control, and measure it; NaN where that cannot be done."""
-    folder = Folder(look.folder)
-    if look.control.view == PAIRS and not look.beside:
-        return np.nan
     try:
-        cutout = read_cutout(folder.read(look.control.path))
-        picture = colour(cutout, look.options)
-        if look.control.view != PAIRS:
-            return core_colour(picture, look.control.fov_arcsec)
-        shown = read_cutout(folder.read(look.beside))
-        target = labels_of(shown, picture.gap.shape) == (shown.segment_id or -1)
-        return rgb_difference(picture, colour(shown, look.options), target, shown.fov_arcsec)
+        return _pair_value(look) if look.control.view == PAIRS else _star_value(look)
     except ImageError:  # no band of the recipe has data there
         return np.nan
+    except StorageError as error:
+        if error.reason != "not_found":
+            raise
+        return np.nan  # a lost file of one field is no reason to hand nothing over
+
+
+def _star_value(look: _Look) -> float:
+    cutout = read_cutout(Folder(look.folder).read(look.control.path))
+    return core_colour(colour(cutout, look.options), cutout.fov_arcsec)
+
+
+def _pair_value(look: _Look) -> float:
+    """Compare a galaxy with its image; NaN where it has none, or none of the same view from another field."""
+    folder, own = Folder(look.folder), f"{CUTOUTS}/{look.control.field}/"
+    if not look.beside or look.beside.startswith(own):  # its primary is this field's by now
+        return np.nan
+    again, shown = (read_cutout(folder.read(path)) for path in (look.control.path, look.beside))
+    if not _same_view(again, shown):
+        return np.nan
+    picture = colour(again, look.options)
+    target = labels_of(shown, picture.gap.shape) == (shown.segment_id or -1)
+    return rgb_difference(picture, colour(shown, look.options), target)
+
+
+def _same_view(one: Cutout, other: Cutout) -> bool:
+    """Whether two cutouts show the same sky: an image may have been cut anew, where a control was kept."""
+    apart = max(abs(one.ra_deg - other.ra_deg), abs(one.dec_deg - other.dec_deg))
+    return one.fov_arcsec == other.fov_arcsec and apart < _SAME_PLACE_DEG
 
 
 def _write(folder: Folder, relative: str, table: Table) -> Output:
