@@ -19,7 +19,7 @@ from gzjwst_core.options import QualityOptions
 from gzjwst_core.publish import stages as publish
 from gzjwst_core.publish.gather import shown_rows
 from gzjwst_core.publish.record import RunLog, record_of
-from gzjwst_core.publish.runlog import sums_hold
+from gzjwst_core.publish.runlog import Missing, sums_hold
 from gzjwst_core.quality.checks import image_checks
 from gzjwst_core.quality.choose import PAIRS, STARS
 from gzjwst_core.quality.controls import CONTROLS, Control
@@ -249,6 +249,18 @@ def test_what_fails_is_handed_to_nobody_but_zoobot_and_sums_hold(run: Run) -> No
     assert record.sums["quality"] == {"total": 5, "pass": 2, "warn": 1, "fail": 2}
     assert record.sums["subjects"] == {"total": 5, "handed_over": 3, "left_out": 2}
     assert sums_hold(record) == []
+
+
+def test_a_control_that_could_not_be_cut_is_told_and_leaves_the_run_whole(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble = Missing(what="controls south", reason="archive", aside=True)
+    log = RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=(), troubles=(trouble,))
+    monkeypatch.setattr("gzjwst_core.publish.record._missing", lambda _run: [])
+    whole = record_of(run, log)
+    assert (whole.outcome, whole.message, whole.missing) == ("done", "", (trouble,))
+    lost = log.replace(troubles=(trouble.replace(aside=False),))
+    assert record_of(run, lost).outcome == "partial"
 
 
 def test_images_that_were_not_judged_yet_are_handed_over_as_they_are(run: Run) -> None:
