@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -80,9 +80,17 @@ def _explain_profile(options: argparse.Namespace) -> list[str]:
 def _keys(model: type[BaseModel], prefix: str) -> list[str]:
     lines: list[str] = []
     for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            lines += _keys(inner, f"{prefix}{name}.")
-        else:
-            lines.append(f"{prefix}{name}: {(field.description or '').strip()}")
+        said = " ".join((field.description or "").split())
+        of = _section_of(field.annotation)
+        if said or of is None:
+            lines.append(f"{prefix}{name}: {said}")
+        if of is not None:
+            each = "[]" if get_origin(field.annotation) is tuple else ""
+            lines += _keys(of, f"{prefix}{name}{each}.")
     return lines
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the model whose keys a key has: a section, an optional one, or each of a list."""
+    inside = (annotation, *get_args(annotation))
+    return next((one for one in inside if isinstance(one, type) and issubclass(one, BaseModel)), None)

@@ -96,6 +96,15 @@ class SurveyProfile(Options):
             raise ValueError("a profile needs [[query.observations]] (ask MAST) or [[local]] (files)")
         return self
 
+    @model_validator(mode="after")
+    def _hands_over_bands_it_has(self) -> "SurveyProfile":
+        asked = {"publish.zoobot_fits": self.publish.zoobot_fits, "images.panel_bands": self.images.panel_bands}
+        for key, bands in asked.items():
+            strange = next((band for band in bands if band not in self.survey.bands), None)
+            if strange is not None:
+                raise ValueError(f"{key} names {strange}, the survey has {', '.join(self.survey.bands)}")
+        return self
+
     @property
     def name(self) -> str:
         """The survey's name."""

@@ -96,14 +96,23 @@ def profile_of(request: RunRequest) -> SurveyProfile:
     ProfileError
         The profile, an override or a band is wrong, or a cut does not fit the catalog that the profile makes.
     """
-    bands = [f"survey.bands={list(request.bands)!r}"] if request.bands else []
-    profile = load_profile(request.profile, overrides=[*request.overrides, *bands], environment=os.environ)
+    profile = load_profile(request.profile, overrides=request.overrides, environment=os.environ)
+    if request.bands:
+        part = [*request.overrides, *_of_bands(profile, request.bands)]
+        profile = load_profile(request.profile, overrides=part, environment=os.environ)
     columns = catalog_columns(profile.survey.bands, profile.photometry, profile.psf)
     try:
         select(empty_table([*SURVEY_COLUMNS, *columns]), profile.select.cuts)
     except CatalogError as error:
         raise ProfileError(f"{request.profile}: select.cuts: {error}") from None
     return profile
+
+
+def _of_bands(profile: SurveyProfile, bands: tuple[str, ...]) -> list[str]:
+    """Return overrides that leave a part of the bands, wherever the profile lists some of the survey's."""
+    listed = {"images.panel_bands": profile.images.panel_bands, "publish.zoobot_fits": profile.publish.zoobot_fits}
+    kept = [f"{key}={[band for band in of if band in bands]!r}" for key, of in listed.items() if of]
+    return [f"survey.bands={list(bands)!r}", *kept]
 
 
 def start(request: RunRequest) -> Run:

@@ -33,6 +33,9 @@ def test_every_key_has_a_meaning(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", "explain", "--keys"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("detect.threshold: Times the filtered") for line in lines)
+    assert any(line.startswith("quality.fill: Longer side of the target") for line in lines)
+    assert any(line.startswith("query.keep[].reason: ") for line in lines)
+    assert not [line for line in lines if line.endswith(": ")]
 
 
 @pytest.fixture

@@ -177,3 +177,9 @@ def test_no_data_whatever_ends_in_anything_but_a_profile_error(data: dict[str, o
 
     with pytest.raises(ProfileError):
         validate_profile(data, "x.toml")
+
+
+@pytest.mark.parametrize("key", ["publish.zoobot_fits", "images.panel_bands"])
+def test_bands_that_are_handed_over_are_the_surveys(key: str) -> None:
+    with pytest.raises(ProfileError, match=f"{key} names F090W, the survey has F115W"):
+        load_profile("demo", overrides=[f'{key}=["F090W"]'])

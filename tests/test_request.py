@@ -51,6 +51,13 @@ def test_a_wrong_table_of_targets_is_an_error_of_usage(
         start(ask(catalog=name))
 
 
+def test_a_part_of_the_bands_is_that_part_of_every_list_of_bands(ask: Callable[..., RunRequest]) -> None:
+    lists = ('publish.zoobot_fits=["F277W","F444W"]', 'images.panel_bands=["F115W"]')
+    profile = start(ask(overrides=lists, bands=("F277W",))).profile
+    assert profile.survey.bands == profile.publish.zoobot_fits == ("F277W",)
+    assert profile.images.panel_bands == ()
+
+
 EARLIER = "id_str,ra,dec\na,1,2\n"
 
 

@@ -73,6 +73,7 @@ def catalog_of(magnitudes: dict[str, list[float]]) -> Table:
             "bbox_diagonal": np.ones(count),
             "isophote_diagonal": np.ones(count),
             "ellipticity": np.zeros(count),
+            "segment_reach": np.full(count, 0.4),
             "ext_fov": np.full(count, np.nan),
             "kron_a": np.ones(count),
         }
@@ -124,6 +125,29 @@ def test_a_field_that_loses_its_last_target_loses_its_images(run: Run) -> None:
     step(run, {"north": [26.0] * 6, "south": [20.0] * 3})
     assert files(run) == {"cutouts/south": 3, "images/south": 3}
     assert len(shown_rows(run)) == 3
+
+
+def test_a_cut_that_leaves_nothing_removes_nothing(run: Run) -> None:
+    step(run, {"north": [20.0] * 6, "south": [20.0] * 3})
+    step(run, {"north": [26.0] * 6, "south": [26.0] * 3})
+    assert files(run)["images/north"] == 6
+    assert len(shown_rows(run)) == 0
+    flow = [{"cut": "mag_ref <= 25", "before": 9, "after": 0}]
+    counts = {"sources": 9, "primary": 9, "selected": 0}
+    work = Work(stage="merge", version="1", unit="survey", inputs={}, options="")
+    merged = Receipt(
+        **work.model_dump(),
+        key=work.key,
+        counts=counts,
+        notes={"cut_flow": flow},
+        outputs=(run.folder.output(CATALOG),),
+    )
+    complete(run.folder, work, lambda: merged)
+    told = record_of(run, RunLog(begun="2026-01-01T00:00:00+00:00", seconds=0.0, asked={}, stages=()))
+    assert told.exit_code == 4
+    assert [(one.reason, one.detail.partition(";")[0]) for one in told.missing if one.what == "selection"] == [
+        ("nothing_selected", "mag_ref <= 25 leaves none of 9 rows")
+    ]
 
 
 def test_a_field_that_left_the_survey_leaves_nothing_to_hand_over(run: Run) -> None:

@@ -201,8 +201,9 @@ def _by_rows_mark(run: Run, mosaic: Mosaic, archive: Archive) -> str:
     if not _by_rows(run, mosaic, archive):
         return ""
     cutouts = run.profile.cutouts
-    limits = (cutouts.fov_min_arcsec, cutouts.fov_max_arcsec, cutouts.fov_steps, cutouts.fov_fixed_arcsec)
-    return f"|rows:{digest_of([cutouts.fov_rule, cutouts.fov_factor, *limits])}"
+    # every target's field of view is stated then, or the largest: no rule is asked, only limits and steps
+    steps = [cutouts.fov_steps, *([cutouts.fov_fixed_arcsec] if cutouts.fov_rule == "fixed" else [])]
+    return f"|rows:{digest_of([cutouts.fov_min_arcsec, cutouts.fov_max_arcsec, *steps])}"
 
 
 def _fetches_rows(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> bool:

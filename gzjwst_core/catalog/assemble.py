@@ -117,6 +117,7 @@ def _shape(objects: NDArray[Any], columns: Columns, wcs: WCS, scale: float) -> d
         "ellipticity": 1 - objects["b"] / np.maximum(objects["a"], 1e-12),
         "bbox_diagonal": np.hypot(width, height) * scale,
         "isophote_diagonal": columns["isophote_diagonal"] * scale,
+        "segment_reach": columns["segment_reach"] * scale,
         "kron_a": columns["kron_a"] * scale,
         "kron_b": columns["kron_b"] * scale,
     }

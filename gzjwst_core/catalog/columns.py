@@ -97,6 +97,7 @@ SOURCE_COLUMNS = (
     _c("ymax", "int32", "pix", "pos.cartesian.y;stat.max", "last row of the segment, inclusive"),
     _c("bbox_diagonal", "float32", "arcsec", "phys.angSize", "diagonal of the segment's bounding box"),
     _c("isophote_diagonal", "float32", "arcsec", "phys.angSize", "diagonal of the box above photometry.isophote_mag"),
+    _c("segment_reach", "float32", "arcsec", "pos.angDistance", "from ra, dec to the farthest end of the segment"),
     _c("kron_factor", "float32", "", "stat.fit.param", "Kron ellipse in units of a and b"),
     _c("kron_a", "float32", "arcsec", "phys.angSize.smajAxis", "semi-major axis of the aperture of flux_auto"),
     _c("kron_b", "float32", "arcsec", "phys.angSize.sminAxis", "semi-minor axis of the aperture of flux_auto"),

@@ -44,6 +44,7 @@ SOURCE_OF: Mapping[str, str] = {
     "ymax": "SExtractor YMAX_IMAGE [BA96], less 1",
     "bbox_diagonal": "this project: from xmin, xmax, ymin, ymax",
     "isophote_diagonal": "this project: catalog/isophote.py; NaN = nothing is so bright",
+    "segment_reach": "this project: catalog/reach.py; NaN for targets of a table",
     "kron_factor": "SExtractor KRON_RADIUS [Kron80, BA96]",
     "kron_a": "SExtractor KRON_RADIUS x A_IMAGE [Kron80, BA96]",
     "kron_b": "SExtractor KRON_RADIUS x B_IMAGE [Kron80, BA96]",

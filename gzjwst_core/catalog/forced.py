@@ -26,6 +26,7 @@ from gzjwst_core.catalog.isophote import isophote_diagonals
 from gzjwst_core.catalog.learn import Learned
 from gzjwst_core.catalog.light import FRACTIONS, light_radii
 from gzjwst_core.catalog.measure import Kron, Scene
+from gzjwst_core.catalog.reach import segment_reaches
 from gzjwst_core.catalog.shapes import position_angle, segment_shapes
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
@@ -175,6 +176,8 @@ def _measure_light(scene: Scene, kron: Kron, flux: NDArray[np.float64], *, state
     r50 = light_radii(scene, e.x, e.y, reach, flux)[:, 1]
     x, y = (e.x, e.y) if stated else windowed_centres(scene, e.x, e.y, r50)
     centre: Columns = {"x": x, "y": y, "edge_dist": measure.edge_distance(scene, x, y)}
+    # given ellipses are no segments of the sources' own
+    centre["segment_reach"] = np.full(x.size, np.nan) if stated else segment_reaches(scene, x, y)
     return centre | _named("", light_radii(scene, x, y, reach, flux))
 
 

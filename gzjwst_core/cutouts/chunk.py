@@ -82,8 +82,9 @@ def targets_of(rows: Table, options: CutoutOptions) -> list[Target]:
             segment_id=int(row["segment_id"]),
             fov_rule=str(rule),
             size_arcsec=_digits(size),
+            floor_arcsec=_digits(floor),
         )
-        for row, fov, size, rule in zip(rows, *views_of(rows, options), strict=True)
+        for row, fov, size, floor, rule in zip(rows, *views_of(rows, options), strict=True)
     ]
 
 

@@ -53,6 +53,8 @@ class Target:
     """Rule that the field of view follows, or `stated`."""
     size_arcsec: float = math.nan
     """What that rule measured; NaN if nothing."""
+    floor_arcsec: float = math.nan
+    """Least field of view that shows the whole of it; NaN where the rule has none."""
 
 
 @dataclass(frozen=True, slots=True)

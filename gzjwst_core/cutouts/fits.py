@@ -182,6 +182,7 @@ def _target_rows(found: Extract, cutter: Cutter) -> Iterator[CardRow]:
     yield "FOVASEC", target.fov_arcsec, "[arcsec] side of the field of view, N up"
     yield "FOVRULE", target.fov_rule, "rule of the field of view"
     yield "FOVSIZE", target.size_arcsec, "[arcsec] size that the rule measured"
+    yield "FOVFLOOR", target.floor_arcsec, "[arcsec] least that shows the whole source"
     yield "REFBAND", found.reference, "band of these pixels"
     yield "BANDS", ",".join(found.bands), "bands in this file, by wavelength"
     yield "COVALL", _round(found.coverage), "part with data in every band"

@@ -29,7 +29,9 @@ class Views(NamedTuple):
     fov_arcsec: Floats
     """Side of the square, arcsec."""
     size_arcsec: Floats
-    """What the rule measured and multiplied with `fov_factor`, arcsec; NaN where nothing was, or another rule won."""
+    """What the rule measured and multiplied with `fov_factor`, arcsec; NaN where nothing was, or a stated one won."""
+    floor_arcsec: Floats
+    """Least that shows the whole segment, arcsec, which may win over the size; NaN where the rule has none."""
     rule: NDArray[np.str_]
     """Name of the rule, or `stated`."""
 
@@ -42,14 +44,20 @@ class FovRule:
     """Columns of the catalog that it reads."""
     size: Callable[[Columns, int], Floats]
     """Size of each of n sources, arcsec; NaN = not measured."""
-    longest: Callable[[Columns], Floats] | None = None
-    """Longest side a source has in any orientation, arcsec: not more than `fov_fill_max` of the frame."""
+    floor: Callable[[Columns, CutoutOptions], Floats] | None = None
+    """Least field of view that shows the whole of each source, arcsec; NaN = not known."""
 
 
 def _isophote(columns: Columns, _count: int) -> Floats:
     """Take the diagonal above the isophote, the whole segment's where the source is fainter than that."""
     diagonal, segment = _floats(columns, "isophote_diagonal"), _floats(columns, "bbox_diagonal")
     return np.where(np.isfinite(diagonal), diagonal, segment)
+
+
+def _whole_segment(columns: Columns, options: CutoutOptions) -> Floats:
+    """Let a segment fill not too much of the frame, and end within what a zoom leaves, however far off the middle."""
+    reach = _floats(columns, "segment_reach")
+    return np.fmax(_longest_of_segment(columns) / options.fov_fill_max, 2 * options.fov_zoom * reach)
 
 
 def _longest_of_segment(columns: Columns) -> Floats:
@@ -67,7 +75,9 @@ def _multiple(column: str, factor: float) -> Callable[[Columns, int], Floats]:
 
 
 RULES: Mapping[str, FovRule] = {
-    "isophote": FovRule(("isophote_diagonal", "bbox_diagonal", "ellipticity"), _isophote, _longest_of_segment),
+    "isophote": FovRule(
+        ("isophote_diagonal", "bbox_diagonal", "ellipticity", "segment_reach"), _isophote, _whole_segment
+    ),
     "bbox": FovRule(("bbox_diagonal",), _multiple("bbox_diagonal", 1.0)),
     "kron": FovRule(("kron_a",), _multiple("kron_a", 2.0)),
     "r50": FovRule(("r50",), _multiple("r50", 8.0)),
@@ -100,8 +110,8 @@ def views_of(columns: Columns, options: CutoutOptions) -> Views:
     Returns
     -------
     Views
-        Fields of view, sizes and rules, float64 and str, (n,). A size that is not finite (a target without a segment)
-        counts as the smallest; with `fixed` every one is the constant.
+        Fields of view, sizes, floors and rules, float64 and str, (n,). A size that is not finite (a target without a
+        segment) counts as the smallest; with `fixed` every one is the constant.
 
     Raises
     ------
@@ -116,38 +126,40 @@ def views_of(columns: Columns, options: CutoutOptions) -> Views:
     ellipse's semi-major axis; `r50` eight half-light radii.
 
     Of a galaxy of which only the core is above the isophote the rest must be seen too: the target may neither fill more
-    than 0.7 of a frame nor lose its ends to the central 1 / 1.4 that Zoobot's zoom leaves. Under `isophote` a field of
+    than 0.7 of a frame nor lose its ends where Zoobot's zoom leaves the central 1 / 1.4. Under `isophote` a field of
     view is therefore at least so large that the longest side of the whole segment, however it is turned, is
-    `fov_fill_max` of it: below 0.7, as sources are not quite central and end a little beyond their segments.
+    `fov_fill_max` of it (below 0.7, as sources end a little beyond their segments), and that the end of the segment
+    that is farthest from the position, which is seldom quite its middle, is within the central 1 / `fov_zoom`. To that
+    extent frames grow with depth, as segments do; only `fov_max_arcsec` may still cut.
     """
     stated = _stated(columns)
     if stated is not None and np.isfinite(stated).all():
-        wanted, size = stated, np.full(stated.shape, np.nan)
+        wanted, (size, floor) = stated, np.full((2, *stated.shape), np.nan)
     else:
-        wanted, size = _by_rule(columns, options)
+        wanted, size, floor = _by_rule(columns, options)
     given = np.zeros(wanted.shape, dtype=bool) if stated is None else np.isfinite(stated)
     wanted = wanted if stated is None else np.where(given, stated, wanted)
     seen = quantise(np.clip(wanted, options.fov_min_arcsec, options.fov_max_arcsec), options)
-    return Views(seen, np.where(given, np.nan, size), np.where(given, STATED, options.fov_rule))
+    size, floor = (np.where(given, np.nan, values) for values in (size, floor))
+    return Views(seen, size, floor, np.where(given, STATED, options.fov_rule))
 
 
 def _stated(columns: Columns) -> Floats | None:
     return _floats(columns, "ext_fov") if "ext_fov" in _names(columns) else None
 
 
-def _by_rule(columns: Columns, options: CutoutOptions) -> tuple[Floats, Floats]:
-    """Return fields of view before clipping, and what was measured, of all sources."""
+def _by_rule(columns: Columns, options: CutoutOptions) -> tuple[Floats, Floats, Floats]:
+    """Return fields of view before clipping, sizes and floors of all sources."""
     rule, names = RULES[options.fov_rule], _names(columns)
     missing = [name for name in rule.columns if name not in names]
     if missing:
         said = f"fov_rule = {options.fov_rule!r} reads {', '.join(missing)}, which the catalog does not have"
         raise CatalogError(f"{said}: catalogue anew, or choose another of {', '.join(RULES)}", reason="no_column")
     size = rule.size(columns, len(columns[next(iter(names))]) if names else 0)
-    wanted = options.fov_factor * size
-    if rule.longest is not None:
-        wanted = np.fmax(wanted, rule.longest(columns) / options.fov_fill_max)
+    floor = np.full(size.shape, np.nan) if rule.floor is None else rule.floor(columns, options)
+    wanted = np.fmax(options.fov_factor * size, floor)
     unmeasured = options.fov_fixed_arcsec if options.fov_rule == "fixed" else options.fov_min_arcsec
-    return np.where(np.isfinite(wanted), wanted, unmeasured), size
+    return np.where(np.isfinite(wanted), wanted, unmeasured), size, floor
 
 
 def _names(columns: Columns) -> list[str]:

@@ -120,6 +120,16 @@ class Cutout:
         return float(self.header.get("FOVSIZE", math.nan))
 
     @property
+    def fov_rule(self) -> str:
+        """Name of the rule that the field of view follows, or `stated`; empty if the cutout does not say."""
+        return str(self.header.get("FOVRULE", ""))
+
+    @property
+    def floor_arcsec(self) -> float:
+        """Least field of view that shows the whole target; NaN where the rule of the field of view has none."""
+        return float(self.header.get("FOVFLOOR", math.nan))
+
+    @property
     def segment_id(self) -> int:
         """Value of the target's pixels in SEG; 0 = none."""
         return int(self.header["SEGID"])

@@ -40,9 +40,16 @@ class Plan(Value):
     """By field of this run; none for a field without targets."""
     fields: tuple[str, ...]
     """Fields of the survey, those of other runs included."""
+    selected: int
+    """Targets of the whole survey."""
 
     def is_old(self, unit: str) -> bool:
-        """Whether a unit is no chunk of the survey any more: its field left it, or is divided otherwise."""
+        """Whether a unit is no chunk of the survey any more: its field left it, or is divided otherwise.
+
+        Where nothing at all is selected, nothing is old: a mistyped cut does not remove a survey's images.
+        """
+        if self.selected == 0:
+            return False
         field = unit.rpartition("-")[0]
         if field not in self.chunks:
             return field not in self.fields
@@ -68,7 +75,7 @@ def plan(run: Run, fields: Sequence[Field]) -> Plan:
     targets = _selected(run, _catalog(run))
     readable = [field for field in fields if field.bands]  # what was cut out of the others before stays
     works = {f.name: tuple(_works(run, f, targets[targets["field"] == f.name])) for f in readable}
-    planned = Plan(chunks=works, fields=tuple(sorted(survey_fields(run))))
+    planned = Plan(chunks=works, fields=tuple(sorted(survey_fields(run))), selected=len(targets))
     for stage in _OF_CHUNKS:
         supersede(run.folder, stage, planned.is_old)
     return planned

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from gzjwst_core.cutouts.place import carried
 from gzjwst_core.cutouts.read import Cutout
 from gzjwst_core.images.compose import Picture
-from gzjwst_core.images.quality import Measures, measure
-from gzjwst_core.images.warp import picture_grid
+from gzjwst_core.images.quality import Measures, labels_of, measure
 
 __all__ = ["Look", "Seen", "StarColour", "look_at", "sample", "seen", "star_colour"]
 
@@ -112,8 +111,9 @@ def sample(looks: Sequence[Look], count: int) -> list[tuple[int, str]]:
     -------
     list of (int, str)
         Row of `looks` and why it was taken (`brightest`, `faintest`, `largest`, `partly covered`, or empty), from
-        bright to faint. The four named ones are always there; the others go by turns to the cells of a grid of four
-        bins of brightness x three of size, in each cell by a hash of the name: the same every time.
+        bright to faint. The four named ones are always there (a target without a measured flux is neither brightest
+        nor faintest); the others go by turns to the cells of a grid of four bins of brightness x three of size, in
+        each cell by a hash of the name: the same every time.
     """
     if not looks:
         return []
@@ -128,22 +128,25 @@ def sample(looks: Sequence[Look], count: int) -> list[tuple[int, str]]:
 
 
 def _named(looks: Sequence[Look]) -> dict[int, str]:
-    rows = range(len(looks))
-    keys: list[tuple[str, Callable[[int], float]]] = [
-        ("brightest", lambda row: -_flux(looks[row])),
-        ("faintest", lambda row: _flux(looks[row])),
-        ("largest", lambda row: -looks[row].size_arcsec),
-        ("partly covered", lambda row: looks[row].coverage),
+    every = range(len(looks))
+    measured = [row for row in every if math.isfinite(looks[row].flux_ujy)]
+    partly = [row for row in every if looks[row].coverage < 1]
+    keys: list[tuple[str, Sequence[int], Callable[[int], float]]] = [
+        ("brightest", measured, lambda row: -looks[row].flux_ujy),
+        ("faintest", measured, lambda row: looks[row].flux_ujy),
+        ("largest", every, lambda row: -looks[row].size_arcsec),
+        ("partly covered", partly, lambda row: looks[row].coverage),
     ]
     found: dict[int, str] = {}
-    for name, key in keys:
-        row = min(rows, key=lambda row: (key(row), looks[row].path))
-        if name != "partly covered" or looks[row].coverage < 1:
+    for name, rows, key in keys:
+        row = min(rows, key=lambda row: (key(row), looks[row].path), default=None)
+        if row is not None:
             found[row] = f"{found[row]}, {name}" if row in found else name
     return found
 
 
 def _flux(look: Look) -> float:
+    """To sort by: what has no flux comes after the faintest."""
     return look.flux_ujy if math.isfinite(look.flux_ujy) else -math.inf
 
 
@@ -213,7 +216,7 @@ def seen(cutout: Cutout, picture: Picture, size_bytes: int, ms: float, *, star: 
         Whether the target is star-like.
     """
     grey = picture.rgb.mean(axis=2, dtype=np.float32)
-    labels = _labels(cutout, picture.gap.shape)
+    labels = labels_of(cutout, picture.gap.shape)
     sky = grey[~picture.gap & (labels == 0)]
     own = grey[~picture.gap & (labels == cutout.segment_id)] if cutout.segment_id else grey[:0]
     middle = float(np.median(sky)) if sky.size else math.nan
@@ -225,12 +228,6 @@ def seen(cutout: Cutout, picture: Picture, size_bytes: int, ms: float, *, star: 
         size_bytes=size_bytes,
         ms=ms,
     )
-
-
-def _labels(cutout: Cutout, shape: tuple[int, int]) -> NDArray[np.int32]:
-    if cutout.seg is None or cutout.seg_placed is None:
-        return np.zeros(shape, dtype=np.int32)
-    return carried(cutout.seg, cutout.seg_placed, picture_grid(cutout.fov_arcsec, shape[0]), shape)
 
 
 def star_colour(rgb: NDArray[np.uint8], fov_arcsec: float) -> StarColour:

@@ -87,6 +87,8 @@ def _colour(options: argparse.Namespace) -> list[str]:
         stars=_star_cutouts(folder),
         told=(*told, *_unpinned(variants)),
     )
+    if not any(image for row in sheet.rows for image in row.images):
+        raise ImageError(f"{folder.url}: no recipe can colour any of {len(chosen)} galaxies; {sheet.told[-1]}")
     return _written(sheet, page)
 
 

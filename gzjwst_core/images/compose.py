@@ -24,6 +24,7 @@ __all__ = ["Picture", "bytes_of", "colour"]
 
 _ENOUGH = 0.5
 _FAINT_SIGMA = 2.0, 15.0
+_NOISE_SIGMA = 1.5  # of the reference: some channel may be noisier
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,17 @@ def _picture(present: Mapping[str, Plane], options: ImageOptions, bands: tuple[s
     filled = tuple(channel for channel in CHANNELS if channel not in present)
     levels = np.stack([level_of(channel, present) for channel in CHANNELS])
     if options.chroma_smooth > 0:
-        faint = grey_levels(np.array(_FAINT_SIGMA, dtype=np.float32), options)
-        levels = calmed(levels, gap, options.chroma_smooth * options.size_px / fov_arcsec, (faint[0], faint[1]))
+        levels = calmed(levels, gap, options.chroma_smooth * options.size_px / fov_arcsec, *_faintness(options))
     rgb = bytes_of(np.moveaxis(levels, 0, -1))
     rgb[gap] = options.gap_level
     return Picture(rgb=rgb, gap=gap, filled=filled, bands=bands)
+
+
+def _faintness(options: ImageOptions) -> tuple[tuple[float, float], float]:
+    """Levels between which colour turns from the neighbourhood's to the pixel's own, and the noise's, as `calmed`."""
+    at = np.array([0, _NOISE_SIGMA, *_FAINT_SIGMA], dtype=np.float32)
+    sky, noise, low, high = grey_levels(at, options).tolist()
+    return (low, high), noise - sky
 
 
 def bytes_of(levels: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -26,9 +26,13 @@ class Facts:
     """What is known of one image."""
 
     id_str: str
+    fov_rule: str
+    """Rule of the field of view; empty = not known."""
     fov_arcsec: float
     size_arcsec: float | None
     """What the rule of the field of view measured; None = nothing."""
+    floor_arcsec: float | None
+    """Least field of view that shows the whole target; None = the rule has none."""
     pixscale_arcsec: float
     """Scale of the image's own pixels."""
     coverage_min: float
@@ -58,6 +62,8 @@ class Painted:
     outcome: Outcome
     strip: bytes | None = None
     """JPEG of the grey strip of all bands, where there is one."""
+    strip_lost: str = ""
+    """Reason why there is none though one was to be made: a picture without a strip is still a picture."""
 
 
 def paint_chunk(files: Iterable[tuple[str, bytes]], options: ImageOptions) -> Iterator[Painted]:
@@ -98,7 +104,7 @@ def paint_cutout(name: str, data: bytes, options: ImageOptions) -> Painted:
         grid = grid_of(cutout, picture, options)
     except ImageError as error:
         return _failed(made, name, error)
-    strip = _strip(cutout, options)
+    strip, lost = _strip(cutout, options)
     facts = _facts(cutout, picture, options, panels=grid.panels, strip=strip)
     said = metadata(
         cutout.id_str,
@@ -109,19 +115,19 @@ def paint_cutout(name: str, data: bytes, options: ImageOptions) -> Painted:
         panels=grid.panels,
     )
     shown = None if strip is None else encode_jpeg(strip.grey, options.jpeg_quality, _strip_metadata(cutout, strip))
-    return Painted(made, encode(grid.rgb, options, said), facts, Outcome(), shown)
+    return Painted(made, encode(grid.rgb, options, said), facts, Outcome(), shown, lost)
 
 
 def _failed(made: str, name: str, error: ImageError) -> Painted:
     return Painted(made, None, None, Outcome(kind="failed", reason=error.reason, detail=f"{name}: {error}"))
 
 
-def _strip(cutout: Cutout, options: ImageOptions) -> Strip | None:
-    """Return the strip, or none: a picture without a strip is still a picture."""
+def _strip(cutout: Cutout, options: ImageOptions) -> tuple[Strip | None, str]:
+    """Return the strip, or none and the reason."""
     try:
-        return strip_of(cutout, options)
-    except ImageError:
-        return None
+        return strip_of(cutout, options), ""
+    except ImageError as error:
+        return None, error.reason
 
 
 def _strip_metadata(cutout: Cutout, strip: Strip) -> dict[str, str]:
@@ -137,8 +143,10 @@ def _facts(cutout: Cutout, picture: Picture, options: ImageOptions, *, panels: s
     wanted = {band for bands in channel_bands(options).values() for band in bands}
     return Facts(
         id_str=cutout.id_str,
+        fov_rule=cutout.fov_rule,
         fov_arcsec=cutout.fov_arcsec,
         size_arcsec=cutout.size_arcsec if math.isfinite(cutout.size_arcsec) else None,
+        floor_arcsec=cutout.floor_arcsec if math.isfinite(cutout.floor_arcsec) else None,
         pixscale_arcsec=cutout.fov_arcsec / options.size_px,
         coverage_min=min(found.coverage for band, found in cutout.bands.items() if band in wanted),
         filters_rgb=_filters(picture, options),

@@ -25,10 +25,14 @@ class ImageRecord(Value):
     """Boxes of a grid's panels, such as `rgb=0,0,424,424 F115W=428,0,852,424` (x0, y0, x1, y1; 0-based, half open)."""
     size_bytes: int = 0
     """Of the image's file."""
+    fov_rule: str = ""
+    """Rule of the field of view, or `stated`; empty = not known."""
     fov_arcsec: float
     """Side of the square of sky that is seen."""
     size_arcsec: float | None = None
     """What the rule of the field of view measured; None = a stated field of view, or a target without a size."""
+    floor_arcsec: float | None = None
+    """Least field of view that shows the whole target; None = a stated field of view, or a rule without a floor."""
     pixscale_arcsec: float
     """Scale of the image's own pixels."""
     coverage_min: float

@@ -1,6 +1,7 @@
 """Colouring as a stage of a run: one chunk of images for each chunk of cutouts; reads cutouts only."""
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -25,10 +26,12 @@ from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, complete, receipt_path
 from gzjwst_core.storage.tables import read_parquet
 
-__all__ = ["IMAGES", "STRIPS", "Pinned", "measures_of", "paint_chunk", "pin", "plan", "records_of"]
+__all__ = ["IMAGES", "LOST_STRIPS", "STRIPS", "Pinned", "measures_of", "paint_chunk", "pin", "plan", "records_of"]
 
 IMAGES, _VERSION = "images", "2"
 STRIPS = "strips"
+LOST_STRIPS = "strips failed:"
+"""What a receipt's counts of strips that could not be made begin with; they are no images."""
 _BATCH = 100
 
 
@@ -100,6 +103,7 @@ class _Ended:
     cutout: str = ""
     facts: Facts | None = None
     strip: Output | None = None
+    strip_lost: str = ""
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -127,9 +131,14 @@ def _make(run: Run, work: Work) -> Receipt:
         **work.model_dump(),
         key=work.key,
         outputs=tuple(output for one in ended for output in one.outputs),
-        counts=counts_of(one.outcome for one in ended),
+        counts=counts_of(one.outcome for one in ended) | _lost_strips(ended),
         notes={"images": [_note(one) for one in ended if one.facts is not None]},
     )
+
+
+def _lost_strips(ended: Iterable[_Ended]) -> dict[str, int]:
+    lost = Counter(f"{LOST_STRIPS}{one.strip_lost}" for one in ended if one.strip_lost)
+    return dict(sorted(lost.items()))
 
 
 def _paint_batch(batch: _Batch) -> list[_Ended]:
@@ -147,7 +156,7 @@ def _paint(folder: Folder, path: str, options: ImageOptions) -> _Ended:
     field, stem = parent.partition("/")[2], made.name.rpartition(".")[0]
     image = folder.write(f"{IMAGES}/{field}/{made.name}", made.data, sync=False)
     strip = None if made.strip is None else folder.write(f"{STRIPS}/{field}/{stem}.jpg", made.strip, sync=False)
-    return _Ended(made.outcome, image, path, made.facts, strip)
+    return _Ended(made.outcome, image, path, made.facts, strip, made.strip_lost)
 
 
 def _note(one: _Ended) -> JsonValue:

@@ -111,7 +111,9 @@ class LocalMosaics(Options):
     pixel_scale_arcsec: Positive | None = None
     """Pixel scale of a file without WCS (the three go together; north up, east left is assumed)."""
     centre_ra_deg: Annotated[float, Field(ge=0, lt=360)] | None = None
+    """Right ascension of the middle of the array, ICRS."""
     centre_dec_deg: Annotated[float, Field(ge=-90, le=90)] | None = None
+    """Its declination."""
 
     @model_validator(mode="after")
     def _whole_geometry(self) -> "LocalMosaics":

@@ -196,10 +196,15 @@ class Cut(Options):
     """One selection cut: a row passes if every condition that is given holds; NaN never passes."""
 
     column: str
+    """Column of the survey catalog."""
     minimum: float | None = None
+    """Lowest value that passes."""
     maximum: float | None = None
+    """Highest value that passes."""
     equals: bool | int | str | None = None
+    """The one value that passes."""
     none_of_bits: int | None = Field(default=None, ge=0)
+    """Sum of bits, none of which may be set: `none_of_bits = 68` keeps rows without bits 4 and 64 of flags."""
     why: str = ""
     """For the cut flow."""
 

@@ -16,12 +16,16 @@ class CutoutOptions(Options):
     """Band of the PRIMARY pixels; empty = the field's first detection band."""
     fov_rule: Literal["isophote", "bbox", "kron", "r50", "fixed"] = "isophote"
     """What a field of view follows: the diagonal of the box above `photometry.isophote_mag`, the same at any depth (the
-    segment's where a source is fainter than that); the diagonal of the segment's box; the Kron ellipse's long axis;
+    segment's where a source is fainter), but never so little that the whole segment, which grows with depth, is not
+    seen (`fov_fill_max`, `fov_zoom`); the diagonal of the segment's box; the Kron ellipse's long axis;
     8 half-light radii; or nothing (`fov_fixed_arcsec`)."""
     fov_factor: Positive = 1.5
     """Field of view in units of what the rule measures."""
     fov_fill_max: float = Field(default=0.65, gt=0, le=1)
     """With `isophote`: the longest side of the whole segment takes at most this part of the frame."""
+    fov_zoom: float = Field(default=1.4, ge=1, le=4)
+    """With `isophote`: the whole segment stays in view when an image is enlarged so much about its centre, as Zoobot
+    does; a galaxy that is too large for `fov_max_arcsec` may be cut."""
     fov_fixed_arcsec: Positive = 6.0
     """With `fixed`: the field of view of every source, arcsec, within the limits; not rounded."""
     fov_min_arcsec: Positive = 1.9

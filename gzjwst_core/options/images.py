@@ -22,13 +22,13 @@ class ImageOptions(Options):
     """Bands of the green channel."""
     blue: Mapping[Band, Positive] = {"F150W": 1.0, "F115W": 1.0}
     """Bands of the blue channel."""
-    low_sigma: float = Field(default=-3.0, le=0)
+    low_sigma: float = Field(default=-3.0, ge=-1e4, le=0)
     """Black, in units of the reference sigma from the local sky."""
-    knee_sigma: Positive = 5.0
+    knee_sigma: float = Field(default=5.0, ge=0.01, le=1e4)
     """Where asinh turns from linear to logarithmic."""
-    high_sigma: Positive = 200.0
+    high_sigma: float = Field(default=200.0, ge=0.1, le=1e4)
     """White."""
-    lupton_q: Positive = 6.0
+    lupton_q: float = Field(default=6.0, ge=0.01, le=100)
     """Softening of the `lupton` recipes."""
     trilogy_noise: float = Field(default=0.15, gt=0, le=0.5)
     """Level (0 black, 1 white) of the sky's own 1 sigma in the `trilogy` recipe."""

@@ -31,6 +31,7 @@ _FIRST = (
 _OF_THE_IMAGE = (
     Detail("Image", "fov_arcsec", SORT_DIGITS["fov_arcsec"]),
     Detail("Image", "size_arcsec", SORT_DIGITS["fov_arcsec"]),
+    Detail("Image", "floor_arcsec", SORT_DIGITS["fov_arcsec"]),
     Detail("Image", "pixscale_arcsec", 5),
     Detail("Image", "coverage_min", 3),
     Detail("Image", "size_bytes", 0),

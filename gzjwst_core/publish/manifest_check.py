@@ -7,7 +7,7 @@ Bytes and a look-up of files in, findings out; `zooniverse_verbs` opens the file
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import NamedTuple
@@ -80,7 +80,12 @@ class _Seen:
     files: dict[str, str] = field(default_factory=dict)
 
 
-def check_manifests(manifests: Mapping[str, bytes], look: Look, failing: Mapping[str, str] | None = None) -> Checked:
+def check_manifests(
+    manifests: Mapping[str, bytes],
+    look: Look,
+    failing: Mapping[str, str] | None = None,
+    uploaded: Collection[str] = frozenset(),
+) -> Checked:
     """Check manifests that shall be uploaded together.
 
     Parameters
@@ -91,6 +96,8 @@ def check_manifests(manifests: Mapping[str, bytes], look: Look, failing: Mapping
         Finds what a cell names.
     failing
         Why an image fails its quality checks, by id_str.
+    uploaded
+        id_str of subjects that Zooniverse has: a second upload would double them.
 
     Returns
     -------
@@ -99,7 +106,7 @@ def check_manifests(manifests: Mapping[str, bytes], look: Look, failing: Mapping
     """
     checked, seen = Checked(), _Seen()
     for name, data in manifests.items():
-        table = _Table(name, look, seen, failing or {})
+        table = _Table(name, look, seen, failing or {}, uploaded)
         checked.findings += table.check(data)
         checked.subjects[name] = table.rows
     total = sum(checked.subjects.values())
@@ -117,6 +124,7 @@ class _Table:
     look: Look
     seen: _Seen
     failing: Mapping[str, str]
+    uploaded: Collection[str]
     rows: int = 0
 
     def check(self, data: bytes) -> Iterator[Finding]:
@@ -195,6 +203,9 @@ class _Table:
         elif name in self.failing:
             said = f"{name} fails its quality checks: {self.failing[name]}"
             yield Finding(self.name, number, "id_str", "bad_quality", said)
+        elif name in self.uploaded:
+            said = f"{name} was uploaded: it would be there twice (zooniverse new writes what is new)"
+            yield Finding(self.name, number, "id_str", "already_uploaded", said)
         first = self.seen.names.setdefault(name, f"{self.name} row {number}")
         if first != f"{self.name} row {number}":
             yield Finding(self.name, number, "id_str", "double_id", f"{name[:60]} is in {first} too")

@@ -22,11 +22,11 @@ from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.completeness.stages import standing_survey
 from gzjwst_core.cutouts.stages import CUTOUTS
 from gzjwst_core.engine import cores
-from gzjwst_core.images.stages import IMAGES
+from gzjwst_core.images.stages import IMAGES, LOST_STRIPS, STRIPS
 from gzjwst_core.images.verdicts import VERDICTS
 from gzjwst_core.models import Receipt, Value
 from gzjwst_core.publish.lost import lost_targets
-from gzjwst_core.publish.runlog import Missing, RunRecord, StageRecord
+from gzjwst_core.publish.runlog import CutStep, Missing, RunRecord, StageRecord
 from gzjwst_core.publish.training import TRAINING
 from gzjwst_core.quality.stages import standing_quality
 from gzjwst_core.run import Run
@@ -64,6 +64,7 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         "mosaics": _mosaics(folder),
         "targets": _targets(run, merged, lost),
         "images": _images(folder),
+        "strips": _strips(folder),
         "quality": _quality(run),
         "subjects": _subjects(folder),
         "single_bands": _images(folder, TRAINING),
@@ -137,8 +138,18 @@ def _images(folder: Folder, stage: str = IMAGES) -> dict[str, int]:
     """Of every cutout that stands: coloured, or why not; of single bands likewise."""
     ended: Counter[str] = Counter()
     for receipt in all_latest(folder, stage):
-        ended.update(receipt.counts)
+        ended.update({name: count for name, count in receipt.counts.items() if not name.startswith(LOST_STRIPS)})
     return {"total": ended.total(), **dict(sorted(ended.items()))} if ended else {}
+
+
+def _strips(folder: Folder) -> dict[str, int]:
+    """Of the strips that the images were to have; nothing where none is missing."""
+    ended: Counter[str] = Counter()
+    for receipt in all_latest(folder, IMAGES):
+        lost = {name: count for name, count in receipt.counts.items() if name.startswith(LOST_STRIPS)}
+        ended.update({name.partition(" ")[2]: count for name, count in lost.items()})
+        ended["written"] += sum(output.path.startswith(f"{STRIPS}/") for output in receipt.outputs)
+    return {"total": ended.total(), **dict(sorted(ended.items()))} if len(ended) > 1 else {}
 
 
 def _quality(run: Run) -> dict[str, int]:
@@ -195,12 +206,23 @@ def _missing(run: Run) -> list[Missing]:
     table = read_table(run.folder, MOSAICS)
     rows = [] if table is None else [row for row in table if row["outcome"] == "missing"]
     missing = [_lost(row["obs_id"], row["reason"], row["trail"], expected=bool(row["expected"])) for row in rows]
-    missing += _bands_without_mosaics(run)
+    missing += _bands_without_mosaics(run) + _nothing_selected(run)
     wanted = run.profile.query.expected_mosaics
     if wanted is not None and table is not None and len(table) != wanted:
         said = f"{len(table)} mosaics in the survey, the profile expects {wanted}"
         missing.append(Missing(what="expected_mosaics", reason="unexpected_count", detail=said))
     return missing
+
+
+def _nothing_selected(run: Run) -> list[Missing]:
+    """Say which cut left nothing of a survey that has sources: a mistyped one is no success."""
+    merged = latest(run.folder, "merge", "survey")
+    flow = [CutStep.model_validate(step) for step in merged.notes["cut_flow"]] if merged else []  # type: ignore[union-attr]
+    emptied = next((step for step in flow if step.before and not step.after), None)
+    if emptied is None:
+        return []
+    said = f"{emptied.cut} leaves none of {emptied.before} rows; images that stand were left alone"
+    return [Missing(what="selection", reason="nothing_selected", detail=said)]
 
 
 def _bands_without_mosaics(run: Run) -> list[Missing]:

@@ -28,6 +28,7 @@ _SEED = 20
 _MOST_LOST = 0.025
 _CELL = np.array([0.02, 0.1])
 _COLLINEAR = 0.98
+_NO_SIZE = 3
 _NEWTON_STEPS = 60
 _BINS = 3
 
@@ -39,6 +40,8 @@ class Votes(NamedTuple):
     """Side of the frame that people saw."""
     size_arcsec: Floats
     """What the rule multiplies."""
+    floor_arcsec: Floats
+    """Least that shows the whole galaxy, whatever the constant; 0 = the rule has none."""
     classifications: Floats
     bad_zoom: Floats
 
@@ -75,6 +78,10 @@ class Refit:
     """Expected with the present constant."""
     share_best: float
     """Expected with `factor`."""
+    floored_present: float
+    """Share of frames that the floor and not the constant decides, with the present one."""
+    floored_best: float
+    """With `factor`."""
     by_size: tuple[SizeBin, ...]
     with_size: bool
     """Whether larger galaxies were let have more, or fewer, such votes at any frame."""
@@ -103,11 +110,15 @@ def refit(votes: Votes, options: CutoutOptions) -> Refit:
 
     Notes
     -----
-    logit(share) = a + b x + c x^2 + d s, with x = ln(frame / size) and s = ln(size); maximum likelihood of binomial
-    counts. The term d keeps apart what goes with size alone (small galaxies are vaguer in any frame), since the rule's
-    limits tie frame / size to size; it is left out where the two cannot be told apart. Intervals are from 200 draws of
-    the subjects with replacement, so that subjects that differ more than chance allows widen them. Rounding up to
-    steps widens frames on average: the constant is smaller than the best ratio by that.
+    logit(share) = a + b x + c x^2 + d s + e s^2, with x = ln(frame / size) and s = ln(size); maximum likelihood of
+    binomial counts. The terms d and e keep apart what goes with size alone (small galaxies are vaguer in any frame,
+    and large ones may be too), since at the rule's limits frame / size is a function of size: without e, a share that
+    is lowest at a middle size reads as a best frame. Both are left out where size and frame / size cannot be told
+    apart. Intervals are from 200 draws of the subjects with replacement, so that subjects that differ more than chance
+    allows widen them; what subjects share does not: one person's habit over many of them, or a galaxy that is two
+    subjects, leaves the interval narrower than it should be. Rounding up to steps widens frames on average: the
+    constant is smaller than the best ratio by that. Frames that the floor decides are seen and expected as they are,
+    but no constant changes them.
     """
     curve = _curve(votes)
     widened = _widening(votes, curve.ratio, options)
@@ -121,8 +132,10 @@ def refit(votes: Votes, options: CutoutOptions) -> Refit:
         share_seen=float(votes.bad_zoom.sum() / votes.classifications.sum()),
         share_present=_expected(curve, votes, _frames(votes, options.fov_factor, options)),
         share_best=_expected(curve, votes, _frames(votes, factor, options)),
+        floored_present=_floored(votes, options.fov_factor, options),
+        floored_best=_floored(votes, factor, options),
         by_size=_by_size(votes),
-        with_size=len(curve.beta) == 4,
+        with_size=len(curve.beta) > _NO_SIZE,
     )
 
 
@@ -133,7 +146,7 @@ class _Curve(NamedTuple):
     """The fitted share of bad-zoom votes."""
 
     beta: Floats
-    """Of 1, x, x^2 and, where it can be told apart, s."""
+    """Of 1, x, x^2 and, where they can be told apart, s and s^2."""
     centre: tuple[float, float]
     """Of ln(frame / size) and ln(size): x and s count from there."""
     seen: tuple[float, float]
@@ -172,10 +185,13 @@ def _cells(x: Floats, s: Floats) -> tuple[Floats, NDArray[np.intp]]:
 
 
 def _design(x: Floats, s: Floats) -> Floats:
-    """Columns of the fit, (cells, 3 or 4): limits of the rule may leave size and frame / size no freedom."""
-    columns = [np.ones_like(x), x, x**2]
+    """Columns of the fit, (cells, 3 or 5): limits of the rule may leave size and frame / size no freedom."""
     apart = s.std() > 0 and x.std() > 0 and abs(np.corrcoef(x, s)[0, 1]) < _COLLINEAR
-    return np.stack([*columns, s] if apart else columns, axis=1)
+    return _terms(x, s)[:, : None if apart else _NO_SIZE]
+
+
+def _terms(x: Floats, s: Floats) -> Floats:
+    return np.stack([np.ones_like(x), x, x**2, s, s**2], axis=1)
 
 
 def _summed(votes: Votes, of: NDArray[np.intp], weights: Floats) -> tuple[Floats, Floats]:
@@ -275,14 +291,21 @@ def _inside(ratio: float, ratios: Floats, low: float, high: float) -> None:
 
 
 def _frames(votes: Votes, factor: float, options: CutoutOptions) -> Floats:
-    wanted = np.clip(factor * votes.size_arcsec, options.fov_min_arcsec, options.fov_max_arcsec)
-    return quantise(wanted, options)
+    wanted = np.maximum(factor * votes.size_arcsec, votes.floor_arcsec)
+    return quantise(np.clip(wanted, options.fov_min_arcsec, options.fov_max_arcsec), options)
+
+
+def _floored(votes: Votes, factor: float, options: CutoutOptions) -> float:
+    """Share of frames that would be others without the floor."""
+    without = votes._replace(floor_arcsec=np.zeros_like(votes.floor_arcsec))
+    return float(np.mean(_frames(votes, factor, options) != _frames(without, factor, options)))
 
 
 def _widening(votes: Votes, factor: float, options: CutoutOptions) -> float:
-    """By how much rounding up to steps widens frames on average, between the rule's limits."""
+    """By how much rounding up to steps widens frames on average, between the rule's limits and above its floor."""
     wanted = factor * votes.size_arcsec
-    free = (wanted >= options.fov_min_arcsec) & (wanted <= options.fov_max_arcsec)
+    least = np.maximum(votes.floor_arcsec, options.fov_min_arcsec)
+    free = (wanted >= least) & (wanted <= options.fov_max_arcsec)
     if not free.any():
         return 1.0
     return math.exp(float(np.mean(np.log(_frames(votes, factor, options)[free] / wanted[free]))))
@@ -291,8 +314,8 @@ def _widening(votes: Votes, factor: float, options: CutoutOptions) -> float:
 def _expected(curve: _Curve, votes: Votes, frames: Floats) -> float:
     """Share of bad-zoom votes that these frames would get; beyond what was seen as at its end."""
     x = np.log(np.clip(frames / votes.size_arcsec, *curve.seen)) - curve.centre[0]
-    columns = [np.ones_like(x), x, x**2, np.log(votes.size_arcsec) - curve.centre[1]]
-    share = _share(np.stack(columns[: len(curve.beta)], axis=1) @ curve.beta)
+    s = np.log(votes.size_arcsec) - curve.centre[1]
+    share = _share(_terms(x, s)[:, : len(curve.beta)] @ curve.beta)
     return float(np.average(share, weights=votes.classifications))
 
 

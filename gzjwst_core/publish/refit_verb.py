@@ -10,22 +10,24 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from astropy.io import fits
 from pydantic import ValidationError
 
-from gzjwst_core.errors import GzJwstError, SubjectsError
-from gzjwst_core.names import file_stem
+from gzjwst_core.cutouts.fov import RULES
+from gzjwst_core.errors import SubjectsError
 from gzjwst_core.options import CutoutOptions
 from gzjwst_core.publish.refit import Refit, SizeBin, Votes, refit
+from gzjwst_core.publish.refit_rule import card_of_cutout, of_one_rule
 from gzjwst_core.publish.votes import ANSWER, Reading, Subject, read_votes, subject_number
 from gzjwst_core.run import FROZEN_PROFILE
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.folder import Folder
 
-__all__ = ["SIZE_CARD", "add_refit_verb", "bounded_lines"]
+__all__ = ["FLOOR_CARD", "SIZE_CARD", "add_refit_verb", "bounded_lines"]
 
 SIZE_CARD = "FOVSIZE"
 """Card of a cutout with what the field-of-view rule multiplied, arcsec."""
+FLOOR_CARD = "FOVFLOOR"
+"""Card of a cutout with the least field of view that shows the whole source, arcsec."""
 _LONGEST_LINE = 1 << 20
 
 
@@ -40,6 +42,8 @@ def add_refit_verb(to: Any) -> None:
     )
     parser.add_argument("--answer", default=ANSWER, metavar="REGEX", help="a whole answer that says bad zoom")
     parser.add_argument("--workflow", default="", metavar="ID", help="only classifications of this workflow")
+    said = "only subjects whose frames follow this rule, such as isophote; without it the commonest"
+    parser.add_argument("--rule", default="", metavar="RULE", help=said)
     parser.set_defaults(verb=_refit)
 
 
@@ -49,8 +53,11 @@ def _refit(options: argparse.Namespace) -> Iterator[str]:
     with _opened(Path(options.export)) as file:
         given = {"answer": options.answer, "tasks": options.question, "workflow": options.workflow}
         reading = read_votes(bounded_lines(file), options.export, **given)
+    _of_one_workflow(reading, options.export)
     yield from _what_was_read(reading, options.export)
-    votes, without = _votes(list(reading.subjects.values()), folder)
+    subjects, said = of_one_rule(list(reading.subjects.values()), folder, options.rule, rule.fov_rule)
+    yield from said
+    votes, without = _votes(subjects, folder)
     if without:
         yield f"{without} subjects left out: no #fov_arcsec and #size_arcsec, nor a size in the cutouts of --run"
     if not len(votes.size_arcsec):
@@ -58,7 +65,20 @@ def _refit(options: argparse.Namespace) -> Iterator[str]:
             f"{options.export}: no subject has #fov_arcsec and #size_arcsec: name the run folder with --run",
             reason="no_sizes",
         )
+    if RULES[rule.fov_rule].floor is None:
+        votes = votes._replace(floor_arcsec=np.zeros_like(votes.floor_arcsec))
+    elif unknown := np.count_nonzero(votes.floor_arcsec == 0):
+        yield f"{unknown} subjects without #floor_arcsec: their frames are taken to follow the constant alone"
     yield from _told(refit(votes, rule), rule)
+
+
+def _of_one_workflow(reading: Reading, source: str) -> None:
+    """Refuse to mix workflows: each asks its own questions, and a person has one vote a subject in each."""
+    if len(reading.workflows) > 1:
+        there = ", ".join(f"{name} ({count} classifications)" for name, count in reading.workflows.most_common(12))
+        raise SubjectsError(
+            f"{source}: several workflows, name one with --workflow: {there}", reason="several_workflows"
+        )
 
 
 def bounded_lines(file: TextIO) -> Iterator[str]:
@@ -93,26 +113,22 @@ def _rule(folder: Folder) -> CutoutOptions:
 def _votes(subjects: Sequence[Subject], folder: Folder | None) -> tuple[Votes, int]:
     """Put votes into arrays; and say how many subjects have no frame or size."""
     rows = [
-        (fov, size, one.classifications, one.bad_zoom)
+        (fov, size, _number(one, "floor_arcsec", FLOOR_CARD, folder) or 0, one.classifications, one.bad_zoom)
         for one in subjects
-        if (fov := subject_number(one, "fov_arcsec")) and (size := _size(one, folder))
+        if (fov := subject_number(one, "fov_arcsec")) and (size := _number(one, "size_arcsec", SIZE_CARD, folder))
     ]
-    return Votes(*np.array(rows, dtype=np.float64).reshape(-1, 4).T), len(subjects) - len(rows)
+    return Votes(*np.array(rows, dtype=np.float64).reshape(-1, 5).T), len(subjects) - len(rows)
 
 
-def _size(subject: Subject, folder: Folder | None) -> float | None:
-    told = subject_number(subject, "size_arcsec")
-    return told if told is not None or folder is None else _size_of_cutout(subject, folder)
+def _number(subject: Subject, name: str, card: str, folder: Folder | None) -> float | None:
+    """Return a number above 0 of the subject's metadata, or else of its cutout."""
+    told = subject_number(subject, name)
+    return told if told is not None or folder is None else _number_of_cutout(subject, card, folder)
 
 
-def _size_of_cutout(subject: Subject, folder: Folder) -> float | None:
-    name, field = subject.metadata.get("id_str"), subject.metadata.get("#field")
-    try:
-        with folder.open(f"cutouts/{field}/{file_stem(str(name))}.fits") as file:
-            size = fits.Header.fromfile(file).get(SIZE_CARD)
-    except (GzJwstError, OSError, EOFError, ValueError):  # no such cutout, or none of ours
-        return None
-    return float(size) if isinstance(size, int | float) and 0 < size < float("inf") else None
+def _number_of_cutout(subject: Subject, card: str, folder: Folder) -> float | None:
+    value = card_of_cutout(subject, card, folder)
+    return float(value) if isinstance(value, int | float) and 0 < value < float("inf") else None
 
 
 # ---------------------------------------------------------------- how it is said
@@ -132,6 +148,9 @@ def _what_was_read(reading: Reading, source: str) -> Iterator[str]:
     if people and not bad:
         often = ", ".join(repr(answer) for answer, _ in reading.answers.most_common(12))
         yield f"no answer is a bad-zoom vote (--answer, --question); there are: {often}"
+    elif reading.near_misses:
+        named = ", ".join(f"{answer!r} ({count})" for answer, count in reading.near_misses.most_common(12))
+        yield f"not bad-zoom votes, though zoom is in them (--answer): {named}"
 
 
 def _told(found: Refit, rule: CutoutOptions) -> Iterator[str]:
@@ -142,6 +161,9 @@ def _told(found: Refit, rule: CutoutOptions) -> Iterator[str]:
         yield "frame and size cannot be told apart in these votes: what goes with size alone may be in the answer"
     shares = f"{found.share_present:.2%} expected at {rule.fov_factor:g}, {found.share_best:.2%} at {found.factor:.2f}"
     yield f"bad-zoom votes: {found.share_seen:.2%} seen, {shares}"
+    if found.floored_present or found.floored_best:
+        part = f"{found.floored_present:.0%} of the frames at {rule.fov_factor:g}, {found.floored_best:.0%}"
+        yield f"not the constant but the least that shows the whole galaxy decides {part} at {found.factor:.2f}"
     low, high = found.factor_range
     if low <= rule.fov_factor <= high:
         yield f"the present constant is within the 95 % interval, {low:.2f} to {high:.2f}: no need to change it"

@@ -17,12 +17,12 @@ from scipy.spatial import cKDTree
 from gzjwst_core.catalog.astrometry import chord, unit_vectors
 from gzjwst_core.options import PublishOptions
 
-__all__ = ["SPLIT_COLUMNS", "sides_of", "sky_cells", "split_rule"]
+__all__ = ["NEAR_ARCSEC", "SPLIT_COLUMNS", "sides_of", "sky_cells", "split_rule"]
 
 SPLIT_COLUMNS = ("id_str", "ra", "dec", "split")
 """All that is read of an earlier hand-over."""
 
-_SAME_ARCSEC = 1.0
+NEAR_ARCSEC = 1.0
 """A new object this close to an earlier one may be a part of it, or the same under a new name."""
 
 
@@ -97,7 +97,7 @@ def _kept(rows: Table, earlier: Table | None) -> NDArray[np.str_]:
     place = {name: row for row, name in enumerate(np.asarray(earlier["id_str"]).tolist())}
     named = np.array([place.get(name, -1) for name in np.asarray(rows["id_str"]).tolist()], dtype=np.int64)
     known = cKDTree(unit_vectors(earlier["ra"], earlier["dec"]))
-    _, near = known.query(unit_vectors(rows["ra"], rows["dec"]), distance_upper_bound=chord(_SAME_ARCSEC))
+    _, near = known.query(unit_vectors(rows["ra"], rows["dec"]), distance_upper_bound=chord(NEAR_ARCSEC))
     return was[np.where(named >= 0, named, near)]  # cKDTree says `len` where nothing is near: the empty one
 
 

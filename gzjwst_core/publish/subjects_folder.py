@@ -1,16 +1,18 @@
 """The run folder's `zooniverse/`: the record of uploads beside the manifests, and the manifests of what is new.
 
 Here files are read and written; what is new is found by `uploads`. The record is a person's: no receipt claims it, and
-nothing but `record_uploads` writes to it.
+nothing but `record_uploads` and `withdraw_uploads` writes to it.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from gzjwst_core.errors import SubjectsError
 from gzjwst_core.models import Output, Receipt, Work
-from gzjwst_core.publish.uploads import Difference, Upload, appended, new_manifests, read_uploads
+from gzjwst_core.publish.record import read_table
+from gzjwst_core.publish.uploads import Difference, Upload, appended, new_manifests, read_uploads, withdrawn
+from gzjwst_core.quality.stages import QUALITY
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import complete, latest
 
@@ -18,11 +20,14 @@ __all__ = [
     "STAGE",
     "UPLOADED",
     "News",
+    "failing_images",
     "news_of",
     "record_uploads",
+    "recorded",
     "refresh",
     "survey_manifests",
     "uploads_identity",
+    "withdraw_uploads",
     "write_news",
 ]
 
@@ -41,6 +46,25 @@ def uploads_identity(folder: Folder) -> dict[str, str]:
     return {_INPUT: hashlib.sha256(text.encode()).hexdigest()} if text else {}
 
 
+def failing_images(folder: Folder) -> dict[str, str]:
+    """Return why images fail, by id_str, where they were judged."""
+    judged = read_table(folder, QUALITY, ("id_str", "verdict", "reasons"))
+    if judged is None:
+        return {}
+    return {str(row["id_str"]): str(row["reasons"]) for row in judged[judged["verdict"] == "fail"]}
+
+
+def recorded(folder: Folder) -> list[Upload]:
+    """Read the record of uploads; empty while nothing was uploaded.
+
+    Raises
+    ------
+    SubjectsError
+        It is damaged.
+    """
+    return read_uploads(_record(folder), f"{folder.url}/{UPLOADED}")
+
+
 def news_of(folder: Folder, manifests: Mapping[str, str]) -> News | None:
     """Compare manifests with the record; None while nothing was uploaded.
 
@@ -51,8 +75,8 @@ def news_of(folder: Folder, manifests: Mapping[str, str]) -> News | None:
     manifests
         Text by file name, in order.
     """
-    text = _record(folder)
-    return new_manifests(manifests, read_uploads(text, f"{folder.url}/{UPLOADED}")) if text else None
+    uploads = recorded(folder)
+    return new_manifests(manifests, uploads, failing_images(folder)) if uploads else None
 
 
 def write_news(folder: Folder, news: News | None) -> tuple[tuple[Output, ...], dict[str, int]]:
@@ -65,14 +89,19 @@ def write_news(folder: Folder, news: News | None) -> tuple[tuple[Output, ...], d
     return written, dict(zip(_COUNTS, counts, strict=True))
 
 
-def record_uploads(folder: Folder, uploads: Sequence[Upload]) -> int:
-    """Append to the record; returns how many rows were new to it. Nothing is written when none is."""
+def record_uploads(folder: Folder, uploads: Sequence[Upload]) -> list[Upload]:
+    """Append to the record; returns the rows that were new to it. Nothing is written when none is."""
     name = f"{folder.url}/{UPLOADED}"
     old = _record(folder)
     new = appended(old, uploads, name)
     if new != old:
         folder.write(UPLOADED, new.encode())
-    return len(read_uploads(new, name)) - len(read_uploads(old, name))
+    return read_uploads(new, name)[len(read_uploads(old, name)) :]
+
+
+def withdraw_uploads(folder: Folder, names: Collection[str]) -> None:
+    """Take subjects out of the record, by id_str: they are new again."""
+    folder.write(UPLOADED, withdrawn(_record(folder), names, f"{folder.url}/{UPLOADED}").encode())
 
 
 def survey_manifests(folder: Folder) -> dict[str, str]:

@@ -9,15 +9,17 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from gzjwst_core.catalog.astrometry import chord, unit_vectors
 from gzjwst_core.errors import SubjectsError
 from gzjwst_core.names import is_id_str
+from gzjwst_core.publish.split import NEAR_ARCSEC
 from gzjwst_core.publish.zooniverse import NOTHING, chunked
 
 __all__ = [
@@ -30,10 +32,17 @@ __all__ = [
     "of_manifest",
     "read_uploads",
     "survey_of",
+    "unconfirmed",
+    "withdrawn",
 ]
 
+_COMPARED = ("id_str", "#ra", "#dec", "#recipe_hash")
 _SAME_ARCSEC = 0.3
-"""A name that is gone and a new one this near are one galaxy: positions of two releases differ by less."""
+"""A name that is gone and a new one this near are one galaxy: positions of two releases differ by less. What is
+farther than this but within NEAR_ARCSEC counts as new, and is told."""
+
+_Place = tuple[str, str]
+"""Cells of right ascension and declination."""
 
 
 class Upload(NamedTuple):
@@ -58,6 +67,8 @@ class Difference(NamedTuple):
     """id_str of subjects whose image is of another recipe than the uploaded ones."""
     renamed: list[tuple[str, str]]
     """Uploaded name and present name of the same galaxy."""
+    near: list[tuple[str, str]]
+    """Uploaded name that is gone and name of a new subject that may be a part of it, or the same, but counts as new."""
     gone: list[str]
     """Uploaded id_str that are in no manifest any more."""
 
@@ -114,6 +125,18 @@ def appended(text: str, uploads: Iterable[Upload], source: str) -> str:
             fresh.append(one)
     whole = text if not text or text.endswith("\n") else f"{text}\n"
     return whole + _csv_text([*([] if text else [Upload._fields]), *fresh]) if fresh else text
+
+
+def unconfirmed(uploads: Sequence[Upload]) -> list[str]:
+    """Return the id_str of which only manifests tell: Zooniverse's number of them is not known, sorted."""
+    numbered = {one.id_str: False for one in uploads}
+    numbered |= {one.id_str: True for one in uploads if one.subject_id != NOTHING}
+    return sorted(name for name, known in numbered.items() if not known)
+
+
+def withdrawn(text: str, names: Collection[str], source: str) -> str:
+    """Return the record without some id_str; raises as `read_uploads`."""
+    return _csv_text([Upload._fields, *(one for one in read_uploads(text, source) if one.id_str not in names)])
 
 
 def of_manifest(text: str, source: str, survey: str) -> list[Upload]:
@@ -186,7 +209,9 @@ def of_export(text: str, source: str, survey: str) -> tuple[list[Upload], Counte
     return list(found), left
 
 
-def compare(header: Sequence[str], rows: Sequence[Sequence[str]], uploads: Sequence[Upload]) -> Difference:
+def compare(
+    header: Sequence[str], rows: Sequence[Sequence[str]], uploads: Sequence[Upload], failing: Collection[str] = ()
+) -> Difference:
     """Find what is new.
 
     Parameters
@@ -195,6 +220,9 @@ def compare(header: Sequence[str], rows: Sequence[Sequence[str]], uploads: Seque
         Of all manifests of the survey.
     uploads
         The record.
+    failing
+        id_str whose image fails its quality checks: such a galaxy is in no manifest, but keeps its name, so that a
+        neighbour is none of its new ones.
     """
     column = {name: place for place, name in enumerate(header)}
     now = {row[column["id_str"]]: row for row in rows}
@@ -202,21 +230,23 @@ def compare(header: Sequence[str], rows: Sequence[Sequence[str]], uploads: Seque
     for one in uploads:
         recipes.setdefault(one.id_str, set()).add(one.recipe_hash)
     last = {one.id_str: one for one in uploads}
-    unknown = [name for name in now if name not in last]
-    lost = [name for name in last if name not in now]
-    here = _positions((now[name][column["#ra"]], now[name][column["#dec"]]) for name in unknown)
-    there = _positions((last[name].ra, last[name].dec) for name in lost)
-    renamed = {lost[old]: unknown[new] for old, new in _nearest(there, here)}
-    seen = set(renamed.values())
+    unknown = {name: (row[column["#ra"]], row[column["#dec"]]) for name, row in now.items() if name not in last}
+    lost = {name: (one.ra, one.dec) for name, one in last.items() if name not in now and name not in failing}
+    renamed = _pairs(lost, unknown, _SAME_ARCSEC)
+    fresh = {name: place for name, place in unknown.items() if name not in renamed.values()}
+    apart = {name: place for name, place in lost.items() if name not in renamed}
     return Difference(
-        rows=[list(now[name]) for name in unknown if name not in seen],
+        rows=[list(now[name]) for name in fresh],
         recoloured=[n for n in now if n in recipes and not {now[n][column["#recipe_hash"]], NOTHING} & recipes[n]],
         renamed=sorted(renamed.items()),
-        gone=sorted(name for name in lost if name not in renamed),
+        near=sorted(_pairs(apart, fresh, NEAR_ARCSEC).items()),
+        gone=sorted(name for name in last if name not in now and name not in renamed),
     )
 
 
-def new_manifests(texts: Mapping[str, str], uploads: Sequence[Upload]) -> tuple[dict[str, str], Difference]:
+def new_manifests(
+    texts: Mapping[str, str], uploads: Sequence[Upload], failing: Collection[str] = ()
+) -> tuple[dict[str, str], Difference]:
     """Write manifests of what is new.
 
     Parameters
@@ -225,15 +255,24 @@ def new_manifests(texts: Mapping[str, str], uploads: Sequence[Upload]) -> tuple[
         The survey's manifests by name, in order; the first is a full one where there are several.
     uploads
         The record; it must not be empty: without one, the survey's manifests themselves are what is new.
+    failing
+        As of `compare`.
 
     Returns
     -------
     dict, Difference
         Text by file name, `new-0001.csv` first, empty when nothing is new; and what else differs.
+
+    Raises
+    ------
+    SubjectsError
+        One is no manifest of ours, or they differ in their columns; names it.
     """
-    read = [_csv_rows(text, name) for name, text in texts.items()]
-    header = read[0][0] if read else ["id_str", "#ra", "#dec", "#recipe_hash"]
-    found = compare(header, [row for rows in read for row in rows[1:]], uploads)
+    read = [_manifest_rows(text, name) for name, text in texts.items()]
+    if odd := [name for name, rows in zip(texts, read, strict=True) if rows[0] != read[0][0]]:
+        raise SubjectsError(f"{odd[0]}: its columns are not those of {next(iter(texts))}")
+    header = read[0][0] if read else list(_COMPARED)
+    found = compare(header, [row for rows in read for row in rows[1:]], uploads, failing)
     return chunked("new", header, found.rows, max(len(read[0]) - 1, 1) if read else 1), found
 
 
@@ -253,31 +292,39 @@ def _metadata(text: str) -> dict[str, str] | None:
     return {str(key): str(value) for key, value in cells.items()} if isinstance(cells, dict) else None
 
 
-def _positions(cells: Iterable[tuple[str, str]]) -> NDArray[np.float64]:
-    """Return unit vectors, (n, 3); NaN where a cell is no number."""
-    places = np.array([(_number(ra), _number(dec)) for ra, dec in cells], dtype=np.float64).reshape(-1, 2)
-    ra, dec = np.radians(places).T
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
+def _pairs(old: Mapping[str, _Place], new: Mapping[str, _Place], radius_arcsec: float) -> dict[str, str]:
+    """Old and new names whose places are each other's nearest, within the radius."""
+    (was, there), (now, here) = (_placed(places) for places in (old, new))
+    if not (was and now):
+        return {}
+    apart, forth = cKDTree(here).query(there, distance_upper_bound=chord(radius_arcsec))
+    _, back = cKDTree(there).query(here)
+    found = [(one, int(two)) for one, two in enumerate(forth) if np.isfinite(apart[one]) and back[two] == one]
+    return {was[one]: now[two] for one, two in found}
+
+
+def _placed(places: Mapping[str, _Place]) -> tuple[list[str], NDArray[np.float64]]:
+    """Names whose cells are numbers, and their unit vectors, (n, 3)."""
+    degrees = {name: (_number(ra), _number(dec)) for name, (ra, dec) in places.items()}
+    known = {name: place for name, place in degrees.items() if all(map(math.isfinite, place))}
+    return list(known), unit_vectors(*np.array(list(known.values()), dtype=np.float64).reshape(-1, 2).T)
 
 
 def _number(text: str) -> float:
     try:
-        value = float(text)
+        return float(text)
     except ValueError:
         return math.nan
-    return value if math.isfinite(value) else math.nan
 
 
-def _nearest(old: NDArray[np.float64], new: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Pairs of one old and one new position that are each other's nearest, within the radius."""
-    of_old, of_new = (np.flatnonzero(np.isfinite(places).all(axis=1)) for places in (old, new))
-    if not (of_old.size and of_new.size):
-        return []
-    radius = math.radians(_SAME_ARCSEC / 3600)
-    apart, forth = cKDTree(new[of_new]).query(old[of_old], distance_upper_bound=radius)
-    _, back = cKDTree(old[of_old]).query(new[of_new])
-    pairs = [(one, int(two)) for one, two in enumerate(forth) if np.isfinite(apart[one]) and back[two] == one]
-    return [(int(of_old[one]), int(of_new[two])) for one, two in pairs]
+def _manifest_rows(text: str, source: str) -> list[list[str]]:
+    rows = _csv_rows(text, source) or [[]]
+    if missing := set(_COMPARED) - set(rows[0]):
+        raise SubjectsError(f"{source}: no column {min(missing)}: not a manifest of ours")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(rows[0]):
+            raise SubjectsError(f"{source}: row {number} must have {len(rows[0])} cells")
+    return rows
 
 
 def _csv_rows(text: str, source: str) -> list[list[str]]:

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gzjwst_core.errors import SubjectsError
+from gzjwst_core.publish.zooniverse import NOTHING
 
-__all__ = ["ANSWER", "Reading", "Subject", "read_votes", "subject_number"]
+__all__ = ["ANSWER", "Reading", "Subject", "read_votes", "subject_number", "subject_text"]
 
 ANSWER = r"((bad|wrong) )?(image )?zoom( level)?"
 """A whole answer, in lower case and with blanks for all else: not the question before it ("star, artifact or zoom")."""
 _NEEDED = ("classification_id", "user_name", "workflow_id", "annotations", "subject_data", "subject_ids")
 _NAMED = 5
+_KEPT = 500
 _PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)|<[^>]*>")
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
@@ -45,11 +47,15 @@ class Reading:
     rows: int = 0
     repeated: int = 0
     """Votes of a person for a subject that had one of theirs already."""
+    workflows: Counter[str] = field(default_factory=Counter)
+    """Classifications by workflow, of those that were asked for."""
     other_workflows: int = 0
     unreadable: Counter[str] = field(default_factory=Counter)
     """Rows that cannot be read, by why."""
     named: list[str] = field(default_factory=list)
     """The first few of them, by line."""
+    near_misses: Counter[str] = field(default_factory=Counter)
+    """Answers with `zoom` in them, of classifications where none is a bad-zoom vote; at most some hundred."""
     answers: Counter[str] = field(default_factory=Counter)
     """Every answer that was given, to tell what there is where none matches; at most some hundred."""
 
@@ -70,7 +76,8 @@ def read_votes(
     tasks
         Only answers to these tasks (`T3`); empty = to any.
     workflow
-        Only classifications of this workflow; empty = of all.
+        Only classifications of this workflow; empty = of all: to be believed only where `workflows` has just one, since
+        what a person said of a subject in the second counts as said again.
 
     Returns
     -------
@@ -101,6 +108,12 @@ def subject_number(subject: Subject, name: str) -> float | None:
         if 0 < value < float("inf"):
             return value
     return None
+
+
+def subject_text(subject: Subject, name: str) -> str:
+    """Return a text of the subject's metadata, whatever hides its column; empty where there is none."""
+    told = (str(subject.metadata.get(key) or "").strip() for key in (f"#{name}", f"!{name}", name))
+    return next((text for text in told if text not in ("", NOTHING)), "")
 
 
 def _columns(line: str, source: str) -> tuple[dict[str, int], int]:
@@ -151,14 +164,18 @@ class _Reader:
             return
         answers = [_plain(text) for text in _answers(_json(cells, "annotations", list), self.tasks)]
         subject = self._subject(cells)
+        self.reading.workflows[cells["workflow_id"]] += 1
         voter = hash(cells["user_name"] or cells.get("user_ip") or cells["classification_id"])
         if voter in subject.voters:
             self.reading.repeated += 1
             return
         subject.voters.add(voter)
         subject.classifications += 1
-        subject.bad_zoom += any(self.answer.fullmatch(text) for text in answers)
-        if len(self.reading.answers) < 500:
+        if any(self.answer.fullmatch(text) for text in answers):
+            subject.bad_zoom += 1
+        elif len(self.reading.near_misses) < _KEPT:
+            self.reading.near_misses.update({text for text in answers if "zoom" in text})
+        if len(self.reading.answers) < _KEPT:
             self.reading.answers.update(answers)
 
     def _subject(self, cells: Mapping[str, str]) -> Subject:

@@ -15,12 +15,21 @@ from typing import Any
 from gzjwst_core.errors import ProfileError, SubjectsError
 from gzjwst_core.publish.manifest_check import MOST_IN_A_SET, Checked, Finding, Media, check_manifests
 from gzjwst_core.publish.refit_verb import add_refit_verb
-from gzjwst_core.publish.subjects_folder import UPLOADED, News, record_uploads, refresh, survey_manifests
-from gzjwst_core.publish.uploads import Upload, of_export, of_manifest, survey_of
+from gzjwst_core.publish.subjects_folder import (
+    UPLOADED,
+    News,
+    failing_images,
+    news_of,
+    record_uploads,
+    recorded,
+    refresh,
+    survey_manifests,
+    withdraw_uploads,
+)
+from gzjwst_core.publish.uploads import Upload, of_export, of_manifest, survey_of, unconfirmed
 from gzjwst_core.run import default_cache, writing_alone
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.tables import read_parquet
 
 __all__ = ["add_zooniverse_verbs", "look_on_disk"]
 
@@ -37,6 +46,8 @@ def add_zooniverse_verbs(to: Any) -> None:
     uploaded.add_argument("folder", metavar="RUN_FOLDER")
     uploaded.add_argument("manifests", nargs="*", metavar="MANIFEST", help="manifests that went up whole")
     uploaded.add_argument("--export", default="", metavar="CSV", help="Zooniverse's export of subjects: the safest")
+    said = "make what is on record but not in the export new again"
+    uploaded.add_argument("--withdraw", action="store_true", help=said)
     new = _add(actions, "new", "write manifests of what is not uploaded yet", _new)
     new.add_argument("folder", metavar="RUN_FOLDER")
     add_refit_verb(actions)
@@ -52,13 +63,16 @@ def _add(to: Any, name: str, said: str, verb: Callable[[argparse.Namespace], Ite
 
 
 def _check(options: argparse.Namespace) -> Iterator[str]:
-    paths = [path for what in options.what for path in _manifests_at(what)]
+    places = [_local(what) for what in options.what]
+    paths = [path for place in places for path in _manifests_at(place)]
     if not paths:
         yield "nothing is new since the last upload"
         return
-    failing = {name: why for what in options.what for name, why in _failing(what).items()}
+    folders = [Folder(str(_run_folder(place))) for place in places]
+    failing = {name: why for folder in folders for name, why in failing_images(folder).items()}
+    uploaded = {one.id_str for folder in folders for one in recorded(folder)}
     look = lru_cache(maxsize=4096)(look_on_disk)
-    checked = check_manifests({str(path): _bytes(path) for path in paths}, look, failing)
+    checked = check_manifests({str(path): _bytes(path) for path in paths}, look, failing, uploaded)
     yield from _told(checked.findings)
     yield f"{sum(checked.subjects.values())} subjects in {len(paths)} manifests: {_sum(checked)}"
     if checked.refused:
@@ -66,26 +80,34 @@ def _check(options: argparse.Namespace) -> Iterator[str]:
     yield from _commands(checked.subjects)
 
 
-def _manifests_at(what: str) -> list[Path]:
+def _local(what: str) -> Path:
+    """Find a run folder or manifest on this machine: the client reads nothing else."""
+    path = Folder(what).local() if "://" in what else Path(what)
+    if path is None:
+        raise SubjectsError(
+            f"{what}: the client uploads local files: copy it to a local disk first", reason="not_local"
+        )
+    return path
+
+
+def _run_folder(place: Path) -> Path:
+    return place if place.is_dir() else place.absolute().parent.parent
+
+
+def _manifests_at(place: Path) -> list[Path]:
     """Return what is to be uploaded of a run folder: what is new, where something was uploaded; or the one manifest."""
-    path = Path(what)
-    if not path.is_dir():
-        return [path]
-    uploaded = (path / UPLOADED).exists()
-    found = sorted((path / "zooniverse").glob("new-*.csv" if uploaded else "manifest-*.csv"))
-    if not found and not uploaded:
-        raise SubjectsError(f"{what}/zooniverse: there are no manifests: run the survey first", reason="not_published")
-    return found
-
-
-def _failing(what: str) -> dict[str, str]:
-    """Return why images fail, by id_str, where they were judged."""
-    path = Path(what)
-    table = (path if path.is_dir() else path.parent.parent) / "images" / "quality.parquet"
-    if not table.is_file():
-        return {}
-    judged = read_parquet(table, ("id_str", "verdict", "reasons"))
-    return {str(row["id_str"]): str(row["reasons"]) for row in judged[judged["verdict"] == "fail"]}
+    if not place.is_dir():
+        return [place]
+    manifests = {path.name: _text(path) for path in sorted((place / "zooniverse").glob("manifest-*.csv"))}
+    news = news_of(Folder(str(place)), manifests)
+    if news is None and not manifests:
+        raise SubjectsError(f"{place}/zooniverse: there are no manifests: run the survey first", reason="not_published")
+    texts = manifests if news is None else news[0]
+    paths = {place / "zooniverse" / name: text for name, text in texts.items()}
+    if stale := [path for path, text in paths.items() if news and not (path.is_file() and _text(path) == text)]:
+        said = f"{stale[0]} does not hold what is new now: write it anew with zooniverse new {place}"
+        raise SubjectsError(said, reason="stale_manifest")
+    return list(paths)
 
 
 def _bytes(path: Path) -> bytes:
@@ -150,14 +172,41 @@ def _commands(subjects: Mapping[str, int]) -> Iterator[str]:
 def _uploaded(options: argparse.Namespace) -> Iterator[str]:
     if bool(options.manifests) == bool(options.export):
         raise ProfileError("zooniverse uploaded: name the manifests that were uploaded, or --export")
+    if options.withdraw and not options.export:
+        raise ProfileError("zooniverse uploaded: --withdraw needs --export, which tells what is really there")
     folder = Folder(options.folder)
     with writing_alone(folder, default_cache()):
         survey = survey_of(survey_manifests(folder))
         uploads, said = _exported(options.export, survey) if options.export else _listed(options.manifests, survey)
         yield from said
-        count = record_uploads(folder, uploads)
-        yield f"{count} subjects recorded in {folder.url}/{UPLOADED}, {len(uploads) - count} were known"
+        yield from _recorded(folder, uploads)
+        if options.export:
+            yield from _never_arrived(folder, withdraw=options.withdraw)
         yield from _news(folder, refresh(folder))
+
+
+def _recorded(folder: Folder, uploads: Sequence[Upload]) -> Iterator[str]:
+    before = {(one.id_str, one.recipe_hash) for one in recorded(folder)}
+    fresh = record_uploads(folder, uploads)
+    numbered = sum((one.id_str, one.recipe_hash) in before for one in fresh)
+    known = len(uploads) - len(fresh)
+    yield f"{len(fresh) - numbered} subjects recorded in {folder.url}/{UPLOADED}, {known} were known"
+    if numbered:
+        yield f"{numbered} that were on record have their number now"
+
+
+def _never_arrived(folder: Folder, *, withdraw: bool) -> Iterator[str]:
+    """Tell what manifests were said to have brought, and no export has confirmed: an upload may have broken off."""
+    names = unconfirmed(recorded(folder))
+    if not names:
+        return
+    if withdraw:
+        withdraw_uploads(folder, names)
+        yield f"{len(names)} subjects that the export has not are out of the record: {_some(names)}"
+    else:
+        said = "subjects are on record from manifests, but the export has them not"
+        what_then = "where it was made after the upload, they never arrived: --withdraw makes them new again"
+        yield f"{len(names)} {said}: {_some(names)}; {what_then}"
 
 
 def _new(options: argparse.Namespace) -> Iterator[str]:
@@ -167,17 +216,17 @@ def _new(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _listed(manifests: Sequence[str], survey: str) -> tuple[list[Upload], list[str]]:
-    read = [of_manifest(_text(path), Path(path).name, survey) for path in manifests]
+    read = [of_manifest(_text(Path(path)), Path(path).name, survey) for path in manifests]
     return [one for uploads in read for one in uploads], []
 
 
 def _exported(export: str, survey: str) -> tuple[list[Upload], list[str]]:
-    uploads, left = of_export(_text(export), Path(export).name, survey)
+    uploads, left = of_export(_text(Path(export)), Path(export).name, survey)
     return uploads, [f"{count} rows of {export} left out: {why}" for why, count in sorted(left.items())]
 
 
-def _text(path: str) -> str:
-    return _bytes(Path(path)).decode("utf-8-sig", errors="replace")
+def _text(path: Path) -> str:
+    return _bytes(path).decode("utf-8-sig", errors="replace")
 
 
 def _news(folder: Folder, news: News | None) -> Iterator[str]:
@@ -191,6 +240,10 @@ def _news(folder: Folder, news: News | None) -> Iterator[str]:
     if found.renamed:
         names = _some([f"{old} is {new}" for old, new in found.renamed])
         yield f"{len(found.renamed)} subjects have another name now (--ids-from keeps names): {names}"
+    if found.near:
+        names = _some([f"{new} ({old})" for old, new in found.near])
+        said = "new subjects are within 1 arcsec of an uploaded one that is gone: perhaps parts of it, or the same"
+        yield f"{len(found.near)} {said}: {names}"
     if found.gone:
         yield f"{len(found.gone)} uploaded subjects are in no manifest any more: {_some(found.gone)}"
     yield from (f"{folder.url}/zooniverse/{name}" for name in texts)

@@ -96,6 +96,8 @@ def test_what_is_not_there_is_not_asked_for_offline(tmp_path: Path, monkeypatch:
     [
         ("archives.windows=false", True),
         ("cutouts.fov_max_arcsec=9.0", True),
+        ("cutouts.fov_factor=1.2", False),
+        ("cutouts.fov_fixed_arcsec=5.0", False),
         ("cutouts.chunk_size=7", False),
         ("images.recipe=lupton", False),
     ],

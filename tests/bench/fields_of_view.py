@@ -8,6 +8,7 @@ sigma of a pixel of either band in that survey; noisier surveys show less of it.
 fill        longer side of that box over the field of view, at 5, 50 and 95 % of the galaxies
 tight, tiny fill above 0.7, below 0.2
 clipped     the box reaches beyond the central 1 / 1.4 of the frame, of which the catalog's position is the middle
+cut         the same of the galaxy's own segment; both only in frames below the largest
 step x k    galaxies whose field of view is another one with k times the noise, of those selected both times
 
 The last table compares sizes with k times the noise, pixel by pixel of 0.06 arcsec.
@@ -52,7 +53,7 @@ Floats = NDArray[np.float64]
 _BANDS, _SCALE, _FINE, _MATCH_ARCSEC = ("F277W", "F444W"), 0.06, 2, 0.2
 _NOISES = (1.0, 2.0, 0.5)
 _TIGHT, _TINY, _ZOOM = 0.7, 0.2, 1.4
-_SIZES = ("isophote_diagonal", "bbox_diagonal", "kron_a", "r50")
+_SIZES = ("isophote_diagonal", "bbox_diagonal", "segment_reach", "kron_a", "r50")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Seen:
 def rules() -> dict[str, CutoutOptions]:
     """Name what is compared."""
     made = {rule: CutoutOptions.model_validate({"fov_rule": rule}) for rule in RULES if rule != "fixed"}
-    made["isophote, fill_max 1"] = CutoutOptions(fov_fill_max=1.0)
+    made["isophote, fill_max 1, zoom 1"] = CutoutOptions(fov_fill_max=1.0, fov_zoom=1.0)
     for pixels in (50, 200):
         side = pixels * 0.03
         made[f"{pixels} px of 0.03"] = CutoutOptions(fov_rule="fixed", fov_fixed_arcsec=side, fov_min_arcsec=side)
@@ -168,8 +169,10 @@ def scores(seen: Sequence[Seen], options: CutoutOptions) -> str:
     fov = np.concatenate([fov_arcsec(one.table, options) for one in seen])
     boxes = np.concatenate([one.boxes for one in seen])
     fill = np.maximum(boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 2]) / fov
-    clipped = np.abs(boxes).max(axis=1) > fov / 2 / _ZOOM
-    parts = [(fill >= _TINY) & (fill <= _TIGHT), fill > _TIGHT, fill < _TINY, clipped]
+    reach = np.concatenate([np.asarray(one.table["segment_reach"], dtype=float) for one in seen])
+    left = np.where(fov < options.fov_max_arcsec, fov / 2 / _ZOOM * (1 + 1e-6), np.inf)
+    clipped = np.abs(boxes).max(axis=1) > left
+    parts = [(fill >= _TINY) & (fill <= _TIGHT), fill > _TIGHT, fill < _TINY, clipped, reach > left]
     low, middle, high = np.percentile(fill, [5, 50, 95])
     return " | ".join([f"{low:.2f} {middle:.2f} {high:.2f}", *(f"{100 * part.mean():.1f} %" for part in parts)])
 
@@ -208,7 +211,16 @@ def tables(seen: Mapping[float, Sequence[Seen]]) -> str:
     for noise, ones in seen.items():
         lines += ["", f"{sum(len(one.table) for one in ones)} galaxies, noise x {noise:g}:", ""]
         steps = [other for other in seen if other != 1.0] if noise == 1.0 else []
-        heads = ["rule", "fill 5/50/95 %", "0.2-0.7", "tight", "tiny", "clipped", *(f"step x {k:g}" for k in steps)]
+        heads = [
+            "rule",
+            "fill 5/50/95 %",
+            "0.2-0.7",
+            "tight",
+            "tiny",
+            "clipped",
+            "cut",
+            *(f"step x {k:g}" for k in steps),
+        ]
         lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
         for name, options in rules().items():
             cells = [name, scores(ones, options), *(changed(ones, seen[k], options) for k in steps)]

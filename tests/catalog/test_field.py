@@ -235,6 +235,15 @@ def test_sizes_above_the_isophote_are_there_where_light_is(made: tuple[FieldCata
     assert beyond.max() < 2
 
 
+def test_a_segment_is_within_its_reach_of_the_position(made: tuple[FieldCatalog, str]) -> None:
+    table = made[0].table
+    across = [np.maximum(table[v] - table[f"{v}min"], table[f"{v}max"] - table[v]) + 0.5 for v in ("x", "y")]
+    reach = np.asarray(table["segment_reach"]) / 0.06
+    assert table["segment_reach"].unit == "arcsec"
+    assert (reach >= np.maximum(*across) - 1e-4).all()
+    assert (reach <= np.hypot(*across) + 1e-4).all()
+
+
 # ---------------------------------------------------------------- what it must not depend on
 
 
@@ -253,8 +262,9 @@ def test_neither_tiles_nor_workers_change_the_sources(
     assert distance[alone].max() < 1e-9  # of blends SEP deals the last pixels out at random
     for name in ("npix", "r50", "kron_a", "F150W_flux_auto", "F444W_flux_aper030"):
         assert np.array_equal(one[name][alone], other[name][row[alone]]), name
-    size, same = np.asarray(one["isophote_diagonal"]), np.asarray(other["isophote_diagonal"])[row]
-    assert np.array_equal(size[alone], same[alone], equal_nan=True)
+    for name in ("isophote_diagonal", "segment_reach"):
+        size, same = np.asarray(one[name]), np.asarray(other[name])[row]
+        assert np.array_equal(size[alone], same[alone], equal_nan=True)
     assert np.mean(distance < 0.02) >= 0.85
     assert distance.max() < 8
     same = distance < 0.02

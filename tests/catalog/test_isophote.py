@@ -1,4 +1,4 @@
-"""Sizes above a fixed surface brightness: on known light, in other windows, in fields of other depth."""
+"""Sizes above a fixed surface brightness, and how far segments reach: on known light, in other windows and depths."""
 
 from dataclasses import replace
 
@@ -13,6 +13,7 @@ from gzjwst_core.catalog.frames import Frame
 from gzjwst_core.catalog.isophote import FILTER_ARCSEC, isophote_diagonals, limit_ujy
 from gzjwst_core.catalog.measure import Scene
 from gzjwst_core.catalog.noise import WHITE
+from gzjwst_core.catalog.reach import segment_reaches
 from gzjwst_core.mosaics.units import ab_magnitude
 
 SCALE, SIGMA, PEAK = 0.06, 4.0, 1.0
@@ -131,3 +132,24 @@ def test_a_field_of_another_depth_measures_the_same(depth: float) -> None:
     sizes = [diagonal(scene_of(one, segment)) for one in noisy]
     assert np.abs(np.array(sizes) - diagonal(scene_of(image, segment))).max() < 2.5
     assert np.mean(sizes) == pytest.approx(diagonal(scene_of(image, segment)), abs=1.3)
+
+
+# ---------------------------------------------------------------- how far a segment reaches
+
+
+@given(st.floats(30, 50), st.floats(30, 50), st.floats(0, 2 * np.pi))
+@settings(max_examples=30, deadline=None)
+def test_a_square_around_the_position_holds_the_segment_however_it_is_turned(y: float, x: float, turn: float) -> None:
+    labels = np.maximum(disc(9.0, 1), disc(4.0, 2, x=58.0))
+    scene = scene_of(gaussian(), labels)
+    one, other = segment_reaches(scene, np.array([x, 58.0]), np.array([y, 40.0]))
+    corners = np.argwhere(labels == 1)[:, None] + np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)])
+    dy, dx = (corners.reshape(-1, 2) - (y, x)).T
+    assert np.hypot(dy, dx).max() == pytest.approx(one)
+    assert np.abs([dx * np.cos(turn) - dy * np.sin(turn), dx * np.sin(turn) + dy * np.cos(turn)]).max() <= one + 1e-9
+    assert other == pytest.approx(np.hypot(4.5, 0.5))
+
+
+def test_who_has_no_segment_reaches_nowhere() -> None:
+    nobody = replace(scene_of(gaussian(), disc(9.0)), ids=np.array([7], dtype=np.int32))
+    assert np.isnan(segment_reaches(nobody, np.array([40.0]), np.array([40.0]))).all()

@@ -167,7 +167,9 @@ def test_sizes_are_the_tables_where_it_has_them(source: MosaicSource, tmp_path: 
     assert (table["r50"][1], table["ext_fov"][1]) == (pytest.approx(0.2), pytest.approx(2.4))
     assert table["kron_a"][1] == pytest.approx(0.6)
     assert table["ext_fov"][2] == pytest.approx(12 * table["r50"][2])
-    assert np.isnan(table["isophote_diagonal"]).all()  # their segments are ellipses, not light
+    assert np.isnan(
+        [table["isophote_diagonal"], table["segment_reach"]]
+    ).all()  # their segments are ellipses, not light
 
 
 def test_a_neighbour_stops_the_growth_whether_it_is_a_target_or_not(source: MosaicSource, tmp_path: Path) -> None:

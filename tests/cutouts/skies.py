@@ -172,6 +172,7 @@ def rows_of(blobs: tuple[Blob, ...], diagonal: float = 2.0) -> Table:
             "bbox_diagonal": np.full(len(blobs), diagonal),
             "isophote_diagonal": np.full(len(blobs), diagonal),
             "ellipticity": np.zeros(len(blobs)),
+            "segment_reach": np.full(len(blobs), diagonal / 3),
             "kron_a": np.full(len(blobs), diagonal / 2),
         }
     )

@@ -106,9 +106,11 @@ def test_a_cutout_says_by_which_rule_it_was_sized_and_what_that_measured(field: 
     rows["ext_fov"], rows["isophote_diagonal"] = [np.nan, 5.0], np.float32(1.7)
     by_rule, stated = (read_cutout(cut.data or b"") for cut in sorted(cut_chunk(rows, job), key=lambda c: c.id_str))
     assert (by_rule.header["FOVRULE"], by_rule.size_arcsec, by_rule.fov_arcsec) == ("isophote", 1.7, 3.22)
+    assert (by_rule.fov_rule, stated.fov_rule) == ("isophote", "stated")
+    assert by_rule.floor_arcsec == by_rule.header["FOVFLOOR"] == pytest.approx(2 / 2**0.5 / 0.65, abs=1e-6)
     assert (stated.header["FOVRULE"], stated.fov_arcsec) == ("stated", 5.45)
-    assert np.isnan(stated.size_arcsec)
-    assert "FOVSIZE" not in stated.header
+    assert np.isnan([stated.size_arcsec, stated.floor_arcsec]).all()
+    assert not {"FOVSIZE", "FOVFLOOR"} & set(stated.header)
 
 
 def test_wrong_reference_is_refused(field: Field, job: CutJob) -> None:

@@ -17,6 +17,7 @@ SIZES = {
     "isophote_diagonal": [1.0, 2.0, 0.1, 30.0],
     "bbox_diagonal": [1.0, 2.0, 0.9, 30.0],
     "ellipticity": [0.0, 0.0, 0.0, 0.0],
+    "segment_reach": [0.4, 0.8, 0.4, 12.0],
     "kron_a": [0.5, 1.0, 0.1, 15.0],
     "r50": [0.125, 0.25, 0.01, 4.0],
 }
@@ -52,6 +53,7 @@ def test_the_constant_of_fixed_is_the_field_of_view_of_all_whatever_the_steps() 
 
 def test_the_default_takes_the_isophote_and_the_segment_where_a_source_is_fainter() -> None:
     sizes = catalog(isophote_diagonal=[2.0, np.nan, np.nan, np.nan], bbox_diagonal=[2.5, 2.5, np.nan, 0.2])
+    sizes["segment_reach"] = sizes["bbox_diagonal"] / 3
     seen = views_of(sizes, by("isophote"))
     assert CutoutOptions().fov_rule == "isophote"
     assert seen.fov_arcsec.tolist() == pytest.approx([3.0, 3.75, 1.9, 1.9])
@@ -69,16 +71,29 @@ def test_a_segment_is_never_cut_off_however_little_of_it_is_above_the_isophote(
     a = segment / 2 / np.hypot(1, ratio)
     width, height = (2 * a * np.hypot(f(angle), ratio * g(angle)) for f, g in ((np.cos, np.sin), (np.sin, np.cos)))
     assert np.hypot(width, height) == pytest.approx(segment)
-    one = {"isophote_diagonal": [core], "bbox_diagonal": [segment], "ellipticity": [1 - ratio]}
+    one = {"isophote_diagonal": [core], "bbox_diagonal": [segment], "ellipticity": [1 - ratio], "segment_reach": [a]}
     seen = views_of(one, by("isophote", fov_max_arcsec=20.0, fov_fill_max=fill))
     assert max(width, height) <= fill * seen.fov_arcsec[0] * (1 + 1e-9)
     assert seen.fov_arcsec[0] >= 1.5 * core * (1 - 1e-9)
     assert seen.size_arcsec[0] == core
+    assert seen.fov_arcsec[0] == pytest.approx(max(1.9, 1.5 * core, seen.floor_arcsec[0]))
+
+
+@given(core=st.floats(0.1, 4.0), reach=st.floats(0.1, 6.0), segment=st.floats(0.2, 12.0), steps=st.integers(0, 8))
+def test_the_farthest_end_of_a_segment_is_within_zoobots_zoom_unless_the_largest_frame_cuts_it(
+    core: float, reach: float, segment: float, steps: int
+) -> None:
+    """However far off the middle of its segment a galaxy's position lies."""
+    one = {"isophote_diagonal": [core], "bbox_diagonal": [segment], "ellipticity": [0.5], "segment_reach": [reach]}
+    (fov,) = fov_arcsec(one, CutoutOptions(fov_steps=steps))
+    assert reach <= fov / 2 / 1.4 * (1 + 1e-8) or fov == CutoutOptions().fov_max_arcsec
 
 
 def test_a_source_without_an_ellipticity_counts_as_a_line() -> None:
-    one = {"isophote_diagonal": [0.1], "bbox_diagonal": [2.6], "ellipticity": [np.nan]}
+    one = {"isophote_diagonal": [0.1], "bbox_diagonal": [2.6], "ellipticity": [np.nan], "segment_reach": [np.nan]}
     assert fov_arcsec(one, by("isophote", fov_fill_max=0.65)).tolist() == pytest.approx([4.0])
+    assert views_of(one, by("isophote", fov_fill_max=0.65)).floor_arcsec.tolist() == pytest.approx([4.0])
+    assert np.isnan(views_of(catalog(), by("bbox")).floor_arcsec).all()
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -88,6 +103,7 @@ def test_a_stated_field_of_view_is_the_field_of_view_within_the_limits(rule: str
     assert seen.fov_arcsec[3] == fov_arcsec(catalog(), by(rule))[3]
     assert seen.rule.tolist() == ["stated", "stated", "stated", rule]
     assert np.isnan(seen.size_arcsec[:3]).all()
+    assert np.isnan(seen.floor_arcsec[:3]).all()
     assert fov_arcsec({"ext_fov": [3.0]}, by(rule)).tolist() == [3.0]  # what the rule would read is not needed
 
 

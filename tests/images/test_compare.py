@@ -118,6 +118,16 @@ def test_a_sample_is_the_same_in_any_order_and_holds_the_extremes(
     assert fluxes == sorted(fluxes, reverse=True)
 
 
+def test_what_has_no_flux_is_neither_brightest_nor_faintest() -> None:
+    looks = [look("a", math.nan), look("b", 3.0), look("c", -1.0)]
+    assert [(looks[row].path, why) for row, why in sample(looks, 3)] == [
+        ("b", "brightest"),
+        ("c", "faintest"),
+        ("a", "largest"),
+    ]
+    assert sample(looks[:1], 4) == [(0, "largest")]
+
+
 def test_a_sample_spreads_over_brightness_and_size() -> None:
     looks = [look(f"{i}-{j}/{k}", 10.0**i, 1.0 + j) for i in range(4) for j in range(3) for k in range(9)]
     cells = {looks[row].path.split("/")[0] for row, _ in sample(looks, 16)}
@@ -195,6 +205,14 @@ def test_a_cutout_that_one_recipe_cannot_colour_leaves_a_hole(copy: Path, run: R
     assert code == 0, said
     assert said.count("bare: ") == 3
     assert (tmp_path / "sheet.html").read_text().count("no picture</div>") == 3
+
+
+def test_a_sheet_without_any_picture_is_an_error(survey: Path, run: Run, tmp_path: Path) -> None:
+    gone = [f"images.{channel}={{F356W = 1.0}}" for channel in ("red", "green", "blue")]
+    code, said = run(survey, "--recipes", "asinh,lupton", *(word for text in gone for word in ("--set", text)))
+    assert code == 1
+    assert "no recipe can colour any of 3 galaxies; lupton: test_J1p2" in said
+    assert not (tmp_path / "sheet.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 from astropy.wcs import WCS
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gzjwst_core.cutouts.read import Cutout, read_cutout
@@ -110,3 +112,35 @@ def test_missing_bands_are_said(disc: Cutout, recipe: str) -> None:
 def test_brighter_grey_is_brighter(recipe: str) -> None:
     signal = np.array([-5.0, 0.0, 1.0, 10.0, 100.0], dtype=np.float32)
     assert (np.diff(grey_levels(signal, by(recipe))) > (0 if "lupton" in recipe else -1e-9)).all()
+
+
+@pytest.fixture(scope="module")
+def saturated(tmp_path_factory: pytest.TempPathFactory) -> Cutout:
+    """A blue star with a core without data."""
+    there = grids(17.0)
+    blobs = [Blob(0, 0, 0.15, flux(900, 900, 500, 300))]
+    field = make_field(tmp_path_factory.mktemp("f"), blobs, there)
+    for grid in there:
+        y, x = np.indices(grid.shape)
+        cy, cx = (np.array(grid.shape) - 1) / 2 + np.array(grid.offset[::-1])
+        punch(field, grid.band, np.hypot(y - cy, x - cx) * grid.scale < 0.12)
+    return read_cutout(cut_bytes(field, 2.0))
+
+
+CURVES = st.fixed_dictionaries(
+    {
+        "low_sigma": st.floats(-5, 0) | st.floats(-1e4, 0),
+        "knee_sigma": st.floats(0.5, 20) | st.floats(0.01, 1e4),
+        "high_sigma": st.floats(0.1, 3) | st.floats(0.1, 1e4),
+        "lupton_q": st.floats(0.01, 100),
+    }
+)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@settings(max_examples=10, deadline=None)
+@given(CURVES)
+@example({"high_sigma": 2.0})
+@example({"lupton_q": 0.01})
+def test_a_saturated_core_is_white_whatever_the_curve(saturated: Cutout, recipe: str, curve: dict[str, float]) -> None:
+    assert (colour(saturated, by(recipe, size_px=32, **curve)).rgb[15:17, 15:17] == 255).all()

@@ -1,12 +1,16 @@
 """A chunk of images as a stage: strips are outputs like the images, and the run's counts are of images alone."""
 
+import io
 from pathlib import Path
 
 import pytest
+from astropy.io import fits
 
 from gzjwst_core.images import stages
 from gzjwst_core.images.encode import read_metadata
 from gzjwst_core.models import Receipt, Work
+from gzjwst_core.publish.record import RunLog, record_of
+from gzjwst_core.publish.runlog import sums_hold
 from gzjwst_core.request import RunRequest, start
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done, complete, latest
@@ -52,3 +56,17 @@ def test_strips_stand_beside_the_images_and_go_with_them(tmp_path: Path, data: b
     assert (record.strip, record.strip_bands) == ("", "")
     assert record.panels == read_metadata(run.folder.read(record.image))["panels"]
     assert not [path for path in run.folder.sizes() if path.startswith("strips/")]
+
+
+def test_a_strip_that_cannot_be_made_is_counted_and_costs_no_picture(tmp_path: Path, data: bytes) -> None:
+    run = begun(tmp_path, "images.blue={F150W = 1.0}")
+    with fits.open(io.BytesIO(data)) as hdus:
+        hdus["SCI_F115W"].header["CRVAL1"] += 180.0  # in the strip, but in no channel
+        hdus.writeto(damaged := io.BytesIO())
+    done = stages.paint_chunk(run, stages.plan(run, cut_chunk(run, damaged.getvalue())))
+    assert dict(done.counts) == {"written": 1, "strips failed:bad_cutout": 1}
+    record = record_of(run, RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=()))
+    assert record.sums["images"] == {"total": 1, "written": 1}
+    assert record.sums["strips"] == {"total": 1, "failed:bad_cutout": 1, "written": 0}
+    assert sums_hold(record) == []
+    assert record.outcome == "partial"

@@ -1,5 +1,6 @@
 """The README's way to Zooniverse and back, taken literally."""
 
+import csv
 import re
 import shlex
 from pathlib import Path
@@ -10,6 +11,7 @@ from gzjwst_core.cli import main
 from gzjwst_core.run import freeze_profile
 from tests.publish.subjects import hand, new_run
 from tests.publish.test_refit import export, few
+from tests.publish.test_uploads import export as subject_export
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -29,6 +31,8 @@ def test_every_command_does_what_it_says(
     hand(run, 3)
     freeze_profile(run, run.profile.images)
     export(Path("classifications.csv"), few())
+    uploaded_rows = csv.DictReader(Path("runs/demo/zooniverse/manifest-0001.csv").read_text().splitlines())
+    Path("subjects.csv").write_text(subject_export(list(enumerate(uploaded_rows, start=70))))
     check, panoptes, uploaded, new, refit = commands()
     ours = ".venv/bin/python -m gzjwst_core "
     ends = []

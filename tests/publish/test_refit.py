@@ -14,12 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gzjwst_core.cli import main
-from gzjwst_core.cutouts.fov import quantise
+from gzjwst_core.cutouts.fov import quantise, views_of
 from gzjwst_core.errors import SubjectsError
 from gzjwst_core.options import CutoutOptions
 from gzjwst_core.publish.refit import Votes, refit
-from gzjwst_core.publish.refit_verb import SIZE_CARD, bounded_lines
-from gzjwst_core.publish.votes import Reading, read_votes
+from gzjwst_core.publish.refit_rule import RULE_CARD, of_one_rule
+from gzjwst_core.publish.refit_verb import FLOOR_CARD, SIZE_CARD, bounded_lines
+from gzjwst_core.publish.votes import Subject, read_votes
+from gzjwst_core.storage.folder import Folder
 
 BEST = 1.75
 
@@ -33,7 +35,7 @@ def simulate(seed: int, *, count: int = 800, best: float = BEST, bend: float = 6
     fov = quantise(wanted, options)
     whim = rng.normal(0, 0.3, count) - 0.5 * np.log(size)
     share = 1 / (1 + np.exp(3.0 - bend * np.log(fov / size / best) ** 2 - whim))
-    return Votes(fov, size, np.full(count, 40.0), rng.binomial(40, share).astype(np.float64))
+    return Votes(fov, size, np.zeros(count), np.full(count, 40.0), rng.binomial(40, share).astype(np.float64))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -53,13 +55,52 @@ def test_rounding_up_to_steps_is_taken_off_the_constant() -> None:
     votes = simulate(1)
     rounded, plain = refit(votes, CutoutOptions()), refit(votes, CutoutOptions(fov_steps=0))
     assert rounded.ratio == plain.ratio == plain.factor
-    options = CutoutOptions(fov_factor=rounded.factor, fov_min_arcsec=0.1, fov_max_arcsec=100.0, fov_steps=0)
     assert 1.05 < rounded.ratio / rounded.factor < 1.3
-    assert options.fov_factor == rounded.factor
+    wanted = rounded.factor * votes.size_arcsec
+    free = (wanted > 2.0) & (wanted < 12.0)
+    frames = quantise(wanted[free], CutoutOptions())
+    assert np.exp(np.mean(np.log(frames / votes.size_arcsec[free]))) == pytest.approx(rounded.ratio, rel=0.02)
 
 
 def test_the_same_votes_give_the_same_constant() -> None:
     assert refit(simulate(2), CutoutOptions()) == refit(simulate(2), CutoutOptions())
+
+
+def galaxies(count: int = 3000) -> dict[str, Any]:
+    """Segments of a deep survey: the whole is up to some times what is above the isophote."""
+    rng = np.random.default_rng(4)
+    core = np.exp(rng.normal(np.log(1.6), 0.45, count))
+    segment = core * np.exp(rng.uniform(0, 0.3, count))
+    reach = segment * rng.uniform(0.35, 0.5, count)
+    return {
+        "isophote_diagonal": core,
+        "bbox_diagonal": segment,
+        "ellipticity": np.full(count, 0.3),
+        "segment_reach": reach,
+    }
+
+
+def share_in(fov: Any, size: Any, best: float) -> Any:
+    """Share of bad-zoom votes in frames, by whoever wants `best` times the size."""
+    return 1 / (1 + np.exp(2.2 - 12 * np.log(fov / size / best) ** 2))
+
+
+def test_frames_that_the_floor_decides_are_expected_as_they_are_cut() -> None:
+    """The constant that is found, really cut, lowers the share, and to what is said."""
+    catalog, options = galaxies(), CutoutOptions(fov_factor=1.2)
+    seen = views_of(catalog, options)
+    people = np.full(len(seen.fov_arcsec), 40.0)
+    bad = np.random.default_rng(6).binomial(40, share_in(seen.fov_arcsec, seen.size_arcsec, 1.7)).astype(np.float64)
+    found = refit(Votes(seen.fov_arcsec, seen.size_arcsec, seen.floor_arcsec, people, bad), options)
+    after = views_of(catalog, CutoutOptions(fov_factor=found.factor))
+    shares = [share_in(cut.fov_arcsec, cut.size_arcsec, 1.7).mean() for cut in (seen, after)]
+    assert found.ratio == pytest.approx(1.7, rel=0.03)
+    assert [found.share_present, found.share_best] == pytest.approx(shares, abs=0.001)
+    assert shares[1] < shares[0] - 0.003
+    bare = [quantise(np.clip(f * seen.size_arcsec, 1.9, 12), options) for f in (1.2, found.factor)]
+    floored = [np.mean(bare[0] != seen.fov_arcsec), np.mean(bare[1] != after.fov_arcsec)]
+    assert [found.floored_present, found.floored_best] == floored
+    assert floored[0] > floored[1] > 0
 
 
 @pytest.mark.parametrize(
@@ -79,10 +120,21 @@ def test_votes_that_do_not_tell_are_refused(votes: Votes, reason: str, said: str
     assert caught.value.reason == reason
 
 
+def of_size_alone(seed: int) -> Votes:
+    """Galaxies of a middle size get the fewest, in any frame; and small and large ones are at the rule's limits."""
+    rng, rule = np.random.default_rng(seed), CutoutOptions()
+    size = np.exp(rng.normal(np.log(3.0), 0.7, 800))
+    fov = quantise(np.clip(rule.fov_factor * size, rule.fov_min_arcsec, rule.fov_max_arcsec), rule)
+    share = 1 / (1 + np.exp(2.5 - 2.0 * np.log(size / 1.8) ** 2 + 0.5 * np.log(size)))
+    bad = rng.binomial(40, share).astype(np.float64)
+    return simulate(seed)._replace(fov_arcsec=fov, size_arcsec=size, bad_zoom=bad)
+
+
 def test_frames_that_do_not_matter_are_refused() -> None:
     for seed in range(2):
-        with pytest.raises(SubjectsError, match="no best field of view"):
-            refit(simulate(seed, bend=0.0), CutoutOptions())
+        for votes in (simulate(seed, bend=0.0), of_size_alone(seed)):
+            with pytest.raises(SubjectsError, match="no best field of view"):
+                refit(votes, CutoutOptions())
 
 
 # ---------------------------------------------------------------- reading
@@ -108,7 +160,8 @@ COLUMNS = [
 def classification(number: int, subject: str, value: Any, who: str = "", **more: Any) -> list[str]:
     known = {"retired": None, "id_str": f"demo_J{int(subject):06d}.00+020000.0", "#field": "f0", "#fov_arcsec": "3.220"}
     notes = value if isinstance(value, list) else [{"task": "T0", "task_label": "What is it?", "value": value}]
-    told = {"user_name": who or f"user-{number}", "workflow_id": "5", "metadata": "{}", "subject_ids": subject}
+    told = {"user_name": who or f"user-{number}", "metadata": "{}", "subject_ids": subject}
+    told |= {"workflow_id": str(more.pop("workflow", 5))}
     told |= {"classification_id": str(number), "annotations": json.dumps(notes)}
     told |= {"subject_data": json.dumps({subject: known | more})}
     return [told.get(name, "") for name in COLUMNS]
@@ -209,10 +262,11 @@ def test_what_is_no_export_is_refused(text: str) -> None:
 # ---------------------------------------------------------------- the verb
 
 
-def export(path: Path, votes: Votes, **more: Any) -> None:
+def export(path: Path, votes: Votes, first: Any = 1, **more: Any) -> None:
     rows, number = [], 0
-    for subject, (fov, size, seen, bad) in enumerate(zip(*votes, strict=True), start=1):
+    for subject, (fov, size, floor, seen, bad) in enumerate(zip(*votes, strict=True), start=first):
         known = {"#fov_arcsec": f"{fov:.3f}", "#size_arcsec": f"{size:.3f}"} | more
+        known |= {"#floor_arcsec": f"{floor:.3f}"} if floor else {}
         for vote in range(int(seen)):
             number += 1
             rows.append(classification(number, str(subject), "Bad zoom" if vote < bad else "Smooth", **known))
@@ -235,6 +289,7 @@ def test_the_verb_prints_a_line_for_the_profile(tmp_path: Path, capsys: pytest.C
     assert said[0].endswith(f"3000 classifications of 150 subjects, {votes.bad_zoom.sum():.0f} bad-zoom votes")
     assert said[1] == "1 rows cannot be read: another number of cells than the header"
     assert said[2] == "  line 3002: another number of cells than the header"
+    assert said[3] == "150 subjects without #floor_arcsec: their frames are taken to follow the constant alone"
     found = refit(Votes(votes.fov_arcsec.round(3), votes.size_arcsec.round(3), *votes[2:]), CutoutOptions())
     assert said[-1].startswith(f"cutouts.fov_factor = {found.factor:.2f}  # 95 %: ")
 
@@ -247,14 +302,21 @@ def test_sizes_come_from_cutouts_where_votes_have_none(tmp_path: Path, capsys: p
     cutouts = tmp_path / "demo" / "cutouts" / "f0"
     cutouts.mkdir(parents=True)
     for subject, size in enumerate(votes.size_arcsec[:-2], start=1):
-        header = fits.Header([(SIZE_CARD, float(size))])
+        header = fits.Header([(SIZE_CARD, float(size)), *([(FLOOR_CARD, 1.8 * size)] if subject > 5 else [])])
         (cutouts / f"demo_J{subject:06d}.00p020000.0.fits").write_bytes(header.tostring().encode())
     (cutouts / "demo_J000150.00p020000.0.fits").write_bytes(b"")
     (tmp_path / "demo" / "profile.toml").write_text('[cutouts]\nfov_factor = 1.2\nplanes = ["ERR"]\nolder = 1\n')
     assert main(["zooniverse", "refit", str(tmp_path / "e.csv"), "--run", str(tmp_path / "demo")]) == 0
     said = capsys.readouterr().out
     assert "2 subjects left out: no #fov_arcsec and #size_arcsec" in said
+    assert "\n5 subjects without #floor_arcsec: " in said
     assert "expected at 1.2," in said
+    assert re.search(r"the whole galaxy decides \d\d% of the frames at 1.2, \d\d% at 1", said)
+    profile = tmp_path / "demo" / "profile.toml"
+    profile.write_text('[cutouts]\nfov_rule = "bbox"\n')
+    assert main(["zooniverse", "refit", str(tmp_path / "e.csv"), "--run", str(tmp_path / "demo")]) == 0
+    assert "floor_arcsec" not in (said := capsys.readouterr().out)
+    assert "the whole galaxy" not in said
 
 
 def test_where_no_answer_matches_the_answers_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -266,6 +328,74 @@ def test_where_no_answer_matches_the_answers_are_told(tmp_path: Path, capsys: py
     assert main(["zooniverse", "refit", str(tmp_path / "none.csv")]) == 1
 
 
-def test_readings_start_empty() -> None:
-    assert Reading() == Reading()
-    assert Reading().subjects is not Reading().subjects
+def test_several_workflows_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever had judged a subject in one of them would have no vote in the other."""
+    votes = few()
+    export(tmp_path / "e.csv", votes)
+    with (tmp_path / "e.csv").open("a") as file:
+        file.writelines(lines([classification(n, "1", "Clumpy", f"user-{n}", workflow=4) for n in range(30)])[1:])
+    assert main(["zooniverse", "refit", str(tmp_path / "e.csv")]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "name one with --workflow: 5 (3000 classifications), 4 (30 classifications)" in told.err
+    assert main(["zooniverse", "refit", str(tmp_path / "e.csv"), "--workflow", "5"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith(f"3000 classifications of 150 subjects, {votes.bad_zoom.sum():.0f} bad-zoom votes")
+    assert said[1] == "30 of other workflows: not counted"
+
+
+def test_answers_that_match_by_half_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The text of an answer was changed between two versions of the workflow."""
+    said = [
+        "Bad zoom",
+        "Bad zoom (too close)",
+        ["Star, artifact or zoom", "Bad zoom"],
+        "Smooth",
+        "Incorrect zoom level",
+    ]
+    rows = [classification(n, f"{n}", value) for n, value in enumerate(said * 2)]
+    assert read_votes(lines(rows), "e.csv").near_misses == {"bad zoom too close": 2, "incorrect zoom level": 2}
+    (tmp_path / "e.csv").write_text("".join(lines(rows)))
+    assert main(["zooniverse", "refit", str(tmp_path / "e.csv")]) == 1
+    told = "though zoom is in them (--answer): 'bad zoom too close' (2), 'incorrect zoom level' (2)"
+    assert told in capsys.readouterr().out
+
+
+def test_sizes_of_two_rules_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`#size_arcsec` is what the rule measured: half as much again under another one, of the same galaxies."""
+    ours, theirs, before = (str(tmp_path / f"{name}.csv") for name in ("ours", "theirs", "before"))
+    export(Path(ours), votes := few(), **{"#fov_rule": "isophote"})
+    wider = votes._replace(size_arcsec=1.5 * votes.size_arcsec)
+    export(Path(theirs), wider.take(np.arange(150) < 60), first=900, **{"#fov_rule": "bbox"})
+    export(Path(before), wider.take(np.arange(150) < 9), first=990)
+    assert main(["zooniverse", "refit", ours]) == 0
+    alone = capsys.readouterr().out.splitlines()[-1]
+    with Path(ours).open("a") as file:
+        file.writelines(line for name in (theirs, before) for line in Path(name).read_text().splitlines(True)[1:])
+    assert main(["zooniverse", "refit", ours]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == alone
+    assert "69 subjects left out: not of the rule isophote (--rule): bbox (60), not told (9)" in said
+    assert main(["zooniverse", "refit", ours, "--rule", "bbox"]) == 1
+    told = capsys.readouterr().out
+    assert "159 subjects left out: not of the rule bbox (--rule): isophote (150), not told (9)\n" in told
+    assert "these are votes on the rule bbox: the constant found is none of the present rule, isophote\n" in told
+    assert main(["zooniverse", "refit", ours, "--rule", "kron"]) == 1
+    assert (
+        "--rule kron: no frame follows it; there are: isophote (150), bbox (60), not told (9)"
+        in capsys.readouterr().err
+    )
+
+
+def test_rules_come_from_cutouts_where_votes_have_none(tmp_path: Path) -> None:
+    subjects = [Subject(str(n), {"id_str": f"demo_J{n:06d}.00+020000.0", "#field": "f0"}) for n in range(4)]
+    subjects[3].metadata = {"#fov_rule": "kron"}
+    (tmp_path / "cutouts" / "f0").mkdir(parents=True)
+    for n, rule in enumerate(["isophote", "stated"]):
+        path = tmp_path / "cutouts" / "f0" / f"demo_J{n:06d}.00p020000.0.fits"
+        path.write_bytes(fits.Header([(RULE_CARD, rule)]).tostring().encode())
+    kept, said = of_one_rule(subjects, Folder(str(tmp_path)), "", "isophote")
+    assert [one.subject_id for one in kept] == ["0", "1"]
+    assert said == ["2 subjects left out: not of the rule isophote (--rule): not told (1), kron (1)"]
+    kept, said = of_one_rule(subjects, None, "", "isophote")
+    assert [one.subject_id for one in kept] == ["0", "1", "2"]

@@ -3,18 +3,23 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from astropy.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gzjwst_core.cli import main
 from gzjwst_core.errors import SubjectsError
 from gzjwst_core.publish.stages import hand_over, plan
-from gzjwst_core.publish.uploads import Upload, appended, compare, of_export, of_manifest, read_uploads
+from gzjwst_core.publish.subjects_folder import record_uploads
+from gzjwst_core.publish.uploads import Upload, appended, compare, new_manifests, of_export, of_manifest, read_uploads
 from gzjwst_core.run import Run, locked
 from gzjwst_core.storage.receipts import standing
+from gzjwst_core.storage.tables import write_parquet
+from tests.publish.conftest import make_catalog
 from tests.publish.subjects import hand, new_run
 
 HEADER = ["id_str", "#ra", "#dec", "#recipe_hash", "#survey"]
@@ -61,6 +66,29 @@ def test_a_galaxy_that_was_renamed_was_seen_already(shift_arcsec: float, same: b
         assert found.renamed == [(name(1), name(6))]
 
 
+@pytest.mark.parametrize(("shift_arcsec", "near"), [(0.35, True), (0.99, True), (1.01, False)])
+def test_a_new_subject_beside_one_that_is_gone_is_told(shift_arcsec: float, near: bool) -> None:
+    """It may be a part of it, or the same: the split of train and test takes it for that."""
+    found = compare(HEADER, [row(5, ra=150.01 + shift_arcsec / 3600), row(2)], [upload(1), upload(2)])
+    assert [cells[0] for cells in found.rows] == [name(5)]
+    assert (found.near, found.renamed, found.gone) == ([(name(1), name(5))] if near else [], [], [name(1)])
+
+
+def test_a_neighbour_of_one_that_fails_its_checks_is_new() -> None:
+    """That one is in no manifest any more, but it keeps its name."""
+    rows = [row(5, ra=150.01 + 0.25 / 3600)]
+    assert compare(HEADER, rows, [upload(1)]).rows == []
+    found = compare(HEADER, rows, [upload(1)], {name(1)})
+    assert [cells[0] for cells in found.rows] == [name(5)]
+    assert (found.near, found.renamed, found.gone) == ([], [], [name(1)])
+
+
+@pytest.mark.parametrize("cell", ["none", "", "nan", "inf", "x"])
+def test_a_place_that_is_no_number_is_near_nothing(cell: str) -> None:
+    found = compare(HEADER, [[name(5), cell, "+2.0", "r1", "demo"], row(6, ra=150.01)], [upload(1)])
+    assert found.renamed == [(name(1), name(6))]
+
+
 def test_the_record_is_appended_to_and_knows_what_it_knows() -> None:
     first = appended("", [upload(1), upload(2), upload(1)], "u")
     assert read_uploads(first, "u") == [upload(1), upload(2)]
@@ -96,7 +124,7 @@ def test_a_damaged_record_is_named_and_left_alone(text: str, said: str) -> None:
         appended(text, [upload(1)], "u.csv")
 
 
-def export(rows: list[tuple[object, object]]) -> str:
+def export(rows: Sequence[tuple[object, object]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["subject_id", "project_id", "subject_set_id", "metadata", "locations"])
@@ -128,6 +156,16 @@ def test_a_manifest_of_another_survey_is_refused() -> None:
         of_manifest(text + "x\n", "m.csv", "demo")
     with pytest.raises(SubjectsError, match="no column #survey"):
         of_manifest("id_str\n", "m.csv", "demo")
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [("", "no column #dec"), ("id_str\n", "no column #dec"), (f"{','.join(HEADER)},x\n", "not those of a.csv"),
+     (f"{','.join(HEADER)}\nx\n", "row 2 must have 5 cells"), ('"', "no CSV")],
+)  # fmt: skip
+def test_manifests_that_cannot_be_compared_are_named(second: str, said: str) -> None:
+    with pytest.raises(SubjectsError, match=rf"b\.csv: .*{said}"):
+        new_manifests({"a.csv": ",".join(HEADER) + "\n", "b.csv": second}, [upload(1)])
 
 
 # ---------------------------------------------------------------- in a run folder
@@ -166,6 +204,29 @@ def test_a_weekly_run_writes_only_what_is_new(run: Run, tmp_path: Path, capsys: 
     assert capsys.readouterr().out == "nothing is new since the last upload\n"
 
 
+def test_what_was_uploaded_is_not_uploaded_again(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, manifests = str(tmp_path / "demo"), tmp_path / "demo" / "zooniverse"
+    hand(run, 6)
+    uploaded = [str(manifests / "manifest-0001.csv")]
+    assert main(["zooniverse", "uploaded", folder, *uploaded]) == 0
+    capsys.readouterr()
+    assert main(["zooniverse", "check", *uploaded]) == 1
+    said = capsys.readouterr()
+    assert "row 2: column id_str: demo_J000000.00+020000.0 was uploaded: it would be there twice" in said.out
+    assert "panoptes" not in said.out
+    assert main(["zooniverse", "check", f"file://{folder}"]) == 0
+    assert capsys.readouterr().out.endswith(f" SUBJECT_SET_ID {manifests}/new-0001.csv\n")
+    stale = (manifests / "new-0001.csv").read_bytes()
+    record_uploads(run.folder, [upload(n) for n in (4,)])  # killed before the manifests of what is new were written
+    assert main(["zooniverse", "check", folder]) == 1
+    assert "new-0001.csv does not hold what is new now: write it anew with zooniverse new" in capsys.readouterr().err
+    assert main(["zooniverse", "new", folder]) == 0
+    assert (manifests / "new-0001.csv").read_bytes() != stale
+    assert main(["zooniverse", "check", folder]) == 0
+    assert main(["zooniverse", "check", "memory://demo"]) == 1
+    assert "copy it to a local disk first" in capsys.readouterr().err
+
+
 def test_the_verb_leaves_what_a_run_would(run: Run, tmp_path: Path) -> None:
     """So the run after it redoes nothing, and a folder does not tell which of them wrote it."""
     folder = str(tmp_path / "demo")
@@ -195,6 +256,21 @@ def test_what_has_changed_since_is_told(run: Run, tmp_path: Path, capsys: pytest
     assert "1 subjects are new, in 1 manifests" in said
 
 
+def test_the_folders_verdicts_tell_who_keeps_a_name(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "demo"
+    hand(run, 3)
+    gone = upload(7)._replace(ra=f"{make_catalog(3)['ra'][2] + 0.1 / 3600:.6f}", dec=f"{make_catalog(3)['dec'][2]:.6f}")
+    record_uploads(run.folder, [gone])
+    assert main(["zooniverse", "new", str(folder)]) == 0
+    assert "1 subjects have another name now" in capsys.readouterr().out
+    verdicts = {"id_str": [gone.id_str], "verdict": ["fail"], "reasons": ["fill:above"]}
+    write_parquet(Table(verdicts), folder / "images" / "quality.parquet")
+    assert main(["zooniverse", "new", str(folder)]) == 0
+    assert capsys.readouterr().out.endswith("3 subjects are new, in 1 manifests\n")
+
+
 def test_an_export_is_recorded(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "demo"
     hand(run, 3)
@@ -207,6 +283,44 @@ def test_an_export_is_recorded(run: Run, tmp_path: Path, capsys: pytest.CaptureF
     assert cells(tmp_path, "new-*") == [rows[1]["id_str"]]
 
 
+def test_what_never_arrived_is_told_and_can_be_new_again(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An upload broke off, and its manifest was recorded as a whole."""
+    folder, subjects = str(tmp_path / "demo"), tmp_path / "s.csv"
+    hand(run, 6)
+    main(["zooniverse", "uploaded", folder, f"{folder}/zooniverse/manifest-0001.csv"])
+    rows = list(csv.DictReader((tmp_path / "demo" / "zooniverse" / "manifest-0001.csv").read_text().splitlines()))
+    subjects.write_text(export([(70, rows[0]), (71, rows[2])]))
+    capsys.readouterr()
+    assert main(["zooniverse", "uploaded", folder, "--export", str(subjects)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("0 subjects recorded in ")
+    assert said[1] == "2 that were on record have their number now"
+    assert said[2].startswith("2 subjects are on record from manifests, but the export has them not: demo_J000001.00+")
+    assert cells(tmp_path, "new-*") == [f"demo_J{n:06d}.00+020000.0" for n in (4, 5)]
+    assert main(["zooniverse", "uploaded", folder, "--export", str(subjects), "--withdraw"]) == 0
+    assert "2 subjects that the export has not are out of the record: demo_J000001.00+" in capsys.readouterr().out
+    assert cells(tmp_path, "new-*") == [f"demo_J{n:06d}.00+020000.0" for n in (1, 3, 4, 5)]
+    recorded = read_uploads((tmp_path / "demo" / "zooniverse" / "uploaded.csv").read_text(), "u")
+    assert {one.id_str for one in recorded} == {rows[0]["id_str"], rows[2]["id_str"]}
+
+
+def test_when_nothing_arrived_every_manifest_is_new(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, subjects = str(tmp_path / "demo"), tmp_path / "s.csv"
+    hand(run, 6)
+    main(["zooniverse", "uploaded", folder, f"{folder}/zooniverse/manifest-0001.csv"])
+    subjects.write_text(export([]))
+    assert main(["zooniverse", "uploaded", folder, "--export", str(subjects), "--withdraw"]) == 0
+    assert capsys.readouterr().out.endswith("no upload is on record, so every manifest is new\n")
+    assert cells(tmp_path, "new-*") == []
+    assert not hand_over(run, plan(run)).fresh
+    assert main(["zooniverse", "check", folder]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "6 subjects in 2 manifests: nothing refused, no warnings"
+
+
 def test_wrong_use_is_explained(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "demo"
     assert main(["zooniverse", "new", str(folder)]) == 1
@@ -214,7 +328,8 @@ def test_wrong_use_is_explained(run: Run, tmp_path: Path, capsys: pytest.Capture
     assert main(["zooniverse", "check", str(tmp_path)]) == 1
     assert "there are no manifests" in capsys.readouterr().err
     hand(run, 2)
-    for wrong in (["uploaded", str(folder)], ["uploaded", str(folder), "x.csv", "--export", "y.csv"]):
+    for wrong in (["uploaded", str(folder)], ["uploaded", str(folder), "x.csv", "--export", "y.csv"],
+                  ["uploaded", str(folder), "x.csv", "--withdraw"]):  # fmt: skip
         assert main(["zooniverse", *wrong]) == 2
     assert main(["zooniverse", "uploaded", str(folder), "gone.csv"]) == 1
     assert "gone.csv" in capsys.readouterr().err

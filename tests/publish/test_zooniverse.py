@@ -35,7 +35,7 @@ def test_one_line_an_image_with_what_volunteers_may_see(rows: Table) -> None:
     assert lines[1]["#mag_ref"] == "none"
     assert lines[1]["#ext_id"] == "none"
     assert lines[0]["!link"].startswith("https://")
-    assert lines[0]["#panels"] == lines[0]["#filled"] == lines[0]["#size_arcsec"] == "none"
+    assert {lines[0][name] for name in ("#panels", "#filled", "#size_arcsec", "#floor_arcsec")} == {"none"}
     assert lines[0]["#version"] == f"gzjwst {__version__}"
     hidden = [name for name in MANIFEST_COLUMNS if name not in {"file_name", "id_str"}]
     assert all(name[0] in "#!" for name in hidden)
@@ -82,9 +82,12 @@ def test_infinite_magnitudes_do_not_reach_volunteers(rows: Table) -> None:
 
 def test_what_a_composite_and_the_rule_of_its_frame_are_made_of(rows: Table) -> None:
     rows.replace_column("panels", ["rgb=0,0,424,424 F444W=428,0,852,424"] * len(rows))
-    rows["size_arcsec"] = np.arange(len(rows)) + 0.5
+    rows["fov_rule"] = ["isophote"] * len(rows)
+    rows["size_arcsec"], rows["floor_arcsec"] = np.arange(len(rows)) + 0.5, 2.25
     line = read(manifests(rows, "demo", OPTIONS)["manifest-0001.csv"])[2]
-    assert (line["#panels"], line["#size_arcsec"]) == ("rgb=0,0,424,424 F444W=428,0,852,424", "2.500")
+    assert line["#fov_rule"] == "isophote"
+    assert line["#panels"] == "rgb=0,0,424,424 F444W=428,0,852,424"
+    assert (line["#size_arcsec"], line["#floor_arcsec"]) == ("2.500", "2.250")
 
 
 @pytest.mark.parametrize("link", ["https://x/{name}", "https://x/{}", "https://x/{ra:.6q}", "https://x/{ra.foo}", "{"])

@@ -22,6 +22,7 @@ def catalog(rows: list[dict[str, object]]) -> Table:
         "bbox_diagonal": 2.0,
         "isophote_diagonal": 2.0,
         "ellipticity": 0.0,
+        "segment_reach": 0.7,
         "kron_a": 1.0,
         "ext_fov": np.nan,
         "segment_id": 7,
