@@ -97,7 +97,8 @@ def plan_controls(run: Run, fields: Sequence[Field], cutouts: Plan) -> ControlPl
         if wanted.controls and found is not None:
             plan[field.name] = found
     known, mine = survey_fields(run), {field.name for field in fields if field.bands}
-    retire(run.folder, CONTROLS, lambda unit: unit not in known or (unit in mine and unit not in plan))
+    if cutouts.selected:  # a mistyped cut removes nothing
+        retire(run.folder, CONTROLS, lambda unit: unit not in known or (unit in mine and unit not in plan))
     return plan
 
 

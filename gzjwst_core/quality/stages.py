@@ -4,7 +4,7 @@ Reads what the makers of the images noted, and the controls' cutouts; never a mo
 is: publishing leaves it out of what volunteers see.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -38,6 +38,7 @@ __all__ = [
     "STAGE",
     "check_images",
     "cut_controls",
+    "identities",
     "judged_images",
     "measured",
     "plan_controls",
@@ -59,15 +60,26 @@ _COLUMNS = (
 )
 
 
-def plan_quality(run: Run) -> Work:
-    """Say what the verdicts are made from: every image and control that stands, the limits, the controls' colour."""
-    inputs = {**_units(run, IMAGES), **_units(run, CONTROLS), _COLOUR: run.profile.images.digest()}
+def plan_quality(run: Run, images: Mapping[str, str] | None = None) -> Work:
+    """Say what the verdicts are made from: every image and control that stands, the limits, the controls' colour.
+
+    Parameters
+    ----------
+    run
+        The run.
+    images
+        What `identities` says of the images, for who has read their receipts, which are large; None = read now.
+    """
+    given = {IMAGES: identities(all_latest(run.folder, IMAGES)) if images is None else images}
+    given |= {CONTROLS: identities(all_latest(run.folder, CONTROLS))}
+    units = {f"{stage}:{unit}": identity for stage, of in given.items() for unit, identity in of.items()}
+    inputs = {**units, _COLOUR: run.profile.images.digest()}
     return Work(stage=STAGE, version=_VERSION, unit="survey", inputs=inputs, options=run.profile.quality.digest())
 
 
-def _units(run: Run, stage: str) -> dict[str, str]:
-    receipts = all_latest(run.folder, stage)
-    return {f"{stage}:{r.unit}": f"{r.key}|{digest_of([output.digest for output in r.outputs])}" for r in receipts}
+def identities(receipts: Iterable[Receipt]) -> dict[str, str]:
+    """Say of each unit what it was made from and what it is: the receipt's key, and a digest of its files'."""
+    return {r.unit: f"{r.key}|{digest_of([output.digest for output in r.outputs])}" for r in receipts}
 
 
 def check_images(run: Run, work: Work) -> Done:
@@ -75,12 +87,18 @@ def check_images(run: Run, work: Work) -> Done:
     return complete(run.folder, work, partial(_make, run, work))
 
 
-def standing_quality(run: Run) -> Receipt | None:
-    """Return the receipt of the verdicts, if they tell of the images as they are and of this profile's limits."""
+def standing_quality(run: Run, images: Mapping[str, str] | None = None) -> Receipt | None:
+    """Return the receipt of the verdicts, if they tell of the images as they are and of this profile's limits.
+
+    Parameters
+    ----------
+    run, images
+        As of `plan_quality`.
+    """
     made = latest(run.folder, STAGE, "survey")
     if made is None:
         return None
-    planned = plan_quality(run)  # a run that has not pinned its colour knows the images that were made with it
+    planned = plan_quality(run, images)  # a run that has not pinned its colour knows the images that were made with it
     colour_of_images = {_COLOUR: made.inputs.get(_COLOUR, "")}
     return made if made.key == planned.replace(inputs={**planned.inputs, **colour_of_images}).key else None
 

@@ -103,7 +103,7 @@ def test_controls_are_cut_anew_with_chunks_and_forgotten_with_their_mosaics(
     assert len(asides["south"].controls) == 3  # the chunks are another kind of cutouts: they are cut anyway
     assert asides["south"].work != before["south"]
     other = [one.replace(mosaics=tuple(m.replace(identity="other") for m in one.mosaics)) for one in fields]
-    stands = Plan(chunks={}, fields=cutouts.fields)
+    stands = Plan(chunks={}, fields=cutouts.fields, selected=1)
     assert plan_controls(run, other, stands) == {}
     assert latest(run.folder, CONTROLS, "south") is None
 

@@ -17,7 +17,7 @@ from gzjwst_core.models import Field, Receipt, Work
 from gzjwst_core.names import file_stem
 from gzjwst_core.options import QualityOptions
 from gzjwst_core.publish import stages as publish
-from gzjwst_core.publish.gather import shown_rows
+from gzjwst_core.publish.gather import facts_of, shown_rows
 from gzjwst_core.publish.record import RunLog, record_of
 from gzjwst_core.publish.runlog import Missing, sums_hold
 from gzjwst_core.quality.checks import image_checks
@@ -26,6 +26,7 @@ from gzjwst_core.quality.controls import CONTROLS, Control
 from gzjwst_core.quality.stages import CHECKS, QUALITY, check_images, plan_quality, standing_quality
 from gzjwst_core.request import RunRequest, start
 from gzjwst_core.run import Run
+from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import complete, retire
 from gzjwst_core.storage.tables import read_parquet
 from tests.cutouts.skies import DEC, RA, Blob, make_field
@@ -56,6 +57,7 @@ VERDICTS = {
 }
 
 
+FAILED = ("north/demo_Jnorth001p02.jpg", "south/demo_Jsouth001p02.jpg")
 BRIGHT = flux(1.5, 1.5, 1.5, 1.5)
 
 
@@ -261,6 +263,33 @@ def test_a_control_that_could_not_be_cut_is_told_and_leaves_the_run_whole(
     assert (whole.outcome, whole.message, whole.missing) == ("done", "", (trouble,))
     lost = log.replace(troubles=(trouble.replace(aside=False),))
     assert record_of(run, lost).outcome == "partial"
+
+
+def test_receipts_of_images_are_read_once_a_verb(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They hold every image's measures: a large survey's take a second each time."""
+    check_images(run, plan_quality(run))
+    publish.hand_over(run, publish.plan(run))
+    seen: list[str] = []
+    read = Folder.read
+
+    def spied(folder: Folder, path: str) -> bytes:
+        seen.extend([path] if path.startswith(f"receipts/{IMAGES}/") else [])
+        return read(folder, path)
+
+    def times() -> float:
+        count, seen[:] = len(seen) / 2, []  # two fields
+        return count
+
+    monkeypatch.setattr(Folder, "read", spied)
+    assert not check_images(run, plan_quality(run)).fresh
+    assert times() == 1
+    assert not publish.hand_over(run, publish.plan(run)).fresh
+    assert times() == 1
+    record = record_of(run, RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=()))
+    assert times() == 1
+    facts = facts_of(run, record)
+    assert times() == 2  # of the verdicts, and of the rows that are shown
+    assert [one.href for one in facts.failed_images] == [f"images/{name}" for name in FAILED]
 
 
 def test_images_that_were_not_judged_yet_are_handed_over_as_they_are(run: Run) -> None:
