@@ -75,6 +75,7 @@ class Journal:
         say: Callable[[list[Any]], str],
         *,
         vital: bool = False,
+        aside: bool = False,
         expected_bytes: int = 0,
     ) -> list[Any]:
         """Wait for a stage's tasks.
@@ -89,6 +90,8 @@ class Journal:
             Tells a person what the results mean.
         vital
             Whether a failure ends the run.
+        aside
+            Whether the run is whole without them: a failure is told, and that is all.
         expected_bytes
             What archives will be asked for, where that is what takes its time.
 
@@ -108,7 +111,7 @@ class Journal:
                 line.advance()
             settled = [_settle(f"{stage} {unit}", future) for unit, future in futures.items()]
             results = [result for result, trouble in settled if trouble is None]
-            troubles = [trouble for _, trouble in settled if trouble is not None]
+            troubles = [trouble.replace(aside=aside) for _, trouble in settled if trouble is not None]
             if vital and troubles:
                 line.fail(troubles[0].detail)
                 raise GzJwstError(troubles[0].detail, reason=troubles[0].reason)

@@ -121,7 +121,9 @@ def quality(done: Done) -> str:
     said = f"{_n(counts['total'], 'image')}: {counts['pass']} pass, {counts['warn']} warn, {counts['fail']} fail"
     why = ", ".join(f"{count} {_plain(name)}" for name, count in counts.items() if name.startswith("fail:"))
     survey = ", ".join(_plain(name) for name in counts if name.startswith("survey:"))
-    return said + (f" ({why})" if why else "") + (f"; of the survey: {survey}" if survey else "")
+    said += (f" ({why})" if why else "") + (f"; of the survey: {survey}" if survey else "")
+    unknown = counts.get("controls:unknown", 0)
+    return said + (f"; {unknown} of {_n(counts['controls'], 'control')} could not be looked at" if unknown else "")
 
 
 def training(done: Sequence[Done]) -> str:
@@ -194,7 +196,8 @@ def _sums(sums: dict[str, dict[str, int]]) -> Iterator[str]:
 
 def _missing(missing: list[dict[str, Any]]) -> Iterator[str]:
     for one in missing[:_MOST_MISSING]:
-        yield f"- missing{' as expected' if one['expected'] else ''}: `{one['what']}` ({one['reason']})"
+        why = " as expected" if one["expected"] else ", for the checks alone" if one.get("aside") else ""
+        yield f"- missing{why}: `{one['what']}` ({one['reason']})"
     if len(missing) > _MOST_MISSING:
         yield f"- and {len(missing) - _MOST_MISSING} more, all in run.json"
     yield ""

@@ -147,17 +147,18 @@ def _completeness(run: Run, journal: Journal, fields: list[Field]) -> None:
 
 def _cutouts(run: Run, journal: Journal, fields: list[Field], plan: Plan) -> list[Done]:
     """Cut out every field's targets, and its controls while its mosaics are there."""
-    control_works = plan_controls(run, fields)
+    asides = plan_controls(run, fields, plan)
     cuts: dict[str, PrefectFuture[Done]] = {}
     controls: dict[str, PrefectFuture[Done]] = {}
     for field in fields:
-        chunks, asides = plan.chunks.get(field.name, ()), [w for w in control_works.values() if w.unit == field.name]
-        fetched = _results(_bring(run, field, [*chunks, *asides]))
+        chunks = plan.chunks.get(field.name, ())
+        fetched = _results(_bring(run, field, chunks))  # nothing is fetched for controls alone
         cuts |= {work.unit: cut_chunk.submit(run, work, field, fetched) for work in chunks}
-        controls |= {work.unit: cut_controls.submit(run, work, field, fetched) for work in asides}
+        if aside := asides.get(field.name):
+            controls[field.name] = cut_controls.submit(run, aside.work, aside.controls, field, fetched)
     made = journal.each("cutouts", cuts, lines.cutouts)
     if controls:
-        journal.each("controls", controls, lines.controls)
+        journal.each("controls", controls, lines.controls, aside=True)
     journal.stop_after("cutouts")
     return made
 

@@ -5,8 +5,10 @@ import tasks.settings  # noqa: F401, I001 - before prefect
 from prefect import task
 
 from gzjwst_core.archives.stages import Brought
+from gzjwst_core.cutouts.stages import Plan
 from gzjwst_core.models import Field, Work
 from gzjwst_core.quality import stages
+from gzjwst_core.quality.controls import Control, ControlPlan
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done
 from tasks.policy import ASKED_ANEW, RECEIPTED, as_state
@@ -17,15 +19,15 @@ plan_quality = stages.plan_quality
 
 
 @task(name="plan-controls", **ASKED_ANEW)
-def plan_controls(run: Run, fields: list[Field]) -> dict[str, Work]:
+def plan_controls(run: Run, fields: list[Field], cutouts: Plan) -> ControlPlan:
     """Choose stars, and galaxies that two fields show."""
-    return stages.plan_controls(run, fields)
+    return stages.plan_controls(run, fields, cutouts)
 
 
 @task(name="controls", task_run_name="controls-{field.name}", **RECEIPTED)
-def cut_controls(run: Run, work: Work, field: Field, fetched: list[Brought]) -> Done:
+def cut_controls(run: Run, work: Work, controls: tuple[Control, ...], field: Field, fetched: list[Brought]) -> Done:
     """Cut out a field's controls, which no volunteer sees."""
-    return as_state(stages.cut_controls(run, work, field, fetched))
+    return as_state(stages.cut_controls(run, work, controls, field, fetched))
 
 
 @task(name="quality", task_run_name="quality-{run.profile.name}", **RECEIPTED)

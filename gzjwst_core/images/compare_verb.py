@@ -29,7 +29,7 @@ from gzjwst_core.storage.folder import Folder
 
 __all__ = ["Variant", "add_colour_verb", "compared"]
 
-_CUTOUTS, _CONTROLS, _STARS = "cutouts", "controls", "small"  # where the quality stage keeps its stars
+_CUTOUTS, _CONTROLS, _STARS = "cutouts", "controls", "stars"  # where the quality stage keeps its stars
 _MOST_STARS = 12
 _OWN = "the survey's own"
 _VARIANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,23}")

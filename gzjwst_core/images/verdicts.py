@@ -32,7 +32,7 @@ IMAGE_MEASURES = (
     Column("black", "float64", "", "stat.value", "share of the pixels (gaps aside) that are black in every channel"),
     Column("white", "float64", "", "stat.value", "share of the pixels (gaps aside) that are white in every channel"),
     Column("sky_median", "float64", "", "stat.median;instr.background", "median grey level of the sky, of 255"),
-    Column("sky_chroma", "float64", "", "instr.background", "red minus blue in the sky's mean colour, levels of 255"),
+    Column("sky_chroma", "float64", "", "instr.background", "|red - blue| of the sky's mean colour, levels of 255"),
     Column("fill", "float64", "", "stat.value", "longer side of the target's segment over the picture's side"),
     Column("reach", "float64", "", "stat.value", "farthest of the target's segment from the centre, 1 = an edge"),
     Column("coverage", "float64", "", "stat.value", "part of the picture with data"),

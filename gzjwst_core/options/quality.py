@@ -44,7 +44,7 @@ class QualityOptions(Options):
     sky_median: Limits = Limits(warn=(10, 40), fail=(4, 70))
     """Grey level of the sky."""
     sky_chroma: Limits = Limits(warn=(0, 4), fail=(0, 12))
-    """Difference of red and blue in the mean colour of the sky."""
+    """Difference of red and blue in the mean colour of the sky, whichever is brighter."""
     fill: Limits = Limits(warn=(0.2, 0.7), fail=(0.05, 0.95))
     """Longer side of the target's segment, in units of the picture's side."""
     reach: Limits = Limits(warn=(0, 0.714), fail=(0, 1))
@@ -57,14 +57,16 @@ class QualityOptions(Options):
     """How far the brighter part of the target stands above the sky, grey levels."""
     size_bytes: Limits = Limits(warn=(1000, 600_000), fail=(1, 1_048_576))
     """Size of the file; Zooniverse takes no more than 1 MiB."""
-    star_colour_sd: Limits = Limits(warn=(0, 0.05), fail=(0, 0.15))
-    """Survey: scatter of log2(red / blue) between views of one star."""
-    same_galaxy: Limits = Limits(warn=(0, 6), fail=(0, 12))
-    """Survey: mean difference of the channels over one galaxy between its images from two fields, levels."""
+    star_colour_sd: Limits = Limits(warn=(0, 0.03), fail=(0, 0.1))
+    """Survey: scatter of log2(red / blue) between fields that show one star. Noise makes 0.004, red wrong in
+    one of two fields by 1.1, 1.3, 1.5 makes 0.033, 0.09, 0.14; one of two bands of blue 0.011, 0.03, 0.045."""
+    same_galaxy: Limits = Limits(warn=(0, 4), fail=(0, 7))
+    """Survey: difference of the channels over one galaxy between its images from two fields, levels: the median of the
+    field where it is largest. A band that one field has wrong by 1.2 warns, by 1.5 it fails (`rgb_difference`)."""
     fill_share: Limits = Limits(warn=(0.95, 1), fail=(0.8, 1))
     """Survey: share of the images whose fill is within its range of warning."""
     control_stars: int = Field(default=8, ge=0, le=200)
-    """Most stars of a field that are cut for the survey's checks, each at two sizes; volunteers never see them."""
+    """Most stars of a field that are cut for the survey's checks; volunteers never see them."""
     control_pairs: int = Field(default=12, ge=0, le=500)
     """Most galaxies of other fields that are cut out of a field again, to be compared."""
 
@@ -74,10 +76,6 @@ class QualityOptions(Options):
         if not isinstance(given, dict):
             return given
         return {name: _over_default(cls.model_fields.get(name), value) for name, value in given.items()}
-
-    def digest_of_controls(self) -> str:
-        """Digest of what decides which controls are cut."""
-        return f"{self.control_stars} stars, {self.control_pairs} pairs"
 
 
 def _over_default(field: Any, value: Any) -> Any:

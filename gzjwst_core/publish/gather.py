@@ -22,13 +22,13 @@ from gzjwst_core.publish.rows import FROM_CATALOG, join_rows, with_verdicts
 from gzjwst_core.publish.runlog import RunRecord
 from gzjwst_core.publish.selection_facts import completeness_of, depth_maps, residuals
 from gzjwst_core.publish.shown import limits_of
-from gzjwst_core.quality.stages import CHECKS, QUALITY, judged_images, standing_quality
+from gzjwst_core.quality.stages import CHECKS, QUALITY, judged_images
 from gzjwst_core.run import FROZEN_PROFILE, Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import all_latest
 from gzjwst_core.storage.tables import read_parquet
 
-__all__ = ["facts_of", "quality_of", "shown_rows"]
+__all__ = ["facts_of", "shown_rows"]
 
 _DEPTH_SHOWN = (
     "field",
@@ -93,8 +93,9 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
     catalog = read_table(folder, CATALOG)
     depth, measured = read_table(folder, MEASURED_MOSAICS), standing_survey(run) is not None
     injected = read_table(folder, COMPLETENESS) if measured else None
-    quality = quality_of(run)
-    checks = read_table(folder, CHECKS) if standing_quality(run) else None
+    judged = judged_images(run)
+    quality = measures_of(all_latest(folder, IMAGES)) if judged is None else judged
+    checks = None if judged is None else read_table(folder, CHECKS)
     return ReportFacts(
         record=record,
         title=profile.survey.title,
@@ -115,8 +116,8 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         crossmatch=read_table(folder, CROSSMATCH) if profile.compare else None,
         image_measures=quality,
         image_checks=checks,
-        failed_images=tuple(_failed(folder, quality)),
-        galaxies=None if catalog is None else _galaxies(run, catalog, quality, checks),
+        failed_images=tuple(_failed(judged)),
+        galaxies=None if catalog is None else _galaxies(run, catalog, quality, judged, checks),
         files=tuple(_files(folder)),
         cite=profile.survey.cite,
     )
@@ -127,6 +128,10 @@ def shown_rows(run: Run) -> Table:
 
     An image of a field that this run was not asked for may be of a target that is not selected any more.
     """
+    return _shown_rows(run, judged_images(run, ("id_str", "verdict", "reasons")))
+
+
+def _shown_rows(run: Run, judged: Table | None) -> Table:
     columns = dict.fromkeys([*FROM_CATALOG, *(cut.column for cut in run.cuts)])
     with run.folder.reading(CATALOG) as path:
         catalog = read_parquet(path, columns)
@@ -134,7 +139,7 @@ def shown_rows(run: Run) -> Table:
     names = set(selected["id_str"].tolist())
     records = records_of(all_latest(run.folder, IMAGES))
     rows = join_rows(selected, [record for record in records if record.id_str in names])
-    return with_verdicts(rows, judged_images(run, ("id_str", "verdict", "reasons")))
+    return with_verdicts(rows, judged)
 
 
 def _searched_arcmin2(run: Run, depth: Table | None) -> float | None:
@@ -165,15 +170,11 @@ def _cells(folder: Folder) -> Iterator[MosaicCell]:
         )
 
 
-def quality_of(run: Run) -> Table | None:
-    """Return what the images measure, one row each, with verdict and reasons where judged; None = no images."""
-    judged = judged_images(run)
-    return measures_of(all_latest(run.folder, IMAGES)) if judged is None else judged
-
-
-def _galaxies(run: Run, catalog: Table, quality: Table | None, checks: Table | None) -> Galaxies | None:
+def _galaxies(
+    run: Run, catalog: Table, quality: Table | None, judged: Table | None, checks: Table | None
+) -> Galaxies | None:
     """Gather everything that has an image, or a random part of it, with the images that small copies are made of."""
-    rows, options, bands = shown_rows(run), run.profile.publish, run.profile.survey.bands
+    rows, options, bands = _shown_rows(run, judged), run.profile.publish, run.profile.survey.bands
     if len(rows) == 0 or options.report_galaxies == 0:
         return None
     table = listed(rows, catalog, quality, bands, options.report_galaxies)
@@ -192,12 +193,9 @@ def _galaxies(run: Run, catalog: Table, quality: Table | None, checks: Table | N
     return replace(made, images=images)
 
 
-def _failed(folder: Folder, quality: Table | None) -> Iterator[FailedImage]:
-    if quality is None or "verdict" not in quality.colnames:
-        return
-    paths = {record.id_str: record.image for record in records_of(all_latest(folder, IMAGES))}
-    for row in quality[np.asarray(quality["verdict"]) == "fail"]:
-        yield FailedImage(str(row["id_str"]), paths.get(str(row["id_str"]), ""), str(row["reasons"]))
+def _failed(judged: Table | None) -> Iterator[FailedImage]:
+    for row in () if judged is None else judged[np.asarray(judged["verdict"]) == "fail"]:
+        yield FailedImage(str(row["id_str"]), str(row["image"]), str(row["reasons"]))
 
 
 def _files(folder: Folder) -> Iterator[FileNote]:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
 from astropy.table import Table
@@ -28,7 +28,7 @@ from gzjwst_core.models import Receipt, Value
 from gzjwst_core.publish.lost import lost_targets
 from gzjwst_core.publish.runlog import CutStep, Missing, RunRecord, StageRecord
 from gzjwst_core.publish.training import TRAINING
-from gzjwst_core.quality.stages import standing_quality
+from gzjwst_core.quality.stages import identities, standing_quality
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import all_latest, latest
@@ -58,16 +58,16 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
     """Put a run's record together."""
     folder = run.folder
     merged = latest(folder, "merge", "survey")
-    lost = _lost_targets(run, log)
+    lost, images = _lost_targets(run, log), _tally(folder, IMAGES)
     sums = {
         "products": _products(folder),
         "mosaics": _mosaics(folder),
         "targets": _targets(run, merged, lost),
-        "images": _images(folder),
-        "strips": _strips(folder),
-        "quality": _quality(run),
+        "images": _images(images),
+        "strips": _strips(images),
+        "quality": _quality(run, images),
         "subjects": _subjects(folder),
-        "single_bands": _images(folder, TRAINING),
+        "single_bands": _images(_tally(folder, TRAINING)),
         "names": _names(merged),
         "comparisons": _comparisons(run),
         "injected": _injected(run),
@@ -88,7 +88,7 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         asked=log.asked,
         sums={name: parts for name, parts in sums.items() if parts},
         missing=tuple(missing),
-        made=_made(folder),
+        made=_made(folder, images),
         cut_flow=tuple(merged.notes["cut_flow"]) if merged else (),  # type: ignore[arg-type]
         stages=log.stages,
         peak_mb=max((stage.peak_mb or 0.0 for stage in log.stages), default=None),
@@ -134,27 +134,40 @@ def _targets(run: Run, merged: Receipt | None, lost: Sequence[Missing]) -> dict[
     return {"total": ended.total(), **dict(sorted(ended.items()))}
 
 
-def _images(folder: Folder, stage: str = IMAGES) -> dict[str, int]:
-    """Of every cutout that stands: coloured, or why not; of single bands likewise."""
-    ended: Counter[str] = Counter()
+class _Tally(NamedTuple):
+    """What the receipts of a stage add up to: they are large, and read once."""
+
+    counts: Counter[str]
+    files: Counter[str]
+    """By the first folder of their paths."""
+    identities: dict[str, str]
+
+
+def _tally(folder: Folder, stage: str) -> _Tally:
+    tally = _Tally(Counter(), Counter(), {})
     for receipt in all_latest(folder, stage):
-        ended.update({name: count for name, count in receipt.counts.items() if not name.startswith(LOST_STRIPS)})
+        tally.counts.update(receipt.counts)
+        tally.files.update(output.path.partition("/")[0] for output in receipt.outputs)
+        tally.identities.update(identities([receipt]))
+    return tally
+
+
+def _images(images: _Tally) -> dict[str, int]:
+    """Of every cutout that stands: coloured, or why not; of single bands likewise."""
+    ended = Counter({name: count for name, count in images.counts.items() if not name.startswith(LOST_STRIPS)})
     return {"total": ended.total(), **dict(sorted(ended.items()))} if ended else {}
 
 
-def _strips(folder: Folder) -> dict[str, int]:
+def _strips(images: _Tally) -> dict[str, int]:
     """Of the strips that the images were to have; nothing where none is missing."""
-    ended: Counter[str] = Counter()
-    for receipt in all_latest(folder, IMAGES):
-        lost = {name: count for name, count in receipt.counts.items() if name.startswith(LOST_STRIPS)}
-        ended.update({name.partition(" ")[2]: count for name, count in lost.items()})
-        ended["written"] += sum(output.path.startswith(f"{STRIPS}/") for output in receipt.outputs)
-    return {"total": ended.total(), **dict(sorted(ended.items()))} if len(ended) > 1 else {}
+    lost = {name: count for name, count in images.counts.items() if name.startswith(LOST_STRIPS)}
+    ended = Counter({name.partition(" ")[2]: count for name, count in lost.items()} | {"written": images.files[STRIPS]})
+    return {"total": ended.total(), **dict(sorted(ended.items()))} if lost else {}
 
 
-def _quality(run: Run) -> dict[str, int]:
+def _quality(run: Run, images: _Tally) -> dict[str, int]:
     """Of every image that stands: its verdict. One that fails is left out of the manifests; the run does not fail."""
-    judged = standing_quality(run)
+    judged = standing_quality(run, images.identities)
     return {name: judged.counts[name] for name in ("total", *VERDICTS)} if judged else {}
 
 
@@ -242,19 +255,18 @@ def _lost(obs_id: str, reason: str, trail: str, *, expected: bool) -> Missing:
 def _outcome(log: RunLog, missing: list[Missing], failed: list[str]) -> Literal["done", "partial", "failed"]:
     if log.error is not None:
         return "failed"
-    return "partial" if failed or any(not one.expected for one in missing) else "done"
+    return "partial" if failed or any(one.is_loss for one in missing) else "done"
 
 
 def _message(outcome: str, missing: list[Missing], failed: list[str]) -> str:
     if outcome == "done":
         return ""
-    named = [*failed, *(f"{one.what} ({one.reason})" for one in missing if not one.expected)]
+    named = [*failed, *(f"{one.what} ({one.reason})" for one in missing if one.is_loss)]
     return f"missing or failed: {', '.join(named[:5])}{f' and {len(named) - 5} more' if len(named) > 5 else ''}"
 
 
-def _made(folder: Folder) -> dict[str, int]:
-    made = {stage: [o.path for r in all_latest(folder, stage) for o in r.outputs] for stage in (CUTOUTS, IMAGES)}
-    counts = {stage: sum(path.startswith(f"{stage}/") for path in paths) for stage, paths in made.items()}
+def _made(folder: Folder, images: _Tally) -> dict[str, int]:
+    counts = {CUTOUTS: _tally(folder, CUTOUTS).files[CUTOUTS], IMAGES: images.files[IMAGES]}
     handed = latest(folder, "publish", "survey")
     catalogs = {"field_catalogs": sum(1 for _ in all_latest(folder, "catalog"))}
     return catalogs | counts | (dict(handed.counts) if handed else {})

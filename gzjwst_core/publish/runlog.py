@@ -42,6 +42,13 @@ class Missing(Value):
     detail: str = ""
     expected: bool = False
     """The profile said so beforehand."""
+    aside: bool = False
+    """Wanted for the survey's checks alone: the run is whole without it."""
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether the run is partly done for want of it."""
+        return not self.expected and not self.aside
 
 
 class CutStep(Value):

@@ -22,7 +22,7 @@ from gzjwst_core.publish.subjects_folder import STAGE, news_of, uploads_identity
 from gzjwst_core.publish.training import singles_of
 from gzjwst_core.publish.zoobot import zoobot_table
 from gzjwst_core.publish.zooniverse import manifests
-from gzjwst_core.quality.stages import standing_quality
+from gzjwst_core.quality.stages import identities, standing_quality
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
@@ -52,17 +52,17 @@ def plan(run: Run) -> Work:
     CatalogError
         There is no survey catalog (reason `no_catalog`).
     """
-    images = {r.unit: digest_of([o.digest for o in r.outputs]) for r in all_latest(run.folder, IMAGES)}
+    images = identities(all_latest(run.folder, IMAGES))
     merged = latest(run.folder, "merge", "survey")
     if merged is None:
         raise CatalogError(f"{run.profile.name}: there is no survey catalog to publish from", reason="no_catalog")
-    judged = standing_quality(run)
+    judged = standing_quality(run, images)
     verdicts = {"quality": judged.outputs[0].digest} if judged else {}
     return Work(
         stage=STAGE,
         version=_VERSION,
         unit="survey",
-        inputs=images
+        inputs={unit: identity.rpartition("|")[2] for unit, identity in images.items()}  # the files alone
         | {"catalog": merged.outputs[0].digest}
         | verdicts
         | _singles_input(run)

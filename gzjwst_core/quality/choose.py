@@ -1,8 +1,8 @@
-"""Which objects are cut as controls: stars in several views, and galaxies that another field shows as well.
+"""Which objects are cut as controls: stars, and galaxies that another field shows as well.
 
 Rows of the survey catalog in, rows to cut out. A control stands where the object's primary row is, with the pixels of
 the field it is cut from; its name is the primary's. Which are taken is drawn by name, so that a field that comes later
-moves none of those that are cut already.
+moves few of those that are cut already: just those stars give way that no other field shows.
 """
 
 import hashlib
@@ -13,20 +13,19 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from gzjwst_core.catalog.columns import Flag
-from gzjwst_core.cutouts.fov import fov_arcsec, fov_steps
+from gzjwst_core.cutouts.fov import fov_arcsec, quantise
 from gzjwst_core.options import CutoutOptions, QualityOptions
 
-__all__ = ["LARGE", "OF_CATALOG", "PAIRS", "SMALL", "choose_controls", "star_views"]
+__all__ = ["OF_CATALOG", "PAIRS", "STARS", "choose_controls", "star_fov"]
 
-SMALL, LARGE, PAIRS = "small", "large", "pairs"
-"""Views of a control: a star's two fields of view, and a galaxy as its primary is seen."""
+STARS, PAIRS = "stars", "pairs"
+"""Kinds of controls: a star in the smallest field of view, and a galaxy as its primary is seen."""
 OF_CATALOG = ("group_id", "is_primary", "is_star", "snr_det", "nn_dist", "flags", "valid_frac_min")
 """What is read of the catalog beside what a cutout takes from it."""
 _SPOILT = int(Flag.EDGE | Flag.GAP | Flag.SATURATED | Flag.BRIGHT_STAR)
 _STAR_SNR = 50.0
 _ALONE_ARCSEC = 1.0
 _WHOLE = 0.95
-_LARGER = 2.0
 
 
 def choose_controls(
@@ -48,29 +47,25 @@ def choose_controls(
     Returns
     -------
     dict
-        By field and view, the rows to cut. `small` and `large`: unsaturated, bright, isolated stars, both where their
-        primary row is and in every other field that shows them, for a star must look the same in all. `pairs`: selected
-        galaxies of other fields that this one shows too, as large as they are shown.
+        By field and kind, the rows to cut. `stars`: unsaturated, bright, isolated ones, both where their primary row is
+        and in every other field that shows them, for a star must look the same in all; those that two fields show come
+        first, as only they tell. `pairs`: selected galaxies of other fields that this one shows too, as large as they
+        are shown.
     """
     home = _homes(catalog)
     stars, galaxies = _star_rows(catalog, home, options), _galaxy_rows(catalog, selected, home, options)
     found: dict[str, dict[str, Table]] = {}
     for field, rows in _by_field(catalog, stars):
-        for view, fov in star_views(cutouts).items():
-            found.setdefault(field, {})[view] = _at_home(catalog, rows, home, np.full(len(rows), fov))
+        found[field] = {STARS: _at_home(catalog, rows, home, np.full(len(rows), star_fov(cutouts)))}
     for field, rows in _by_field(catalog, galaxies):
         sizes = fov_arcsec(catalog[home[rows]], cutouts)
         found.setdefault(field, {})[PAIRS] = _at_home(catalog, rows, home, sizes)
     return found
 
 
-def star_views(options: CutoutOptions) -> dict[str, float]:
-    """Fields of view of a star, arcsec: the smallest, and one about twice as large."""
-    steps = fov_steps(options)
-    if steps.size < 2:
-        return {SMALL: options.fov_min_arcsec, LARGE: min(_LARGER * options.fov_min_arcsec, options.fov_max_arcsec)}
-    above = steps[steps >= _LARGER * steps[0]]
-    return {SMALL: float(steps[0]), LARGE: float(above[0] if above.size else steps[-1])}
+def star_fov(options: CutoutOptions) -> float:
+    """Field of view of a star, arcsec: the smallest."""
+    return float(quantise(options.fov_min_arcsec, options))
 
 
 def _homes(catalog: Table) -> NDArray[np.intp]:
@@ -85,11 +80,17 @@ def _homes(catalog: Table) -> NDArray[np.intp]:
 
 
 def _star_rows(catalog: Table, home: NDArray[np.intp], options: QualityOptions) -> NDArray[np.intp]:
-    good = np.asarray(catalog["is_primary"]) & np.asarray(catalog["is_star"]) & _is_whole(catalog)
+    field, whole = np.asarray(catalog["field"]), _is_whole(catalog)
+    good = np.asarray(catalog["is_primary"]) & np.asarray(catalog["is_star"]) & whole
     good &= np.asarray(catalog["snr_det"]) >= _STAR_SNR
     good &= ~(np.asarray(catalog["nn_dist"]) < _ALONE_ARCSEC)  # NaN: it has no neighbour
-    chosen = [_drawn(catalog, rows, options.control_stars) for _, rows in _by_field(catalog, np.flatnonzero(good))]
-    return _once_a_field(catalog, np.flatnonzero(np.isin(home, np.concatenate([*chosen, np.empty(0, np.intp)]))))
+    again = np.isin(np.arange(len(catalog)), home[(home >= 0) & (field[home] != field) & whole])
+    chosen = [
+        _drawn(catalog, rows, options.control_stars, first=again[rows])
+        for _, rows in _by_field(catalog, np.flatnonzero(good))
+    ]
+    drawn = np.concatenate([*chosen, np.empty(0, np.intp)])
+    return _once_a_field(catalog, np.flatnonzero(np.isin(home, drawn) & whole))
 
 
 def _galaxy_rows(
@@ -122,11 +123,14 @@ def _once_a_field(catalog: Table, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     return rows[np.sort(np.unique(names, return_index=True)[1])]
 
 
-def _drawn(catalog: Table, rows: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """Take so many rows, by lot that depends on their names alone."""
+def _drawn(
+    catalog: Table, rows: NDArray[np.intp], count: int, first: NDArray[np.bool_] | None = None
+) -> NDArray[np.intp]:
+    """Take so many rows, by lot that depends on their names alone; those that go first before any other."""
     names = np.asarray(catalog["id_str"])[rows].tolist()
     lots = [hashlib.sha256(name.encode()).hexdigest() for name in names]
-    return np.sort(rows[np.argsort(lots, kind="stable")[:count]])
+    order = np.lexsort((np.array(lots, dtype=np.str_), np.zeros(len(rows), bool) if first is None else ~first))
+    return np.sort(rows[order[:count]])
 
 
 def _at_home(catalog: Table, rows: NDArray[np.intp], home: NDArray[np.intp], fov: NDArray[np.float64]) -> Table:

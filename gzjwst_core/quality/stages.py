@@ -4,7 +4,7 @@ Reads what the makers of the images noted, and the controls' cutouts; never a mo
 is: publishing leaves it out of what volunteers see.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,9 +12,10 @@ import numpy as np
 from astropy.table import Table, hstack
 from numpy.typing import NDArray
 
-from gzjwst_core.cutouts.read import read_cutout
+from gzjwst_core.cutouts.read import Cutout, read_cutout
+from gzjwst_core.cutouts.stages import CUTOUTS
 from gzjwst_core.engine import cpu_map
-from gzjwst_core.errors import ImageError
+from gzjwst_core.errors import ImageError, StorageError
 from gzjwst_core.images.compose import colour
 from gzjwst_core.images.quality import labels_of
 from gzjwst_core.images.record import ImageNote, notes_of
@@ -22,10 +23,10 @@ from gzjwst_core.images.stages import IMAGES
 from gzjwst_core.images.verdicts import IMAGE_MEASURES, VERDICTS, judge, reasons_of
 from gzjwst_core.models import Output, Receipt, Work, digest_of
 from gzjwst_core.options import ImageOptions
-from gzjwst_core.quality.checks import Controls, checks_table, told_by_controls
+from gzjwst_core.quality.checks import checks_table, told_by_controls
 from gzjwst_core.quality.choose import PAIRS
-from gzjwst_core.quality.compare import rgb_difference, star_colour
 from gzjwst_core.quality.controls import CONTROLS, Control, controls_of, cut_controls, plan_controls
+from gzjwst_core.quality.differences import core_colour, rgb_difference
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
@@ -37,6 +38,7 @@ __all__ = [
     "STAGE",
     "check_images",
     "cut_controls",
+    "identities",
     "judged_images",
     "measured",
     "plan_controls",
@@ -44,8 +46,10 @@ __all__ = [
     "standing_quality",
 ]
 
-STAGE, _VERSION = "quality", "1"
+STAGE, _VERSION = "quality", "2"
 _COLOUR, _FEW = "colour", 100
+_SAME_PLACE_DEG = 1e-5
+"""A third of a pixel of the finest grid."""
 QUALITY, CHECKS = "images/quality.parquet", "images/checks.parquet"
 _COLUMNS = (
     Column("id_str", "str", "", "meta.id;meta.main", "name of the source"),
@@ -56,15 +60,26 @@ _COLUMNS = (
 )
 
 
-def plan_quality(run: Run) -> Work:
-    """Say what the verdicts are made from: every image and control that stands, the limits, the controls' colour."""
-    inputs = {**_units(run, IMAGES), **_units(run, CONTROLS), _COLOUR: run.profile.images.digest()}
+def plan_quality(run: Run, images: Mapping[str, str] | None = None) -> Work:
+    """Say what the verdicts are made from: every image and control that stands, the limits, the controls' colour.
+
+    Parameters
+    ----------
+    run
+        The run.
+    images
+        What `identities` says of the images, for who has read their receipts, which are large; None = read now.
+    """
+    given = {IMAGES: identities(all_latest(run.folder, IMAGES)) if images is None else images}
+    given |= {CONTROLS: identities(all_latest(run.folder, CONTROLS))}
+    units = {f"{stage}:{unit}": identity for stage, of in given.items() for unit, identity in of.items()}
+    inputs = {**units, _COLOUR: run.profile.images.digest()}
     return Work(stage=STAGE, version=_VERSION, unit="survey", inputs=inputs, options=run.profile.quality.digest())
 
 
-def _units(run: Run, stage: str) -> dict[str, str]:
-    receipts = all_latest(run.folder, stage)
-    return {f"{stage}:{r.unit}": f"{r.key}|{digest_of([output.digest for output in r.outputs])}" for r in receipts}
+def identities(receipts: Iterable[Receipt]) -> dict[str, str]:
+    """Say of each unit what it was made from and what it is: the receipt's key, and a digest of its files'."""
+    return {r.unit: f"{r.key}|{digest_of([output.digest for output in r.outputs])}" for r in receipts}
 
 
 def check_images(run: Run, work: Work) -> Done:
@@ -72,12 +87,18 @@ def check_images(run: Run, work: Work) -> Done:
     return complete(run.folder, work, partial(_make, run, work))
 
 
-def standing_quality(run: Run) -> Receipt | None:
-    """Return the receipt of the verdicts, if they tell of the images as they are and of this profile's limits."""
+def standing_quality(run: Run, images: Mapping[str, str] | None = None) -> Receipt | None:
+    """Return the receipt of the verdicts, if they tell of the images as they are and of this profile's limits.
+
+    Parameters
+    ----------
+    run, images
+        As of `plan_quality`.
+    """
     made = latest(run.folder, STAGE, "survey")
     if made is None:
         return None
-    planned = plan_quality(run)  # a run that has not pinned its colour knows the images that were made with it
+    planned = plan_quality(run, images)  # a run that has not pinned its colour knows the images that were made with it
     colour_of_images = {_COLOUR: made.inputs.get(_COLOUR, "")}
     return made if made.key == planned.replace(inputs={**planned.inputs, **colour_of_images}).key else None
 
@@ -86,7 +107,9 @@ def _make(run: Run, work: Work) -> Receipt:
     options = run.profile.quality
     images = measured(run.folder)
     judged = apply_columns(hstack([images, judge(images, options)]), _COLUMNS)
-    checks = checks_table(judged, _controls(run, run.folder), options)
+    looked = _looked_at(run)
+    pairs = looked["view"] == PAIRS
+    checks = checks_table(judged, told_by_controls(looked[~pairs], looked[pairs]), options)
     outputs = (_write(run.folder, QUALITY, judged), _write(run.folder, CHECKS, checks))
     counts = {"total": len(judged), **{one: int(np.sum(judged["verdict"] == one)) for one in VERDICTS}}
     for verdict in VERDICTS[1:]:
@@ -96,6 +119,7 @@ def _make(run: Run, work: Work) -> Receipt:
         for r in checks
         if r["scope"] == "survey" and r["verdict"] in VERDICTS[1:]
     }
+    counts |= {"controls": len(looked), "controls:unknown": int(np.isnan(looked["value"]).sum())}
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
 
 
@@ -131,16 +155,16 @@ class _Look:
     options: ImageOptions
 
 
-def _controls(run: Run, folder: Folder) -> Controls:
-    """Colour the controls, and tell what they show."""
+def _looked_at(run: Run) -> Table:
+    """Colour the controls, and measure each: `view`, `id_str`, `field`, `value`."""
+    folder = run.folder
     controls = sorted(controls_of(all_latest(folder, CONTROLS)), key=lambda control: control.path)
     shown = _cutouts_of(folder, {control.id_str for control in controls if control.view == PAIRS})
     looks = [_Look(one, shown.get(one.id_str, ""), folder.url, run.profile.images) for one in controls]
     spread = cpu_map if len(looks) > _FEW else map  # starting processes takes longer than a few pictures
-    values = np.array(list(spread(_look, looks)), dtype=np.float64)
-    is_pair = np.array([one.view == PAIRS for one in controls], dtype=np.bool_)
-    groups = np.array([one.group for one in controls], dtype=np.int64)
-    return told_by_controls(values[~is_pair], groups[~is_pair], values[is_pair])
+    values = list(spread(_look, looks))
+    told = {name: [getattr(one, name) for one in controls] for name in ("view", "id_str", "field")}
+    return Table({**{name: np.array(of, dtype=np.str_) for name, of in told.items()}, "value": np.array(values, float)})
 
 
 def _cutouts_of(folder: Folder, names: set[str]) -> dict[str, str]:
@@ -153,19 +177,38 @@ def _cutouts_of(folder: Folder, names: set[str]) -> dict[str, str]:
 
 def _look(look: _Look) -> float:
     """Colour a control, and measure it; NaN where that cannot be done."""
-    folder = Folder(look.folder)
-    if look.control.view == PAIRS and not look.beside:
-        return np.nan
     try:
-        cutout = read_cutout(folder.read(look.control.path))
-        picture = colour(cutout, look.options)
-        if look.control.view != PAIRS:
-            return star_colour(picture, look.control.fov_arcsec)
-        shown = read_cutout(folder.read(look.beside))
-        target = labels_of(shown, picture.gap.shape) == (shown.segment_id or -1)
-        return rgb_difference(picture, colour(shown, look.options), target, shown.fov_arcsec)
+        return _pair_value(look) if look.control.view == PAIRS else _star_value(look)
     except ImageError:  # no band of the recipe has data there
         return np.nan
+    except StorageError as error:
+        if error.reason != "not_found":
+            raise
+        return np.nan  # a lost file of one field is no reason to hand nothing over
+
+
+def _star_value(look: _Look) -> float:
+    cutout = read_cutout(Folder(look.folder).read(look.control.path))
+    return core_colour(colour(cutout, look.options), cutout.fov_arcsec)
+
+
+def _pair_value(look: _Look) -> float:
+    """Compare a galaxy with its image; NaN where it has none, or none of the same view from another field."""
+    folder, own = Folder(look.folder), f"{CUTOUTS}/{look.control.field}/"
+    if not look.beside or look.beside.startswith(own):  # its primary is this field's by now
+        return np.nan
+    again, shown = (read_cutout(folder.read(path)) for path in (look.control.path, look.beside))
+    if not _same_view(again, shown):
+        return np.nan
+    picture = colour(again, look.options)
+    target = labels_of(shown, picture.gap.shape) == (shown.segment_id or -1)
+    return rgb_difference(picture, colour(shown, look.options), target)
+
+
+def _same_view(one: Cutout, other: Cutout) -> bool:
+    """Whether two cutouts show the same sky: an image may have been cut anew, where a control was kept."""
+    apart = max(abs(one.ra_deg - other.ra_deg), abs(one.dec_deg - other.dec_deg))
+    return one.fov_arcsec == other.fov_arcsec and apart < _SAME_PLACE_DEG
 
 
 def _write(folder: Folder, relative: str, table: Table) -> Output:

@@ -2,11 +2,12 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from flows import terminal
+from flows import lines, terminal
 from flows.command_line import main
 from flows.journal import Journal
 from flows.run_survey import run_survey
@@ -33,6 +34,22 @@ def test_quiet_runs_tell_of_nothing_but_what_is_missing(
         line.finish("done", kept=0, failed=0)
     journal.end(start(request), RunEnd(exit_code=code, message="1 missing", record="{}"))
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("aside", [True, False])
+def test_what_is_wanted_for_the_checks_alone_is_told_and_the_run_is_whole(
+    *, aside: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    never_started = SimpleNamespace(
+        wait=lambda: None, state=SimpleNamespace(is_completed=lambda: False, is_final=lambda: False)
+    )
+    monkeypatch.setattr("flows.journal.as_completed", iter)
+    journal = Journal(RunRequest(), Terminal())
+    assert journal.each("controls", {"south": never_started}, lines.controls, aside=aside) == []  # type: ignore[dict-item]
+    log = journal.log()
+    assert [(one.what, one.is_loss) for one in log.troubles] == [("controls south", not aside)]
+    assert log.stages[0].failed == 1
+    assert "controls south: not started" in capsys.readouterr().err
 
 
 def test_a_report_is_named_only_where_there_is_one(

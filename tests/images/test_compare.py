@@ -262,10 +262,10 @@ def test_colour_that_is_not_pinned_is_said(copy: Path, run: Run) -> None:
 
 def test_stars_of_the_quality_checks_are_measured(copy: Path, run: Run) -> None:
     assert "rings in stars" not in run(copy, "--recipes", "asinh")[1]
-    (copy / "controls" / "f1" / "small").mkdir(parents=True)
+    (copy / "controls" / "f1" / "stars").mkdir(parents=True)
     for name in BRIGHTNESS:
-        shutil.copy(copy / "cutouts" / "f1" / f"{name}.fits", copy / "controls" / "f1" / "small")
-    (copy / "controls" / "f1" / "small" / "d.fits").write_bytes(b"damaged")
+        shutil.copy(copy / "cutouts" / "f1" / f"{name}.fits", copy / "controls" / "f1" / "stars")
+    (copy / "controls" / "f1" / "stars" / "d.fits").write_bytes(b"damaged")
     said = run(copy, "--recipes", "asinh")[1]
     assert "rings in stars" in said
     assert "star colours, sd" in said

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from gzjwst_core.images.compose import Picture
 from gzjwst_core.options import CutoutOptions, QualityOptions
-from gzjwst_core.quality.choose import PAIRS, choose_controls, star_views
-from gzjwst_core.quality.compare import rgb_difference, star_colour, within_scatter
+from gzjwst_core.quality.choose import PAIRS, STARS, choose_controls, star_fov
+from gzjwst_core.quality.differences import core_colour, rgb_difference, within_scatter, worst_median
 
 CUTOUTS, OPTIONS = CutoutOptions(), QualityOptions(control_stars=3, control_pairs=2)
 
@@ -37,25 +37,33 @@ def chosen(table: Table, *selected: int) -> dict[str, dict[str, list[str]]]:
     return {field: {view: rows["id_str"].tolist() for view, rows in views.items()} for field, views in found.items()}
 
 
-def test_stars_are_bright_clean_and_alone_and_seen_at_two_sizes() -> None:
+def test_stars_are_bright_clean_and_alone() -> None:
     star: dict[str, object] = {"is_star": True}
     spoilt: list[dict[str, object]] = [
         {"snr_det": 20.0}, {"nn_dist": 0.5}, {"flags": 8}, {"flags": 16}, {"valid_frac_min": 0.5}, {"is_star": False},
     ]  # fmt: skip
     rows = [star, star | {"nn_dist": np.nan}, *(star | one for one in spoilt)]
-    assert chosen(catalog(rows)) == {"a": {"small": ["J0", "J1"], "large": ["J0", "J1"]}}
-    small, large = star_views(CUTOUTS).values()
-    assert small == CUTOUTS.fov_min_arcsec
-    assert 2 * small <= large < 3 * small
-    assert list(star_views(CutoutOptions(fov_steps=0)).values()) == [1.9, 3.8]
+    assert chosen(catalog(rows)) == {"a": {STARS: ["J0", "J1"]}}
+    assert [star_fov(CutoutOptions(fov_steps=steps)) for steps in (0, 1, 8)] == [1.9, 12.0, 1.9]
 
 
 def test_a_star_of_two_fields_is_cut_from_both_where_its_primary_is() -> None:
     table = catalog([{"is_star": True}, {"field": "b", "group_id": 0, "is_primary": False, "ra": 1.0, "segment_id": 9}])
     views = choose_controls(table, np.zeros(2, dtype=bool), CUTOUTS, OPTIONS)
     assert sorted(views) == ["a", "b"]
-    (row,) = views["b"]["small"]
+    (row,) = views["b"][STARS]
     assert (row["id_str"], row["ra"], row["field"], row["segment_id"], row["ext_fov"]) == ("J0", 150.0, "b", 9, 1.9)
+    table["valid_frac_min"][1] = 0.5
+    assert chosen(table) == {"a": {STARS: ["J0"]}}
+
+
+def test_stars_that_two_fields_show_come_first() -> None:
+    rows: list[dict[str, object]] = [{"is_star": True} for _ in range(40)]
+    again: list[dict[str, object]] = [{"field": "b", "group_id": group, "is_primary": False} for group in (7, 30)]
+    views = chosen(catalog([*rows, *again]))
+    assert {"J7", "J30"} < set(views["a"][STARS])
+    assert len(views["a"][STARS]) == 3
+    assert views["b"] == {STARS: ["J7", "J30"]}
 
 
 def test_a_galaxy_that_is_shown_is_cut_again_from_the_other_field() -> None:
@@ -71,11 +79,11 @@ def test_a_galaxy_that_is_shown_is_cut_again_from_the_other_field() -> None:
 
 def test_no_more_are_taken_than_asked_for_and_new_fields_move_none() -> None:
     rows: list[dict[str, object]] = [{"is_star": True} for _ in range(9)]
-    few = chosen(catalog(rows))["a"]["small"]
+    few = chosen(catalog(rows))["a"][STARS]
     assert len(few) == 3
     more = chosen(catalog([*rows, *({"is_star": True, "field": "b"} for _ in range(9))]))
-    assert more["a"]["small"] == few
-    assert len(more["b"]["small"]) == 3
+    assert more["a"][STARS] == few
+    assert len(more["b"][STARS]) == 3
     assert choose_controls(catalog(rows)[:0], np.zeros(0, dtype=bool), CUTOUTS, OPTIONS) == {}
 
 
@@ -92,7 +100,7 @@ def star(size: int, fov: float, levels: tuple[int, int, int]) -> Picture:
 
 
 def test_a_stars_colour_is_that_of_its_core_at_any_size() -> None:
-    colours = [star_colour(star(160, fov, (200, 150, 100)), fov) for fov in (1.9, 4.2)]
+    colours = [core_colour(star(160, fov, (200, 150, 100)), fov) for fov in (1.9, 4.2)]
     assert colours == pytest.approx([1.0, 1.0])
     one = star(160, 1.9, (200, 150, 100))
     spoilt = [
@@ -100,31 +108,43 @@ def test_a_stars_colour_is_that_of_its_core_at_any_size() -> None:
         Picture(rgb=one.rgb, gap=one.gap, filled=("red",), bands=one.bands),
         star(160, 1.9, (200, 150, 0)),
     ]
-    assert np.isnan([star_colour(bad, 1.9) for bad in spoilt]).all()
+    assert np.isnan([core_colour(bad, 1.9) for bad in spoilt]).all()
 
 
 def test_scatter_is_that_of_views_of_one_star_not_of_stars() -> None:
-    groups = np.array([1, 1, 2, 2, 3])
+    groups = np.array(["1", "1", "2", "2", "3"])
     assert within_scatter(np.array([0.0, 0.0, 5.0, 5.0, 9.0]), groups) == 0
     assert within_scatter(np.array([-0.1, 0.1, 5.0, np.nan, 9.0]), groups) == pytest.approx(0.2 / np.sqrt(2))
-    assert np.isnan(within_scatter(np.array([1.0, np.nan, 2.0]), np.array([1, 1, 2])))
-    assert np.isnan(within_scatter(np.empty(0), np.empty(0, dtype=np.int64)))
+    assert np.isnan(within_scatter(np.array([1.0, np.nan, 2.0]), groups[[0, 0, 2]]))
+    assert np.isnan(within_scatter(np.empty(0), groups[:0]))
 
 
-def test_noise_is_no_difference_and_a_colour_is() -> None:
+def test_a_field_that_differs_is_not_hidden_by_the_others() -> None:
+    fields = np.array(["a", "a", "a", "b", "b", "c"])
+    assert worst_median(np.array([1.0, 2.0, 9.0, 6.0, np.nan, np.nan]), fields) == 6
+    assert np.isnan(worst_median(np.array([np.nan] * 6), fields))
+    assert np.isnan(worst_median(np.empty(0), fields[:0]))
+
+
+def test_noise_is_no_difference_and_a_colour_or_a_brightness_is() -> None:
     rng = np.random.default_rng(3)
-    one, other = (picture(60 + rng.normal(0, 10, (160, 160, 3))) for _ in range(2))
-    redder = picture(other.rgb + np.array([18.0, 0, 0]))
+    galaxy = star(160, 3.0, (70, 60, 50)).rgb.astype(float)
+    one, other = (picture(galaxy + rng.normal(0, 10, (160, 160, 3))) for _ in range(2))
     target = star(160, 3.0, (1, 1, 1)).rgb[..., 0] == 1
     assert np.abs(one.rgb.astype(int) - other.rgb).mean() > 10
-    assert rgb_difference(one, other, target, 3.0) < 2
-    assert rgb_difference(one, redder, target, 3.0) == pytest.approx(6, abs=1.5)
-    assert rgb_difference(one, redder, np.zeros_like(target), 3.0) == pytest.approx(6, abs=1.5)
+    assert rgb_difference(one, other, target) < 1.5
+    for apart, expected in (((8.0, 0.0, 0.0), 8), ((-8.0, 0.0, 0.0), 8), ((4.0, 0.0, -4.0), 8), ((8.0, 8.0, 8.0), 8)):
+        changed = picture(other.rgb + np.array(apart))
+        assert rgb_difference(changed, one, target) == pytest.approx(expected, abs=1.5)
+        assert rgb_difference(one, changed, np.zeros_like(target)) == pytest.approx(expected, abs=1.5)
 
 
 def test_pictures_of_other_bands_or_of_half_a_galaxy_are_not_compared() -> None:
     one, target = star(160, 3.0, (200, 150, 100)), star(160, 3.0, (1, 1, 1)).rgb[..., 0] == 1
     gap = np.zeros((160, 160), dtype=bool)
     gap[:, 82:] = True
+    dark = picture(np.full((160, 160, 3), 33.0))
+    assert rgb_difference(one, one, target) == 0
+    assert np.isnan(rgb_difference(dark, dark, target))
     for bad in (picture(one.rgb, bands=("F444W",)), picture(one.rgb, gap=gap), picture(one.rgb, filled=("red",))):
-        assert np.isnan(rgb_difference(one, bad, target, 3.0))
+        assert np.isnan(rgb_difference(one, bad, target))

@@ -8,24 +8,28 @@ from typing import Any
 import numpy as np
 import pytest
 
+from flows import lines
 from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.images.paint import paint_cutout
 from gzjwst_core.images.stages import IMAGES
+from gzjwst_core.images.verdicts import VERDICTS as VERDICT_NAMES
 from gzjwst_core.models import Field, Receipt, Work
 from gzjwst_core.names import file_stem
 from gzjwst_core.options import QualityOptions
 from gzjwst_core.publish import stages as publish
-from gzjwst_core.publish.gather import shown_rows
+from gzjwst_core.publish.gather import facts_of, shown_rows
 from gzjwst_core.publish.record import RunLog, record_of
-from gzjwst_core.publish.runlog import sums_hold
+from gzjwst_core.publish.runlog import Missing, sums_hold
 from gzjwst_core.quality.checks import image_checks
+from gzjwst_core.quality.choose import PAIRS, STARS
 from gzjwst_core.quality.controls import CONTROLS, Control
 from gzjwst_core.quality.stages import CHECKS, QUALITY, check_images, plan_quality, standing_quality
 from gzjwst_core.request import RunRequest, start
 from gzjwst_core.run import Run
-from gzjwst_core.storage.receipts import complete
+from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.receipts import complete, retire
 from gzjwst_core.storage.tables import read_parquet
-from tests.cutouts.skies import Blob, make_field
+from tests.cutouts.skies import DEC, RA, Blob, make_field
 from tests.images.scenes import OPTIONS, cut_bytes, flux, grids
 from tests.test_stages import survey
 
@@ -53,13 +57,28 @@ VERDICTS = {
 }
 
 
+FAILED = ("north/demo_Jnorth001p02.jpg", "south/demo_Jsouth001p02.jpg")
+BRIGHT = flux(1.5, 1.5, 1.5, 1.5)
+
+
 @pytest.fixture(scope="module")
 def pixels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Cutouts of one sky at two sizes, and of another that is redder."""
-    folder, same = tmp_path_factory.mktemp("f"), flux(1.5, 1.5, 1.5, 1.5)
-    one = make_field(folder / "one", [Blob(0, 0, 0.2, same)], grids(0.0), noise=0.02)
-    red = make_field(folder / "red", [Blob(0, 0, 0.2, same | {"F444W": 6.0})], grids(17.0), noise=0.02)
-    return {"small": cut_bytes(one, 2.0), "large": cut_bytes(one, 4.0), "red": cut_bytes(red, 2.0)}
+    """Cutouts of one sky, also as a field shows it that has one band wrong by a factor."""
+    folder = tmp_path_factory.mktemp("f")
+
+    def cut(name: str, fov: float = 2.0, **wrong: float) -> bytes:
+        light = {band: value * wrong.get(band, 1) for band, value in BRIGHT.items()}
+        made = make_field(
+            folder / name, [Blob(0, 0, 0.2, light)], grids(0.0 if name == "as it is" else 17.0), noise=0.02
+        )
+        return cut_bytes(made, fov)
+
+    return {
+        "as it is": cut("as it is"),
+        "wider": cut("as it is", 3.0),
+        "x 1.3": cut("x 1.3", F444W=1.3),
+        "x 1.5": cut("x 1.5", F444W=1.5),
+    }
 
 
 @pytest.fixture
@@ -77,7 +96,7 @@ def run(tmp_path: Path, pixels: dict[str, bytes]) -> Run:
         selected=5,
     )
     for field in fields:
-        images_of(made, field, pixels["small"])
+        images_of(made, field, pixels["as it is"])
         controls_of(made, field, pixels)
     return made
 
@@ -104,19 +123,18 @@ def images_of(run: Run, field: Field, data: bytes) -> None:
     finish(run, work, [note["record"]["image"] for note in notes], {"images": notes}, written=len(notes))  # type: ignore[index]
 
 
-def controls_of(run: Run, field: Field, pixels: dict[str, bytes]) -> None:
-    """A star at two sizes; the other field's first galaxy, which is redder here where this is the north."""
-    other, seen = ("south", "red") if field.name == "north" else ("north", "small")
-    views = {"small": "small", "large": "large", "pairs": seen}
-    fov = {"small": 2.0, "large": 4.0, "red": 2.0}
-    made = []
-    for view, data in views.items():
-        name = f"demo_J{other}000+02" if view == "pairs" else "demo_Jstar+02"
-        path = f"controls/{field.name}/{view}/{file_stem(name)}.fits"
-        run.folder.write(path, pixels[data])
-        made.append(Control(view=view, group=5, id_str=name, path=path, fov_arcsec=fov[data]))
-    work = Work(stage=CONTROLS, version="1", unit=field.name, inputs={}, options="")
+def controls_of(run: Run, field: Field, pixels: dict[str, bytes], wrong: str = "as it is") -> None:
+    """A star that both fields show, and the other field's first galaxy; the south shows both as told."""
+    other = "south" if field.name == "north" else "north"
+    made = [control(field.name, STARS, "demo_Jstar+02"), control(field.name, PAIRS, f"demo_J{other}000+02")]
+    for one in made:
+        run.folder.write(one.path, pixels[wrong if field.name == "south" else "as it is"])
+    work = Work(stage=CONTROLS, version="2", unit=field.name, inputs={"seen": wrong}, options="")
     finish(run, work, [one.path for one in made], {"controls": [one.model_dump(mode="json") for one in made]})
+
+
+def control(field: str, view: str, name: str) -> Control:
+    return Control(field=field, view=view, id_str=name, ra_deg=RA, dec_deg=DEC, segment_id=1, fov_arcsec=2.0)
 
 
 def read(run: Run, relative: str) -> Any:
@@ -132,7 +150,7 @@ def judged(run: Run) -> dict[str, tuple[str, str]]:
 def test_every_image_has_a_verdict_and_every_check_its_sum(run: Run) -> None:
     done = check_images(run, plan_quality(run))
     assert judged(run) == VERDICTS
-    parts = {name: count for name, count in done.counts.items() if not name.startswith("survey")}
+    parts = {name: count for name, count in done.counts.items() if not name.startswith(("survey", "controls"))}
     assert parts == {
         "total": 5, "pass": 2, "warn": 1, "fail": 2,
         "warn:coverage:below": 1, "fail:fill:above": 1, "fail:unmeasured": 1,
@@ -149,17 +167,57 @@ def test_every_image_has_a_verdict_and_every_check_its_sum(run: Run) -> None:
     }  # fmt: skip
 
 
-def test_controls_tell_of_the_survey(run: Run) -> None:
+def checks_of(run: Run) -> dict[str, Any]:
     check_images(run, plan_quality(run))
-    checks = {row["name"]: row for row in read(run, CHECKS)}
+    return {row["name"]: row for row in read(run, CHECKS)}
+
+
+def test_controls_tell_of_the_survey(run: Run) -> None:
+    checks = checks_of(run)
     star, same = checks["star_colour_sd"], checks["same_galaxy"]
-    assert (star["n_pass"], star["verdict"]) == (1, "pass")
-    assert 0 < star["value"] < 0.05
-    assert same["n_pass"] + same["n_warn"] + same["n_fail"] == 2
-    assert same["p05"] < 2  # the same pixels again
-    assert same["highest"] > 10  # the redder one
+    assert (star["n_pass"], star["verdict"], star["value"]) == (1, "pass", 0)  # the same pixels again
+    assert (same["n_pass"], same["verdict"], same["value"]) == (2, "pass", 0)
     share = checks["fill_share"]
     assert (share["value"], share["verdict"], share["n_unknown"]) == (pytest.approx(2 / 3), "fail", 2)
+    assert [share[f"n_{part}"] for part in VERDICT_NAMES] == [checks["fill"][f"n_{part}"] for part in VERDICT_NAMES]
+    assert np.isnan([share[name] for name in ("p05", "median", "p95", "highest")]).all()  # its limits are of the share
+
+
+@pytest.mark.parametrize(
+    ("wrong", "star", "galaxy"), [("x 1.3", "warn", ("warn", "fail")), ("x 1.5", "fail", ("fail",))]
+)
+def test_a_band_that_is_wrong_in_one_field_is_seen(
+    run: Run, pixels: dict[str, bytes], wrong: str, star: str, galaxy: tuple[str, ...]
+) -> None:
+    controls_of(run, Field(name="south", mosaics=()), pixels, wrong)
+    checks = checks_of(run)
+    assert checks["star_colour_sd"]["verdict"] == star, checks["star_colour_sd"]["value"]
+    assert checks["same_galaxy"]["verdict"] in galaxy, checks["same_galaxy"]["value"]
+
+
+def test_what_one_field_alone_shows_tells_nothing_and_says_so(run: Run, pixels: dict[str, bytes]) -> None:
+    """A star that one field shows, a galaxy whose image is of that field by now, one that was cut anew elsewhere."""
+    retire(run.folder, CONTROLS, lambda unit: unit == "north")
+    star = control("south", STARS, "demo_Jstar+02")
+    north, south = (control("south", PAIRS, f"demo_J{field}000+02") for field in ("north", "south"))
+    run.folder.write(north.path, pixels["wider"])
+    run.folder.write(south.path, pixels["as it is"])
+    notes = {"controls": [one.model_dump(mode="json") for one in (star, north, south)]}
+    work = Work(stage=CONTROLS, version="2", unit="south", inputs={}, options="")
+    finish(run, work, [star.path, north.path, south.path], notes)
+    checks = checks_of(run)
+    for name, of, count in (("star_colour_sd", "star", 1), ("same_galaxy", "galaxy", 2)):
+        assert (checks[name]["verdict"], checks[name]["n_unknown"]) == ("unknown", count)
+        assert f"no {of} was looked at in two fields" in checks[name]["says"]
+
+
+def test_a_lost_file_of_another_field_is_told_and_ends_no_hand_over(run: Run) -> None:
+    run.folder.remove("cutouts/north/demo_Jnorth000p02.fits")
+    done = check_images(run, plan_quality(run))
+    assert (done.counts["controls"], done.counts["controls:unknown"]) == (4, 1)
+    same = next(row for row in read(run, CHECKS) if row["name"] == "same_galaxy")
+    assert (same["n_pass"], same["n_unknown"], same["verdict"]) == (1, 1, "pass")
+    assert lines.quality(done).endswith("; 1 of 4 controls could not be looked at")
 
 
 def test_a_second_run_redoes_nothing_and_other_limits_do(run: Run) -> None:
@@ -195,6 +253,45 @@ def test_what_fails_is_handed_to_nobody_but_zoobot_and_sums_hold(run: Run) -> No
     assert sums_hold(record) == []
 
 
+def test_a_control_that_could_not_be_cut_is_told_and_leaves_the_run_whole(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble = Missing(what="controls south", reason="archive", aside=True)
+    log = RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=(), troubles=(trouble,))
+    monkeypatch.setattr("gzjwst_core.publish.record._missing", lambda _run: [])
+    whole = record_of(run, log)
+    assert (whole.outcome, whole.message, whole.missing) == ("done", "", (trouble,))
+    lost = log.replace(troubles=(trouble.replace(aside=False),))
+    assert record_of(run, lost).outcome == "partial"
+
+
+def test_receipts_of_images_are_read_once_a_verb(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They hold every image's measures: a large survey's take a second each time."""
+    check_images(run, plan_quality(run))
+    publish.hand_over(run, publish.plan(run))
+    seen: list[str] = []
+    read = Folder.read
+
+    def spied(folder: Folder, path: str) -> bytes:
+        seen.extend([path] if path.startswith(f"receipts/{IMAGES}/") else [])
+        return read(folder, path)
+
+    def times() -> float:
+        count, seen[:] = len(seen) / 2, []  # two fields
+        return count
+
+    monkeypatch.setattr(Folder, "read", spied)
+    assert not check_images(run, plan_quality(run)).fresh
+    assert times() == 1
+    assert not publish.hand_over(run, publish.plan(run)).fresh
+    assert times() == 1
+    record = record_of(run, RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=()))
+    assert times() == 1
+    facts = facts_of(run, record)
+    assert times() == 2  # of the verdicts, and of the rows that are shown
+    assert [one.href for one in facts.failed_images] == [f"images/{name}" for name in FAILED]
+
+
 def test_images_that_were_not_judged_yet_are_handed_over_as_they_are(run: Run) -> None:
     before = publish.plan(run)
     assert set(shown_rows(run)["verdict"]) == {""}
@@ -205,6 +302,6 @@ def test_images_that_were_not_judged_yet_are_handed_over_as_they_are(run: Run) -
 
 def test_measures_of_a_real_image_are_all_judged(pixels: dict[str, bytes]) -> None:
     """A measure that gets no limits would be looked at by nobody."""
-    painted = paint_cutout("a.fits", pixels["small"], OPTIONS)
+    painted = paint_cutout("a.fits", pixels["as it is"], OPTIONS)
     assert painted.facts is not None
     assert set(asdict(painted.facts.measures)) <= set(QualityOptions.model_fields)
