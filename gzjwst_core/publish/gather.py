@@ -71,6 +71,7 @@ _FILES = (
     (f"{IMAGES}/", "colour images for volunteers"),
     ("zooniverse/", "manifests, and what is new since an upload: python -m gzjwst_core zooniverse check tells how"),
     ("zoobot/catalog.parquet", "id_str, file_loc, split: what Zoobot reads"),
+    ("zoobot/sides.parquet", "the split's memory: which side everyone who was ever handed over is on; keep it"),
     ("zoobot/", "single bands as FITS for Zoobot"),
     (PRODUCTS, "every product MAST listed, kept or dropped with the reason"),
     (MOSAICS, "where each mosaic was found, and what each archive said"),

@@ -17,7 +17,7 @@ from gzjwst_core.publish.gather import facts_of, shown_rows
 from gzjwst_core.publish.record import RunLog, read_table, record_of
 from gzjwst_core.publish.report import report_html
 from gzjwst_core.publish.runlog import append_run
-from gzjwst_core.publish.split import SPLIT_COLUMNS
+from gzjwst_core.publish.split import SIDES_COLUMNS, remembered
 from gzjwst_core.publish.subjects_folder import STAGE, news_of, uploads_identity, write_news
 from gzjwst_core.publish.training import singles_of
 from gzjwst_core.publish.zoobot import zoobot_table
@@ -31,7 +31,7 @@ from gzjwst_core.storage.tables import write_parquet
 __all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "hand_over", "plan"]
 
 _VERSION = "2"
-ZOOBOT = "zoobot/catalog.parquet"
+ZOOBOT, SIDES = "zoobot/catalog.parquet", "zoobot/sides.parquet"
 REPORT, RUNS = "report.html", "run.json"
 
 
@@ -82,8 +82,7 @@ def hand_over(run: Run, work: Work) -> Done:
     Raises
     ------
     CatalogError
-        An image has no row in the catalog, or the Zoobot catalog before this one is damaged: remove it to draw its
-        split anew.
+        An image has no row in the catalog, or what is remembered of Zoobot's split is damaged.
     """
     return complete(run.folder, work, partial(_make, run, work))
 
@@ -94,19 +93,23 @@ def _make(run: Run, work: Work) -> Receipt:
     good = rows[np.asarray(rows["verdict"]) != "fail"]  # volunteers see none that fails
     texts = manifests(good, run.profile.name, options)
     singles = singles_of(run) if options.zoobot_fits else {}
-    catalog = zoobot_table(rows, run.profile.name, options, singles=singles, earlier=_earlier(folder))
-    with folder.writing(ZOOBOT) as path:
-        write_parquet(catalog, path)
+    earlier = _earlier(folder)
+    catalog = zoobot_table(rows, run.profile.name, options, singles=singles, earlier=earlier)
+    # sides first: whoever is in a catalog that somebody may train on is remembered, even if a run is killed here
+    for path, table in ((SIDES, remembered(catalog, earlier)), (ZOOBOT, catalog)):
+        with folder.writing(path) as local:
+            write_parquet(table, local)
     written = [folder.write(f"zooniverse/{name}", text.encode()) for name, text in texts.items()]
     new, told = write_news(folder, news_of(folder, texts))
-    outputs = (*written, folder.output(ZOOBOT), *new)
+    outputs = (*written, folder.output(ZOOBOT), folder.output(SIDES), *new)
     counts = {"subjects": len(good), "left_out": len(rows) - len(good), "manifests": len(written), **told}
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
 
 
 def _earlier(folder: Folder) -> Table | None:
     """Read which side galaxies were on: one that cannot be read is never drawn anew unasked."""
-    return read_table(folder, ZOOBOT, SPLIT_COLUMNS)
+    columns = [column.name for column in SIDES_COLUMNS]
+    return read_table(folder, SIDES if folder.exists(SIDES) else ZOOBOT, columns)
 
 
 def close(run: Run, log: RunLog) -> RunEnd:
