@@ -2,8 +2,8 @@
 
 Sides are drawn by sky cell, from the cell's place alone. But every grid has borders: a later field may speak for a
 galaxy, rename it and move it by a few mas across one. So what earlier hand-overs said is carried over, by name and
-then by position; only who is new is drawn. What they said is kept of everyone who ever was in one: a galaxy may be
-missing from any of them. Tables in, tables out.
+then by position; only who is new is drawn, those close together as one. What was said is kept of everyone who ever was
+in a hand-over: a galaxy may be missing from any of them. Tables in, tables out.
 """
 
 import hashlib
@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from gzjwst_core.catalog.astrometry import chord, unit_vectors
@@ -57,8 +59,8 @@ def sides_of(rows: Table, options: PublishOptions, earlier: Table | None = None)
     -------
     ndarray of str
         (n,) `train` or `test`; rows of one group are on one side. A row that was handed over stays where it was, known
-        by its name, else by the nearest position within 1 arcsec. Groups without such a row are drawn by the cell of
-        their first row.
+        by its name, else by the nearest position within 1 arcsec. Groups without such a row join those within 1 arcsec
+        of them; where none of these was handed over either, they are drawn together, by the cell of their first row.
 
     Notes
     -----
@@ -66,11 +68,13 @@ def sides_of(rows: Table, options: PublishOptions, earlier: Table | None = None)
     been trained on never becomes test.
     """
     _, first, group = np.unique(np.asarray(rows["group_id"]), return_index=True, return_inverse=True)
-    kept = _kept(rows, _of_rule(earlier, split_rule(options)))
-    was = {side: np.bincount(group[kept == side], minlength=len(first)) > 0 for side in ("train", "test")}
-    drawn = _drawn(rows[first], options)
-    sides: NDArray[np.str_] = np.where(was["train"], "train", np.where(was["test"], "test", drawn)).astype("U5")
-    return sides[group]
+    known = _said(_kept(rows, _of_rule(earlier, split_rule(options))), group, len(first))
+    together = _together(rows, group, known == "")
+    start = np.full(together.max(initial=-1) + 1, len(rows))
+    np.minimum.at(start, together, first)
+    joined = _said(known, together, len(start))
+    sides = np.where(joined == "", _drawn(rows[start], options), joined)[together]
+    return np.where(known == "", sides, known)[group]
 
 
 def remembered(handed: Table, earlier: Table | None = None) -> Table:
@@ -135,6 +139,21 @@ def _kept(rows: Table, earlier: Table | None) -> NDArray[np.str_]:
     if earlier is None:
         return np.zeros(len(rows), dtype="U5")
     return np.append(np.asarray(earlier["split"], dtype="U5"), "")[_known(rows, earlier)]
+
+
+def _said(sides: NDArray[np.str_], of: NDArray[np.int64], count: int) -> NDArray[np.str_]:
+    """Return the side of each of `count` sets, train where both are in it; empty where no member has one."""
+    has = {side: np.bincount(of[sides == side], minlength=count) > 0 for side in ("train", "test")}
+    return np.where(has["train"], "train", np.where(has["test"], "test", "")).astype("U5")
+
+
+def _together(rows: Table, group: NDArray[np.int64], is_new: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Find which set each group is in: sets are close together; two that were handed over do not tie each other."""
+    tree = cKDTree(unit_vectors(rows["ra"], rows["dec"]))
+    a, b = group[tree.query_pairs(chord(_SAME_ARCSEC), output_type="ndarray").T]
+    tied = is_new[a] | is_new[b]
+    pairs = coo_array((np.ones(np.count_nonzero(tied)), (a[tied], b[tied])), shape=(len(is_new), len(is_new)))
+    return np.asarray(connected_components(pairs, directed=False)[1], dtype=np.int64)
 
 
 def _known(rows: Table, earlier: Table) -> NDArray[np.int64]:
