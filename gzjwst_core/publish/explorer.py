@@ -15,7 +15,7 @@ from gzjwst_core.publish.facts import Galaxies
 from gzjwst_core.publish.galaxies import DETAILS, Detail, band_details
 from gzjwst_core.publish.measures import Measure, measure_of
 from gzjwst_core.publish.packing import choices, doubles, numbers, paths, texts
-from gzjwst_core.publish.sheets import RANDOM, SORT_DIGITS, Sheet, choose, sheets_of, thumbnail
+from gzjwst_core.publish.sheets import RANDOM, SORT_DIGITS, Sheet, choose, sheets_of
 from gzjwst_core.publish.texts import NOTHING, reasons_text, words
 
 __all__ = ["embedded_names", "explorer_data", "measures_shown", "random_sheet"]
@@ -57,7 +57,7 @@ def embedded_names(galaxies: Galaxies) -> list[str]:
     return [str(galaxies.rows["id_str"][row]) for row in rows]
 
 
-def random_sheet(galaxies: Galaxies) -> list[dict[str, str]]:
+def random_sheet(galaxies: Galaxies) -> list[dict[str, Any]]:
     """Images that the page shows without any script: the random sheet, with links."""
     return [_static(galaxies, row) for row in _first(galaxies)]
 
@@ -68,7 +68,7 @@ def explorer_data(galaxies: Galaxies) -> dict[str, Any]:
     Parameters
     ----------
     galaxies
-        What is listed, with images for the small copies.
+        What is listed, with the small copies.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def explorer_data(galaxies: Galaxies) -> dict[str, Any]:
     """
     rows, measures = galaxies.rows, measures_shown(galaxies)
     first = set(_first(galaxies))
-    small = [(row, name) for row, name in enumerate(_texts(galaxies, "id_str")) if name in galaxies.images]
+    small = [(row, name) for row, name in enumerate(_texts(galaxies, "id_str")) if name in galaxies.small]
     return {
         "count": len(rows),
         "page": galaxies.sheet or _PAGE,
@@ -88,7 +88,7 @@ def explorer_data(galaxies: Galaxies) -> dict[str, Any]:
         "sheets": [_sheet(one) for one in sheets_of(rows, measures)],
         "link": _link_parts(galaxies.link),
         "links": _links(galaxies) if _link_parts(galaxies.link) is None else [],
-        "thumbs": {str(row): thumbnail(galaxies.images[name]) for row, name in small if row not in first},
+        "thumbs": {str(row): galaxies.small[name] for row, name in small if row not in first},
     }
 
 
@@ -141,14 +141,14 @@ def _texts(galaxies: Galaxies, name: str) -> list[str]:
 
 def _first(galaxies: Galaxies) -> list[int]:
     names = _texts(galaxies, "id_str")
-    return [row for row in choose(RANDOM, galaxies.rows, {}, galaxies.sheet) if names[row] in galaxies.images]
+    return [row for row in choose(RANDOM, galaxies.rows, {}, galaxies.sheet) if names[row] in galaxies.small]
 
 
-def _static(galaxies: Galaxies, row: int) -> dict[str, str]:
+def _static(galaxies: Galaxies, row: int) -> dict[str, Any]:
     one = galaxies.rows[row]
     name = str(one["id_str"])
     said = f"{one['mag_ref']:.1f} mag · r50 {one['r50']:.2f}″".replace("nan", NOTHING)
-    return {"id": name, "href": quote(str(one["image"])), "said": said, "small": thumbnail(galaxies.images[name])}
+    return {"row": row, "id": name, "href": quote(str(one["image"])), "said": said, "small": galaxies.small[name]}
 
 
 def _sheet(sheet: Sheet) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What the report shows, gathered from the tables, receipts and images of the run folder."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,14 +13,16 @@ from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.stages import ASTROMETRY, CATALOG, OVERLAP
 from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
 from gzjwst_core.completeness.stages import COMPLETENESS, FIELDS, PURITY, standing_survey
+from gzjwst_core.errors import ImageError, StorageError
 from gzjwst_core.images.stages import IMAGES, measures_of, records_of
 from gzjwst_core.publish.explorer import embedded_names
 from gzjwst_core.publish.facts import FailedImage, FileNote, Galaxies, MosaicCell, ReportFacts
 from gzjwst_core.publish.galaxies import listed, measure_names
 from gzjwst_core.publish.record import read_table
 from gzjwst_core.publish.rows import FROM_CATALOG, join_rows, with_verdicts
-from gzjwst_core.publish.runlog import RunRecord
+from gzjwst_core.publish.runlog import Missing, RunRecord
 from gzjwst_core.publish.selection_facts import completeness_of, depth_maps, residuals
+from gzjwst_core.publish.sheets import thumbnail
 from gzjwst_core.publish.shown import limits_of
 from gzjwst_core.quality.stages import CHECKS, QUALITY, judged_images, standing_quality
 from gzjwst_core.run import FROZEN_PROFILE, Run
@@ -96,6 +98,7 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
     injected = read_table(folder, COMPLETENESS) if measured else None
     quality = quality_of(run)
     checks = read_table(folder, CHECKS) if standing_quality(run) else None
+    galaxies, unread = (None, ()) if catalog is None else _galaxies(run, catalog, quality, checks)
     return ReportFacts(
         record=record,
         title=profile.survey.title,
@@ -117,7 +120,8 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         image_measures=quality,
         image_checks=checks,
         failed_images=tuple(_failed(folder, quality)),
-        galaxies=None if catalog is None else _galaxies(run, catalog, quality, checks),
+        galaxies=galaxies,
+        unread=tuple(unread),
         files=tuple(_files(folder)),
         cite=profile.survey.cite,
     )
@@ -172,11 +176,13 @@ def quality_of(run: Run) -> Table | None:
     return measures_of(all_latest(run.folder, IMAGES)) if judged is None else judged
 
 
-def _galaxies(run: Run, catalog: Table, quality: Table | None, checks: Table | None) -> Galaxies | None:
-    """Gather everything that has an image, or a random part of it, with the images that small copies are made of."""
+def _galaxies(
+    run: Run, catalog: Table, quality: Table | None, checks: Table | None
+) -> tuple[Galaxies | None, Sequence[Missing]]:
+    """Gather everything that has an image, or a random part of it, with small copies; and images that have none."""
     rows, options, bands = shown_rows(run), run.profile.publish, run.profile.survey.bands
     if len(rows) == 0 or options.report_galaxies == 0:
-        return None
+        return None, ()
     table = listed(rows, catalog, quality, bands, options.report_galaxies)
     measures = tuple(measure_names(quality, table))
     made = Galaxies(
@@ -188,9 +194,22 @@ def _galaxies(run: Run, catalog: Table, quality: Table | None, checks: Table | N
         link=options.link,
         sheet=options.contact_sheet,
     )
-    wanted = set(embedded_names(made))
-    images = {str(row["id_str"]): run.folder.read(str(row["image"])) for row in table if row["id_str"] in wanted}
-    return replace(made, images=images)
+    wanted = np.isin(table["id_str"], embedded_names(made))
+    small, unread = _small_copies(run.folder, table[wanted])
+    return replace(made, small=small), unread
+
+
+def _small_copies(folder: Folder, rows: Table) -> tuple[dict[str, str], list[Missing]]:
+    """Make small copies by id_str; one image that cannot be read costs its own copy, not the report."""
+    small: dict[str, str] = {}
+    unread: list[Missing] = []
+    for name, path in rows["id_str", "image"]:
+        try:
+            small[str(name)] = thumbnail(folder.read(str(path)))
+        except (ImageError, StorageError) as error:
+            said = f"no small copy for the report: {error}; remove the file to have it made anew"
+            unread.append(Missing(what=str(path), reason=error.reason, detail=said))
+    return small, unread
 
 
 def _failed(folder: Folder, quality: Table | None) -> Iterator[FailedImage]:

@@ -4,6 +4,7 @@ Hand-overs are products and know no clock. report.html and run.json tell of the 
 only when the run changed something.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -15,7 +16,7 @@ from gzjwst_core.images.stages import IMAGES
 from gzjwst_core.models import Receipt, Value, Work, digest_of
 from gzjwst_core.publish.gather import facts_of, shown_rows
 from gzjwst_core.publish.record import RunLog, read_table, record_of
-from gzjwst_core.publish.report import report_html
+from gzjwst_core.publish.report import made_from, report_html
 from gzjwst_core.publish.runlog import append_run
 from gzjwst_core.publish.split import SIDES_COLUMNS, remembered
 from gzjwst_core.publish.subjects_folder import STAGE, news_of, uploads_identity, write_news
@@ -113,21 +114,43 @@ def _earlier(folder: Folder) -> Table | None:
 
 
 def close(run: Run, log: RunLog) -> RunEnd:
-    """Write report.html if the run changed anything, and append the run to run.json.
+    """Write report.html if it does not tell of what stands, and append the run to run.json.
+
+    An image that cannot be read costs the report its small copy, and the run is told to be done in part; the report is
+    then written by every run until the image is mended.
 
     Raises
     ------
     StorageError
         run.json is damaged: it is never overwritten.
     """
-    folder = run.folder
-    record = record_of(run, log)
-    changed = any(stage.done for stage in log.stages if stage.stage in _MAKING) or log.troubles
+    folder, record = run.folder, record_of(run, log)
     previous = folder.read(RUNS) if folder.exists(RUNS) else None
-    folder.write(RUNS, append_run(previous, record))
-    if log.error is None and folder.exists(CATALOG) and (changed or not folder.exists(REPORT)):
-        folder.write(REPORT, report_html(facts_of(run, record)).encode())
+    if log.error is None and folder.exists(CATALOG) and (_changed(log) or _reported(folder) != _standing(folder)):
+        facts = facts_of(run, record)
+        if facts.unread:
+            record = record_of(run, log.replace(troubles=(*log.troubles, *facts.unread)))
+        told = replace(facts, record=record, made_from="" if facts.unread else _standing(folder))
+        folder.write(REPORT, report_html(told).encode())
+    folder.write(RUNS, append_run(previous, record))  # last: what it says of this run has happened
     return RunEnd(exit_code=record.exit_code, message=record.message, record=record.model_dump_json(indent=1))
 
 
 _MAKING = ("catalog", "merge", "crossmatch", "completeness", "cutouts", "images", "quality", "training", "publish")
+
+
+def _changed(log: RunLog) -> bool:
+    return bool(log.troubles) or any(stage.done for stage in log.stages if stage.stage in _MAKING)
+
+
+def _standing(folder: Folder) -> str:
+    """Tell by one digest which receipts there are: a run that was killed may have left some that no report tells of."""
+    return digest_of({stage: folder.names(f"receipts/{stage}") for stage in _MAKING})
+
+
+def _reported(folder: Folder) -> str:
+    """Read which receipts the report tells of."""
+    if not folder.exists(REPORT):
+        return ""
+    with folder.open(REPORT) as file:
+        return made_from(file.read(1000))
