@@ -14,10 +14,11 @@ from gzjwst_core.catalog.stages import ASTROMETRY, CATALOG, OVERLAP
 from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
 from gzjwst_core.completeness.stages import COMPLETENESS, FIELDS, PURITY, standing_survey
 from gzjwst_core.errors import ImageError, StorageError
-from gzjwst_core.images.stages import IMAGES, measures_of, records_of
+from gzjwst_core.images.record import notes_of
+from gzjwst_core.images.stages import IMAGES, measures_of
 from gzjwst_core.publish.explorer import embedded_names
 from gzjwst_core.publish.facts import FailedImage, FileNote, Galaxies, MosaicCell, ReportFacts
-from gzjwst_core.publish.galaxies import listed, measure_names
+from gzjwst_core.publish.galaxies import DETAILS, band_details, listed, measure_names
 from gzjwst_core.publish.record import read_table
 from gzjwst_core.publish.rows import FROM_CATALOG, join_rows, with_verdicts
 from gzjwst_core.publish.runlog import Missing, RunRecord
@@ -28,7 +29,7 @@ from gzjwst_core.quality.stages import CHECKS, QUALITY, judged_images, standing_
 from gzjwst_core.run import FROZEN_PROFILE, Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import all_latest
-from gzjwst_core.storage.tables import read_parquet
+from gzjwst_core.storage.tables import parquet_column_names, read_parquet
 
 __all__ = ["facts_of", "quality_of", "shown_rows"]
 
@@ -93,7 +94,7 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         The run's record.
     """
     folder, profile = run.folder, run.profile
-    catalog = read_table(folder, CATALOG)
+    catalog = _catalog(run)
     depth, measured = read_table(folder, MEASURED_MOSAICS), standing_survey(run) is not None
     injected = read_table(folder, COMPLETENESS) if measured else None
     quality = quality_of(run)
@@ -119,12 +120,22 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         crossmatch=read_table(folder, CROSSMATCH) if profile.compare else None,
         image_measures=quality,
         image_checks=checks,
-        failed_images=tuple(_failed(folder, quality)),
+        failed_images=tuple(_failed(quality)),
         galaxies=galaxies,
         unread=tuple(unread),
         files=tuple(_files(folder)),
         cite=profile.survey.cite,
     )
+
+
+def _catalog(run: Run) -> Table | None:
+    """Read those columns of the survey catalog that the report shows: a fifth of them; None without a catalog."""
+    if not run.folder.exists(CATALOG):
+        return None
+    details = (one.name for one in (*DETAILS, *band_details(run.profile.survey.bands)))
+    wanted = {*FROM_CATALOG, "is_primary", "is_star", *details, *(cut.column for cut in run.cuts)}
+    with run.folder.reading(CATALOG) as path:
+        return read_parquet(path, [name for name in parquet_column_names(path) if name in wanted])
 
 
 def shown_rows(run: Run) -> Table:
@@ -134,11 +145,14 @@ def shown_rows(run: Run) -> Table:
     """
     columns = dict.fromkeys([*FROM_CATALOG, *(cut.column for cut in run.cuts)])
     with run.folder.reading(CATALOG) as path:
-        catalog = read_parquet(path, columns)
-    selected = catalog[select(catalog, run.cuts)[0]]
+        return _shown(run, read_parquet(path, columns))
+
+
+def _shown(run: Run, catalog: Table) -> Table:
+    selected = catalog[list(FROM_CATALOG)][select(catalog, run.cuts)[0]]
     names = set(selected["id_str"].tolist())
-    records = records_of(all_latest(run.folder, IMAGES))
-    rows = join_rows(selected, [record for record in records if record.id_str in names])
+    notes = notes_of(all_latest(run.folder, IMAGES))
+    rows = join_rows(selected, (note.record for note in notes if note.record.id_str in names))
     return with_verdicts(rows, judged_images(run, ("id_str", "verdict", "reasons")))
 
 
@@ -180,7 +194,7 @@ def _galaxies(
     run: Run, catalog: Table, quality: Table | None, checks: Table | None
 ) -> tuple[Galaxies | None, Sequence[Missing]]:
     """Gather everything that has an image, or a random part of it, with small copies; and images that have none."""
-    rows, options, bands = shown_rows(run), run.profile.publish, run.profile.survey.bands
+    rows, options, bands = _shown(run, catalog), run.profile.publish, run.profile.survey.bands
     if len(rows) == 0 or options.report_galaxies == 0:
         return None, ()
     table = listed(rows, catalog, quality, bands, options.report_galaxies)
@@ -212,12 +226,11 @@ def _small_copies(folder: Folder, rows: Table) -> tuple[dict[str, str], list[Mis
     return small, unread
 
 
-def _failed(folder: Folder, quality: Table | None) -> Iterator[FailedImage]:
+def _failed(quality: Table | None) -> Iterator[FailedImage]:
     if quality is None or "verdict" not in quality.colnames:
         return
-    paths = {record.id_str: record.image for record in records_of(all_latest(folder, IMAGES))}
-    for row in quality[np.asarray(quality["verdict"]) == "fail"]:
-        yield FailedImage(str(row["id_str"]), paths.get(str(row["id_str"]), ""), str(row["reasons"]))
+    for name, path, reasons in quality["id_str", "image", "reasons"][np.asarray(quality["verdict"]) == "fail"]:
+        yield FailedImage(str(name), str(path), str(reasons))
 
 
 def _files(folder: Folder) -> Iterator[FileNote]:
