@@ -153,4 +153,4 @@ class ReportFacts:
     earlier: tuple[RunRecord, ...] = ()
     """Runs before this one, oldest first."""
     made_from: str = ""
-    """What the page was made from, for `report.made_from` to read back; empty = it is to be made anew."""
+    """What the page was made from, for `report.told_of` to read back; empty = it is to be made anew."""

@@ -34,7 +34,7 @@ from gzjwst_core.publish.selection_figures import (
 from gzjwst_core.publish.shown import check_rows, distributions, table_rows
 from gzjwst_core.publish.texts import bytes_text, plain_text, reasons_text, seconds_text, thousands, words
 
-__all__ = ["made_from", "report_html"]
+__all__ = ["report_html", "told_of"]
 
 _ARCHIVES = {"datalabs": "DataLabs", "s3": "S3", "mast": "MAST", "local": "local"}
 _MIRROR = tuple(
@@ -90,7 +90,7 @@ def report_html(facts: ReportFacts) -> str:
     return _environment().get_template("report.html.j2").render(**shown)
 
 
-def made_from(page: bytes) -> str:
+def told_of(page: bytes) -> str:
     """Read back what a report was made from; its first thousand bytes are enough. Empty = it does not say."""
     found = re.search(rb'<meta name="made-from" content="(\w*)">', page)
     return found[1].decode() if found else ""

@@ -16,8 +16,8 @@ from gzjwst_core.images.stages import IMAGES
 from gzjwst_core.models import Receipt, Value, Work, digest_of
 from gzjwst_core.publish.gather import facts_of, shown_rows
 from gzjwst_core.publish.record import RunLog, read_table, record_of
-from gzjwst_core.publish.report import made_from, report_html
-from gzjwst_core.publish.runlog import append_run
+from gzjwst_core.publish.report import report_html, told_of
+from gzjwst_core.publish.runlog import append_run, earlier_runs
 from gzjwst_core.publish.split import SIDES_COLUMNS, remembered
 from gzjwst_core.publish.subjects_folder import STAGE, news_of, uploads_identity, write_news
 from gzjwst_core.publish.training import singles_of
@@ -130,7 +130,8 @@ def close(run: Run, log: RunLog) -> RunEnd:
         facts = facts_of(run, record)
         if facts.unread:
             record = record_of(run, log.replace(troubles=(*log.troubles, *facts.unread)))
-        told = replace(facts, record=record, made_from="" if facts.unread else _standing(folder))
+        made_from, earlier = "" if facts.unread else _standing(folder), earlier_runs(previous, record.survey)
+        told = replace(facts, record=record, made_from=made_from, earlier=earlier)
         folder.write(REPORT, report_html(told).encode())
     folder.write(RUNS, append_run(previous, record))  # last: what it says of this run has happened
     return RunEnd(exit_code=record.exit_code, message=record.message, record=record.model_dump_json(indent=1))
@@ -153,4 +154,4 @@ def _reported(folder: Folder) -> str:
     if not folder.exists(REPORT):
         return ""
     with folder.open(REPORT) as file:
-        return made_from(file.read(1000))
+        return told_of(file.read(1000))

@@ -41,7 +41,9 @@ def test_a_run_that_was_killed_before_its_report_is_told_of_by_the_next(run: Run
     end(run, "publish")
     hand(run, 3)  # and no end
     end(run)
-    assert b"All 3 images are listed" in run.folder.read(REPORT)
+    page = run.folder.read(REPORT).decode()
+    assert "All 3 images are listed" in page
+    assert "Earlier runs" in page
 
 
 def test_an_image_that_cannot_be_read_costs_its_small_copy_only(run: Run) -> None:
