@@ -85,6 +85,7 @@ def report_html(facts: ReportFacts) -> str:
         "measures": distributions(facts.image_measures),
         "checks": check_rows(facts.image_checks),
         "galaxies": None if facts.galaxies is None else _galaxies(facts.galaxies),
+        "listed": set() if facts.galaxies is None else set(facts.galaxies.rows["id_str"].tolist()),
         "slowest": max([stage.seconds for stage in facts.record.stages], default=0.0),
     }
     return _environment().get_template("report.html.j2").render(**shown)

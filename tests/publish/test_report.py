@@ -247,6 +247,16 @@ def test_an_empty_catalog_makes_a_report_too() -> None:
     assert "sky objects" in Page(report_html(empty)).text
 
 
+def test_only_failed_images_that_are_listed_link_to_the_explorer() -> None:
+    """Beyond `publish.report_galaxies` there is the file."""
+    shown = galaxies()
+    failed = tuple(FailedImage(name, "images/x.jpg", "black") for name in (str(shown.rows["id_str"][0]), "demo_J9+1"))
+    page = report_html(ReportFacts(record=record(), galaxies=shown, failed_images=failed))
+    assert page.count('href="#images?id=') == 1
+    assert page.count('href="images/x.jpg"') == 2
+    assert "<code>demo_J9+1</code>" in page
+
+
 def test_a_sum_that_does_not_hold_is_shown() -> None:
     broken = record(sums={"mosaics": {"total": 5, "located": 3}})
     assert "does not add up" in Page(report_html(ReportFacts(record=broken))).text
