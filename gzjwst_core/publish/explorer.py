@@ -11,12 +11,13 @@ from urllib.parse import quote
 import numpy as np
 
 from gzjwst_core.catalog.columns import FLAG_MEANINGS, Flag
+from gzjwst_core.publish.column_words import column_words, unit_words
 from gzjwst_core.publish.facts import Galaxies
 from gzjwst_core.publish.galaxies import DETAILS, Detail, band_details
 from gzjwst_core.publish.measures import Measure, measure_of
 from gzjwst_core.publish.packing import choices, doubles, numbers, paths, texts
 from gzjwst_core.publish.sheets import RANDOM, SORT_DIGITS, Sheet, choose, sheets_of
-from gzjwst_core.publish.texts import NOTHING, reasons_text, words
+from gzjwst_core.publish.texts import NOTHING, reasons_text
 
 __all__ = ["embedded_names", "explorer_data", "measures_shown", "random_sheet"]
 
@@ -38,10 +39,10 @@ _OF_THE_IMAGE = (
     Detail("Image", "filled"),
     Detail("Image", "recipe"),
     Detail("Image", "recipe_digest"),
-    Detail("Quality", "verdict"),
-    Detail("Quality", "reasons"),
+    Detail("", "verdict"),
+    Detail("", "reasons"),
 )
-_ORDER = ("Name", "Position", "Light", "Magnitudes", "Size and shape", "Image", "Quality")
+_ORDER = ("", "Name", "Position", "Light", "Magnitudes", "Size and shape", "Image", "Quality")
 
 
 def measures_shown(galaxies: Galaxies) -> dict[str, Measure]:
@@ -128,7 +129,7 @@ def _said(values: list[str]) -> dict[str, Any]:
 def _head(column: Any, group: str) -> dict[str, str]:
     unit = "" if column.info.unit is None else str(column.info.unit.to_string())
     said = column.info.description or ""
-    return {"group": group, "words": words(column.info.name.removesuffix("_arcsec")), "unit": unit, "said": said}
+    return {"group": group, "words": column_words(column.info.name), "unit": unit_words(unit), "said": said}
 
 
 def _texts(galaxies: Galaxies, name: str) -> list[str]:

@@ -127,7 +127,8 @@ def test_every_column_says_what_it_is() -> None:
     data = explorer_data(galaxies(12))
     np.testing.assert_allclose(unpacked(data["columns"]["mag_ref"]), galaxies(12).rows["mag_ref"], atol=6e-4)
     assert unpacked(data["columns"]["ra"]).tolist() == galaxies(12).rows["ra"].tolist()
-    assert data["columns"]["fov_arcsec"]["unit"] == "arcsec"
+    assert (data["columns"]["fov_arcsec"]["words"], data["columns"]["fov_arcsec"]["unit"]) == ("field of view", "″")
+    assert (data["columns"]["F444W_mag_tot"]["words"], data["columns"]["flags"]["words"]) == ("F444W", "flags")
     assert all(column["group"] == "" or column["words"] for column in data["columns"].values())
     assert [flag[1] for flag in data["flags"]] == [flag.name for flag in Flag]
     assert json.dumps(data, allow_nan=False)

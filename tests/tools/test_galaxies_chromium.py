@@ -211,8 +211,8 @@ def test_one_galaxy_shows_its_bands_its_row_and_the_sky(page: Page, many: Many) 
     assert [unquote(link) for link in seen["links"][1:]] == [row["cutout"], row["image"], row["strip"]]
     assert seen["flags"] == [flag.name for flag in Flag if int(row["flags"]) & int(flag)]
     facts = seen["facts"]
-    assert facts["mag ref"] == f"{row['mag_ref']:.3f} mag"
-    assert facts["F444W mag tot"] == f"{row['F444W_mag_tot']:.3f} ± {row['F444W_mag_tot_err']:.3f}"
+    assert facts["magnitude"] == f"{row['mag_ref']:.3f} mag"
+    assert facts["F444W"] == f"{row['F444W_mag_tot']:.3f} ± {row['F444W_mag_tot_err']:.3f}"
     assert facts["group id"] == str(row["group_id"])
     assert facts["field"] == row["field"]
     assert facts["sky level"] == f"{row['sky_median']:.1f} of 255"
