@@ -116,6 +116,12 @@ def test_a_flow_reads_like_a_table_of_contents() -> None:
                 assert (node.end_lineno or 0) - node.lineno + 1 <= 40, node.name
 
 
+def test_pure_rooms_of_publishing_know_no_run() -> None:
+    """A notebook that reads a Zoobot catalog starts no engine."""
+    found = {name for room in ("zoobot", "split", "rows") for name in imports(ROOT / f"gzjwst_core/publish/{room}.py")}
+    assert not {name for name in found if name.split(".")[-1] in {"engine", "run", "stages", "training"}}
+
+
 def test_no_multi_character_strip() -> None:
     """`.strip(".fits.gz")` eats letters; nobody means it."""
     for path in MODULES:

@@ -26,7 +26,7 @@ from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, complete, receipt_path
 from gzjwst_core.storage.tables import read_parquet
 
-__all__ = ["IMAGES", "LOST_STRIPS", "STRIPS", "Pinned", "measures_of", "paint_chunk", "pin", "plan", "records_of"]
+__all__ = ["IMAGES", "LOST_STRIPS", "STRIPS", "Pinned", "measures_of", "paint_chunk", "pin", "plan"]
 
 IMAGES, _VERSION = "images", "2"
 STRIPS = "strips"
@@ -167,11 +167,6 @@ def _note(one: _Ended) -> JsonValue:
     strip = "" if one.strip is None else one.strip.path
     record = ImageRecord(**facts, image=image, size_bytes=size, cutout=one.cutout, filled=filled, strip=strip)
     return cast("JsonValue", ImageNote(record=record, measures=measures).model_dump(mode="json"))
-
-
-def records_of(receipts: Iterable[Receipt]) -> list[ImageRecord]:
-    """Return what the makers of the images know of them, in order of id_str."""
-    return sorted((note.record for note in notes_of(receipts)), key=lambda record: record.id_str)
 
 
 def measures_of(receipts: Iterable[Receipt]) -> Table | None:

@@ -11,12 +11,13 @@ from urllib.parse import quote
 import numpy as np
 
 from gzjwst_core.catalog.columns import FLAG_MEANINGS, Flag
+from gzjwst_core.publish.column_words import column_words, unit_words
 from gzjwst_core.publish.facts import Galaxies
 from gzjwst_core.publish.galaxies import DETAILS, Detail, band_details
 from gzjwst_core.publish.measures import Measure, measure_of
 from gzjwst_core.publish.packing import choices, doubles, numbers, paths, texts
-from gzjwst_core.publish.sheets import RANDOM, SORT_DIGITS, Sheet, choose, sheets_of, thumbnail
-from gzjwst_core.publish.texts import NOTHING, reasons_text, words
+from gzjwst_core.publish.sheets import RANDOM, SORT_DIGITS, Sheet, choose, sheets_of
+from gzjwst_core.publish.texts import NOTHING, reasons_text
 
 __all__ = ["embedded_names", "explorer_data", "measures_shown", "random_sheet"]
 
@@ -39,10 +40,10 @@ _OF_THE_IMAGE = (
     Detail("Image", "filled"),
     Detail("Image", "recipe"),
     Detail("Image", "recipe_digest"),
-    Detail("Quality", "verdict"),
-    Detail("Quality", "reasons"),
+    Detail("", "verdict"),
+    Detail("", "reasons"),
 )
-_ORDER = ("Name", "Position", "Light", "Magnitudes", "Size and shape", "Image", "Quality")
+_ORDER = ("", "Name", "Position", "Light", "Magnitudes", "Size and shape", "Image", "Quality")
 
 
 def measures_shown(galaxies: Galaxies) -> dict[str, Measure]:
@@ -58,7 +59,7 @@ def embedded_names(galaxies: Galaxies) -> list[str]:
     return [str(galaxies.rows["id_str"][row]) for row in rows]
 
 
-def random_sheet(galaxies: Galaxies) -> list[dict[str, str]]:
+def random_sheet(galaxies: Galaxies) -> list[dict[str, Any]]:
     """Images that the page shows without any script: the random sheet, with links."""
     return [_static(galaxies, row) for row in _first(galaxies)]
 
@@ -69,7 +70,7 @@ def explorer_data(galaxies: Galaxies) -> dict[str, Any]:
     Parameters
     ----------
     galaxies
-        What is listed, with images for the small copies.
+        What is listed, with the small copies.
 
     Returns
     -------
@@ -79,7 +80,7 @@ def explorer_data(galaxies: Galaxies) -> dict[str, Any]:
     """
     rows, measures = galaxies.rows, measures_shown(galaxies)
     first = set(_first(galaxies))
-    small = [(row, name) for row, name in enumerate(_texts(galaxies, "id_str")) if name in galaxies.images]
+    small = [(row, name) for row, name in enumerate(_texts(galaxies, "id_str")) if name in galaxies.small]
     return {
         "count": len(rows),
         "page": galaxies.sheet or _PAGE,
@@ -89,7 +90,7 @@ def explorer_data(galaxies: Galaxies) -> dict[str, Any]:
         "sheets": [_sheet(one) for one in sheets_of(rows, measures)],
         "link": _link_parts(galaxies.link),
         "links": _links(galaxies) if _link_parts(galaxies.link) is None else [],
-        "thumbs": {str(row): thumbnail(galaxies.images[name]) for row, name in small if row not in first},
+        "thumbs": {str(row): galaxies.small[name] for row, name in small if row not in first},
     }
 
 
@@ -129,7 +130,7 @@ def _said(values: list[str]) -> dict[str, Any]:
 def _head(column: Any, group: str) -> dict[str, str]:
     unit = "" if column.info.unit is None else str(column.info.unit.to_string())
     said = column.info.description or ""
-    return {"group": group, "words": words(column.info.name.removesuffix("_arcsec")), "unit": unit, "said": said}
+    return {"group": group, "words": column_words(column.info.name), "unit": unit_words(unit), "said": said}
 
 
 def _texts(galaxies: Galaxies, name: str) -> list[str]:
@@ -142,14 +143,14 @@ def _texts(galaxies: Galaxies, name: str) -> list[str]:
 
 def _first(galaxies: Galaxies) -> list[int]:
     names = _texts(galaxies, "id_str")
-    return [row for row in choose(RANDOM, galaxies.rows, {}, galaxies.sheet) if names[row] in galaxies.images]
+    return [row for row in choose(RANDOM, galaxies.rows, {}, galaxies.sheet) if names[row] in galaxies.small]
 
 
-def _static(galaxies: Galaxies, row: int) -> dict[str, str]:
+def _static(galaxies: Galaxies, row: int) -> dict[str, Any]:
     one = galaxies.rows[row]
     name = str(one["id_str"])
     said = f"{one['mag_ref']:.1f} mag · r50 {one['r50']:.2f}″".replace("nan", NOTHING)
-    return {"id": name, "href": quote(str(one["image"])), "said": said, "small": thumbnail(galaxies.images[name])}
+    return {"row": row, "id": name, "href": quote(str(one["image"])), "said": said, "small": galaxies.small[name]}
 
 
 def _sheet(sheet: Sheet) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from gzjwst_core.publish.runlog import RunRecord
+from gzjwst_core.publish.runlog import Missing, RunRecord
 
 __all__ = ["DepthMap", "FailedImage", "FileNote", "Galaxies", "MosaicCell", "ReportFacts", "Residuals"]
 
@@ -52,8 +52,8 @@ class Galaxies:
     """The sky viewer's address with `{ra}`, `{dec}`, `{id_str}`."""
     sheet: int = 48
     """Images on a contact sheet, and on a page of the grid."""
-    images: Mapping[str, bytes] = field(default_factory=dict)
-    """By id_str, JPEG or PNG of any size: those of which the page holds a small copy (`explorer.embedded_names`)."""
+    small: Mapping[str, str] = field(default_factory=dict)
+    """By id_str, `sheets.thumbnail`: the small copies that the page holds (of `explorer.embedded_names`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +145,12 @@ class ReportFacts:
     """Images that failed a check."""
     galaxies: Galaxies | None = None
     """What can be looked through."""
+    unread: tuple[Missing, ...] = ()
+    """Images of which no small copy could be made; the record is to tell of them too."""
     files: tuple[FileNote, ...] = ()
     cite: tuple[str, ...] = ()
     """What to cite, one reference an entry; an address that starts with https:// becomes a link."""
     earlier: tuple[RunRecord, ...] = ()
     """Runs before this one, oldest first."""
+    made_from: str = ""
+    """What the page was made from, for `report.told_of` to read back; empty = it is to be made anew."""

@@ -1,7 +1,7 @@
 """What the report shows, gathered from the tables, receipts and images of the run folder."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,20 +13,23 @@ from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.stages import ASTROMETRY, CATALOG, OVERLAP
 from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
 from gzjwst_core.completeness.stages import COMPLETENESS, FIELDS, PURITY, standing_survey
-from gzjwst_core.images.stages import IMAGES, measures_of, records_of
+from gzjwst_core.errors import ImageError, StorageError
+from gzjwst_core.images.record import notes_of
+from gzjwst_core.images.stages import IMAGES, measures_of
 from gzjwst_core.publish.explorer import embedded_names
 from gzjwst_core.publish.facts import FailedImage, FileNote, Galaxies, MosaicCell, ReportFacts
-from gzjwst_core.publish.galaxies import listed, measure_names
+from gzjwst_core.publish.galaxies import DETAILS, band_details, listed, measure_names
 from gzjwst_core.publish.record import read_table
 from gzjwst_core.publish.rows import FROM_CATALOG, join_rows, with_verdicts
-from gzjwst_core.publish.runlog import RunRecord
+from gzjwst_core.publish.runlog import Missing, RunRecord
 from gzjwst_core.publish.selection_facts import completeness_of, depth_maps, residuals
+from gzjwst_core.publish.sheets import thumbnail
 from gzjwst_core.publish.shown import limits_of
 from gzjwst_core.quality.stages import CHECKS, QUALITY, judged_images
 from gzjwst_core.run import FROZEN_PROFILE, Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import all_latest
-from gzjwst_core.storage.tables import read_parquet
+from gzjwst_core.storage.tables import parquet_column_names, read_parquet
 
 __all__ = ["facts_of", "shown_rows"]
 
@@ -71,6 +74,7 @@ _FILES = (
     (f"{IMAGES}/", "colour images for volunteers"),
     ("zooniverse/", "manifests, and what is new since an upload: python -m gzjwst_core zooniverse check tells how"),
     ("zoobot/catalog.parquet", "id_str, file_loc, split: what Zoobot reads"),
+    ("zoobot/sides.parquet", "the split's memory: which side everyone who was ever handed over is on; keep it"),
     ("zoobot/", "single bands as FITS for Zoobot"),
     (PRODUCTS, "every product MAST listed, kept or dropped with the reason"),
     (MOSAICS, "where each mosaic was found, and what each archive said"),
@@ -90,12 +94,13 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         The run's record.
     """
     folder, profile = run.folder, run.profile
-    catalog = read_table(folder, CATALOG)
+    catalog = _catalog(run)
     depth, measured = read_table(folder, MEASURED_MOSAICS), standing_survey(run) is not None
     injected = read_table(folder, COMPLETENESS) if measured else None
     judged = judged_images(run)
     quality = measures_of(all_latest(folder, IMAGES)) if judged is None else judged
     checks = None if judged is None else read_table(folder, CHECKS)
+    galaxies, unread = (None, ()) if catalog is None else _galaxies(run, catalog, quality, judged, checks)
     return ReportFacts(
         record=record,
         title=profile.survey.title,
@@ -117,10 +122,21 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         image_measures=quality,
         image_checks=checks,
         failed_images=tuple(_failed(judged)),
-        galaxies=None if catalog is None else _galaxies(run, catalog, quality, judged, checks),
+        galaxies=galaxies,
+        unread=tuple(unread),
         files=tuple(_files(folder)),
         cite=profile.survey.cite,
     )
+
+
+def _catalog(run: Run) -> Table | None:
+    """Read those columns of the survey catalog that the report shows: a fifth of them; None without a catalog."""
+    if not run.folder.exists(CATALOG):
+        return None
+    details = (one.name for one in (*DETAILS, *band_details(run.profile.survey.bands)))
+    wanted = {*FROM_CATALOG, "is_primary", "is_star", *details, *(cut.column for cut in run.cuts)}
+    with run.folder.reading(CATALOG) as path:
+        return read_parquet(path, [name for name in parquet_column_names(path) if name in wanted])
 
 
 def shown_rows(run: Run) -> Table:
@@ -128,17 +144,16 @@ def shown_rows(run: Run) -> Table:
 
     An image of a field that this run was not asked for may be of a target that is not selected any more.
     """
-    return _shown_rows(run, judged_images(run, ("id_str", "verdict", "reasons")))
-
-
-def _shown_rows(run: Run, judged: Table | None) -> Table:
     columns = dict.fromkeys([*FROM_CATALOG, *(cut.column for cut in run.cuts)])
     with run.folder.reading(CATALOG) as path:
-        catalog = read_parquet(path, columns)
-    selected = catalog[select(catalog, run.cuts)[0]]
+        return _shown(run, read_parquet(path, columns), judged_images(run, ("id_str", "verdict", "reasons")))
+
+
+def _shown(run: Run, catalog: Table, judged: Table | None) -> Table:
+    selected = catalog[list(FROM_CATALOG)][select(catalog, run.cuts)[0]]
     names = set(selected["id_str"].tolist())
-    records = records_of(all_latest(run.folder, IMAGES))
-    rows = join_rows(selected, [record for record in records if record.id_str in names])
+    notes = notes_of(all_latest(run.folder, IMAGES))
+    rows = join_rows(selected, (note.record for note in notes if note.record.id_str in names))
     return with_verdicts(rows, judged)
 
 
@@ -172,11 +187,11 @@ def _cells(folder: Folder) -> Iterator[MosaicCell]:
 
 def _galaxies(
     run: Run, catalog: Table, quality: Table | None, judged: Table | None, checks: Table | None
-) -> Galaxies | None:
-    """Gather everything that has an image, or a random part of it, with the images that small copies are made of."""
-    rows, options, bands = _shown_rows(run, judged), run.profile.publish, run.profile.survey.bands
+) -> tuple[Galaxies | None, Sequence[Missing]]:
+    """Gather everything that has an image, or a random part of it, with small copies; and images that have none."""
+    rows, options, bands = _shown(run, catalog, judged), run.profile.publish, run.profile.survey.bands
     if len(rows) == 0 or options.report_galaxies == 0:
-        return None
+        return None, ()
     table = listed(rows, catalog, quality, bands, options.report_galaxies)
     measures = tuple(measure_names(quality, table))
     made = Galaxies(
@@ -188,14 +203,29 @@ def _galaxies(
         link=options.link,
         sheet=options.contact_sheet,
     )
-    wanted = set(embedded_names(made))
-    images = {str(row["id_str"]): run.folder.read(str(row["image"])) for row in table if row["id_str"] in wanted}
-    return replace(made, images=images)
+    wanted = np.isin(table["id_str"], embedded_names(made))
+    small, unread = _small_copies(run.folder, table[wanted])
+    return replace(made, small=small), unread
+
+
+def _small_copies(folder: Folder, rows: Table) -> tuple[dict[str, str], list[Missing]]:
+    """Make small copies by id_str; one image that cannot be read costs its own copy, not the report."""
+    small: dict[str, str] = {}
+    unread: list[Missing] = []
+    for name, path in rows["id_str", "image"]:
+        try:
+            small[str(name)] = thumbnail(folder.read(str(path)))
+        except (ImageError, StorageError) as error:
+            said = f"no small copy for the report: {error}; remove the file to have it made anew"
+            unread.append(Missing(what=str(path), reason=error.reason, detail=said))
+    return small, unread
 
 
 def _failed(judged: Table | None) -> Iterator[FailedImage]:
-    for row in () if judged is None else judged[np.asarray(judged["verdict"]) == "fail"]:
-        yield FailedImage(str(row["id_str"]), str(row["image"]), str(row["reasons"]))
+    if judged is None:
+        return
+    for name, path, reasons in judged["id_str", "image", "reasons"][np.asarray(judged["verdict"]) == "fail"]:
+        yield FailedImage(str(name), str(path), str(reasons))
 
 
 def _files(folder: Folder) -> Iterator[FileNote]:

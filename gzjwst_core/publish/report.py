@@ -4,6 +4,7 @@ Here the facts become what the template shows: words, tables, percentages. Drawi
 `sheets`, layout and looks the files in `templates/`.
 """
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -33,7 +34,7 @@ from gzjwst_core.publish.selection_figures import (
 from gzjwst_core.publish.shown import check_rows, distributions, table_rows
 from gzjwst_core.publish.texts import bytes_text, plain_text, reasons_text, seconds_text, thousands, words
 
-__all__ = ["report_html"]
+__all__ = ["report_html", "told_of"]
 
 _ARCHIVES = {"datalabs": "DataLabs", "s3": "S3", "mast": "MAST", "local": "local"}
 _MIRROR = tuple(
@@ -62,11 +63,6 @@ def report_html(facts: ReportFacts) -> str:
     str
         A whole HTML page. It loads nothing: small images, drawings, style and script are inside. Links to images and
         files are relative to where it lies, in the survey's folder.
-
-    Raises
-    ------
-    ImageError
-        An image of a contact sheet cannot be read.
     """
     shown: dict[str, Any] = {
         "facts": facts,
@@ -89,9 +85,16 @@ def report_html(facts: ReportFacts) -> str:
         "measures": distributions(facts.image_measures),
         "checks": check_rows(facts.image_checks),
         "galaxies": None if facts.galaxies is None else _galaxies(facts.galaxies),
+        "listed": set() if facts.galaxies is None else set(facts.galaxies.rows["id_str"].tolist()),
         "slowest": max([stage.seconds for stage in facts.record.stages], default=0.0),
     }
     return _environment().get_template("report.html.j2").render(**shown)
+
+
+def told_of(page: bytes) -> str:
+    """Read back what a report was made from; its first thousand bytes are enough. Empty = it does not say."""
+    found = re.search(rb'<meta name="made-from" content="(\w*)">', page)
+    return found[1].decode() if found else ""
 
 
 @cache

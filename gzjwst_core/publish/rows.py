@@ -4,11 +4,13 @@ Manifests, the Zoobot catalog and the report's sheets are all made from this one
 no file is opened.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.images.record import ImageRecord
@@ -50,9 +52,11 @@ FROM_CATALOG = ("id_str", "group_id", "field", "ra", "dec", "mag_ref", "r50", "f
 
 
 _VERDICT = ("verdict", "reasons")
+_FROM_IMAGE = tuple(column for column in PUBLISH_COLUMNS if column.name not in {*FROM_CATALOG, *_VERDICT})
+_BLOCK = 5000
 
 
-def join_rows(catalog: Table, images: Sequence[ImageRecord]) -> Table:
+def join_rows(catalog: Table, images: Iterable[ImageRecord]) -> Table:
     """Join images to their catalog rows.
 
     Parameters
@@ -60,7 +64,7 @@ def join_rows(catalog: Table, images: Sequence[ImageRecord]) -> Table:
     catalog
         The survey catalog, with unique `id_str`.
     images
-        The images that exist, in any order.
+        The images that exist, in any order; only some thousand of them are in memory at a time.
 
     Returns
     -------
@@ -73,22 +77,25 @@ def join_rows(catalog: Table, images: Sequence[ImageRecord]) -> Table:
         An image is named twice, or is of no row of the catalog; names it.
     """
     place = {name: row for row, name in enumerate(np.asarray(catalog["id_str"]).tolist())}
-    by_row: dict[int, ImageRecord] = {}
-    for image in images:
-        row = place.get(image.id_str)
-        if row is None or row in by_row:
-            problem = "of no row of the catalog" if row is None else "named twice"
-            raise CatalogError(f"image {image.image} ({image.id_str}) is {problem}")
-        by_row[row] = image
-    rows = sorted(by_row)
-    values: dict[str, Any] = {name: np.asarray(catalog[name])[rows] for name in FROM_CATALOG}
-    for column in PUBLISH_COLUMNS:
-        if column.name in _VERDICT:
-            values[column.name] = np.full(len(rows), "", dtype=np.str_)
-        elif column.name not in values:
-            told = [getattr(by_row[row], column.name) for row in rows]
-            values[column.name] = np.array(told, dtype=column.dtype)
-    return apply_columns(Table(values), PUBLISH_COLUMNS)
+    left, rows = iter(images), np.zeros(0, dtype=np.int64)
+    blocks: dict[str, list[Any]] = {c.name: [np.zeros(0, dtype=c.dtype)] for c in _FROM_IMAGE}
+    while block := list(islice(left, _BLOCK)):
+        rows = np.append(rows, [place.pop(image.id_str, -1) for image in block])
+        _refuse_strange(catalog, block, rows[-len(block) :])
+        for column in _FROM_IMAGE:
+            blocks[column.name].append(np.array([getattr(one, column.name) for one in block], dtype=column.dtype))
+    order = np.argsort(rows)
+    values: dict[str, Any] = {name: np.asarray(catalog[name])[rows[order]] for name in FROM_CATALOG}
+    values |= {name: np.concatenate(blocks.pop(name))[order] for name in list(blocks)}
+    values |= dict.fromkeys(_VERDICT, np.full(len(rows), "", dtype=np.str_))
+    return apply_columns(Table(values, copy=False), PUBLISH_COLUMNS)
+
+
+def _refuse_strange(catalog: Table, images: Sequence[ImageRecord], rows: NDArray[np.int64]) -> None:
+    """Refuse an image whose row was taken, or is not there."""
+    for image in (image for image, row in zip(images, rows.tolist(), strict=True) if row < 0):
+        problem = "named twice" if image.id_str in catalog["id_str"] else "of no row of the catalog"
+        raise CatalogError(f"image {image.image} ({image.id_str}) is {problem}")
 
 
 def with_verdicts(rows: Table, judged: Table | None) -> Table:

@@ -8,12 +8,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from gzjwst_core.errors import StorageError
 from gzjwst_core.models import Value
 
-__all__ = ["CutStep", "Missing", "RunRecord", "StageRecord", "append_run", "sums_hold"]
+__all__ = ["CutStep", "Missing", "RunRecord", "StageRecord", "append_run", "earlier_runs", "sums_hold"]
 
 
 class StageRecord(Value):
@@ -123,6 +123,25 @@ def append_run(previous: bytes | None, record: RunRecord) -> bytes:
     runs = [] if previous is None else _runs(previous, record.survey)
     log = {"survey": record.survey, "runs": [*runs, record.model_dump(mode="json")]}
     return (json.dumps(log, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def earlier_runs(previous: bytes | None, survey: str, most: int = 10) -> tuple[RunRecord, ...]:
+    """Read the last runs of run.json, oldest first; those that another version told in other words are left out.
+
+    Raises
+    ------
+    StorageError
+        The file is damaged or of another survey (reason `bad_run_log`).
+    """
+    runs = [] if previous is None else _runs(previous, survey)[-most:]
+    return tuple(read for run in runs if (read := _record(run)) is not None)
+
+
+def _record(run: Any) -> RunRecord | None:
+    try:
+        return RunRecord.model_validate(run)
+    except ValidationError:
+        return None
 
 
 def _runs(previous: bytes, survey: str) -> list[Any]:

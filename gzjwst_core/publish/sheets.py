@@ -119,8 +119,8 @@ def thumbnail(image: bytes, side_px: int = 132) -> str:
         with Image.open(io.BytesIO(image)) as opened:
             opened.draft("RGB", (side_px, side_px))  # a large JPEG is decoded at half its size
             small = opened.convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
-        raise ImageError(f"a contact sheet's image cannot be read: {error}") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:  # what pillow's formats raise
+        raise ImageError(f"it cannot be read as an image: {type(error).__name__}") from error
     small.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
     out = io.BytesIO()
     small.save(out, format="JPEG", quality=80, optimize=True)

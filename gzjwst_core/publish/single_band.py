@@ -21,7 +21,7 @@ from gzjwst_core.errors import ImageError
 from gzjwst_core.models import Outcome
 from gzjwst_core.mosaics.geometry import Box
 
-__all__ = ["Single", "filled", "is_flat", "single_bands"]
+__all__ = ["Single", "filled", "is_flat", "single_bands", "single_path"]
 
 _DONE = Outcome()
 _SCALED_TO = 0.997
@@ -40,6 +40,11 @@ class Single:
     data: bytes | None
     """The file; None unless the outcome is done."""
     outcome: Outcome = _DONE
+
+
+def single_path(cutout: str, band: str) -> str:
+    """Path of a cutout's single-band file, `zoobot/<band>/<field>/<stem>.fits`, relative to the survey's folder."""
+    return f"zoobot/{band}/{cutout.partition('/')[2]}"
 
 
 def single_bands(name: str, data: bytes, bands: Sequence[str]) -> list[Single]:

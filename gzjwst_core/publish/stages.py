@@ -4,6 +4,7 @@ Hand-overs are products and know no clock. report.html and run.json tell of the 
 only when the run changed something.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -15,9 +16,9 @@ from gzjwst_core.images.stages import IMAGES
 from gzjwst_core.models import Receipt, Value, Work, digest_of
 from gzjwst_core.publish.gather import facts_of, shown_rows
 from gzjwst_core.publish.record import RunLog, read_table, record_of
-from gzjwst_core.publish.report import report_html
-from gzjwst_core.publish.runlog import append_run
-from gzjwst_core.publish.split import SPLIT_COLUMNS
+from gzjwst_core.publish.report import report_html, told_of
+from gzjwst_core.publish.runlog import append_run, earlier_runs
+from gzjwst_core.publish.split import SIDES_COLUMNS, remembered
 from gzjwst_core.publish.subjects_folder import STAGE, news_of, uploads_identity, write_news
 from gzjwst_core.publish.training import singles_of
 from gzjwst_core.publish.zoobot import zoobot_table
@@ -31,7 +32,7 @@ from gzjwst_core.storage.tables import write_parquet
 __all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "hand_over", "plan"]
 
 _VERSION = "2"
-ZOOBOT = "zoobot/catalog.parquet"
+ZOOBOT, SIDES = "zoobot/catalog.parquet", "zoobot/sides.parquet"
 REPORT, RUNS = "report.html", "run.json"
 
 
@@ -82,8 +83,7 @@ def hand_over(run: Run, work: Work) -> Done:
     Raises
     ------
     CatalogError
-        An image has no row in the catalog, or the Zoobot catalog before this one is damaged: remove it to draw its
-        split anew.
+        An image has no row in the catalog, or what is remembered of Zoobot's split is damaged.
     """
     return complete(run.folder, work, partial(_make, run, work))
 
@@ -94,37 +94,64 @@ def _make(run: Run, work: Work) -> Receipt:
     good = rows[np.asarray(rows["verdict"]) != "fail"]  # volunteers see none that fails
     texts = manifests(good, run.profile.name, options)
     singles = singles_of(run) if options.zoobot_fits else {}
-    catalog = zoobot_table(rows, run.profile.name, options, singles=singles, earlier=_earlier(folder))
-    with folder.writing(ZOOBOT) as path:
-        write_parquet(catalog, path)
+    earlier = _earlier(folder)
+    catalog = zoobot_table(rows, run.profile.name, options, singles=singles, earlier=earlier)
+    # sides first: whoever is in a catalog that somebody may train on is remembered, even if a run is killed here
+    for path, table in ((SIDES, remembered(catalog, earlier)), (ZOOBOT, catalog)):
+        with folder.writing(path) as local:
+            write_parquet(table, local)
     written = [folder.write(f"zooniverse/{name}", text.encode()) for name, text in texts.items()]
     new, told = write_news(folder, news_of(folder, texts))
-    outputs = (*written, folder.output(ZOOBOT), *new)
+    outputs = (*written, folder.output(ZOOBOT), folder.output(SIDES), *new)
     counts = {"subjects": len(good), "left_out": len(rows) - len(good), "manifests": len(written), **told}
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
 
 
 def _earlier(folder: Folder) -> Table | None:
     """Read which side galaxies were on: one that cannot be read is never drawn anew unasked."""
-    return read_table(folder, ZOOBOT, SPLIT_COLUMNS)
+    columns = [column.name for column in SIDES_COLUMNS]
+    return read_table(folder, SIDES if folder.exists(SIDES) else ZOOBOT, columns)
 
 
 def close(run: Run, log: RunLog) -> RunEnd:
-    """Write report.html if the run changed anything, and append the run to run.json.
+    """Write report.html if it does not tell of what stands, and append the run to run.json.
+
+    An image that cannot be read costs the report its small copy, and the run is told to be done in part; the report is
+    then written by every run until the image is mended.
 
     Raises
     ------
     StorageError
         run.json is damaged: it is never overwritten.
     """
-    folder = run.folder
-    record = record_of(run, log)
-    changed = any(stage.done for stage in log.stages if stage.stage in _MAKING) or log.troubles
+    folder, record = run.folder, record_of(run, log)
     previous = folder.read(RUNS) if folder.exists(RUNS) else None
-    folder.write(RUNS, append_run(previous, record))
-    if log.error is None and folder.exists(CATALOG) and (changed or not folder.exists(REPORT)):
-        folder.write(REPORT, report_html(facts_of(run, record)).encode())
+    if log.error is None and folder.exists(CATALOG) and (_changed(log) or _reported(folder) != _standing(folder)):
+        facts = facts_of(run, record)
+        if facts.unread:
+            record = record_of(run, log.replace(troubles=(*log.troubles, *facts.unread)))
+        made_from, earlier = "" if facts.unread else _standing(folder), earlier_runs(previous, record.survey)
+        told = replace(facts, record=record, made_from=made_from, earlier=earlier)
+        folder.write(REPORT, report_html(told).encode())
+    folder.write(RUNS, append_run(previous, record))  # last: what it says of this run has happened
     return RunEnd(exit_code=record.exit_code, message=record.message, record=record.model_dump_json(indent=1))
 
 
 _MAKING = ("catalog", "merge", "crossmatch", "completeness", "cutouts", "images", "quality", "training", "publish")
+
+
+def _changed(log: RunLog) -> bool:
+    return bool(log.troubles) or any(stage.done for stage in log.stages if stage.stage in _MAKING)
+
+
+def _standing(folder: Folder) -> str:
+    """Tell by one digest which receipts there are: a run that was killed may have left some that no report tells of."""
+    return digest_of({stage: folder.names(f"receipts/{stage}") for stage in _MAKING})
+
+
+def _reported(folder: Folder) -> str:
+    """Read which receipts the report tells of."""
+    if not folder.exists(REPORT):
+        return ""
+    with folder.open(REPORT) as file:
+        return told_of(file.read(1000))

@@ -10,20 +10,15 @@ from functools import partial
 
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.models import Outcome, Output, Receipt, Work, counts_of, digest_of
-from gzjwst_core.publish.single_band import single_bands
+from gzjwst_core.publish.single_band import single_bands, single_path
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, all_latest, complete, receipt_path, retire
 
-__all__ = ["TRAINING", "plan", "single_path", "singles_of", "split_chunk"]
+__all__ = ["TRAINING", "plan", "singles_of", "split_chunk"]
 
 TRAINING, _VERSION = "training", "1"
 _BATCH = 100
-
-
-def single_path(cutout: str, band: str) -> str:
-    """Path of a cutout's single-band file, `zoobot/<band>/<field>/<stem>.fits`, relative to the survey's folder."""
-    return f"zoobot/{band}/{cutout.partition('/')[2]}"
 
 
 def plan(run: Run, cuts: Iterable[Done]) -> dict[str, Work]:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from gzjwst_core.errors import StorageError
 from gzjwst_core.options import PublishOptions
+from gzjwst_core.publish.single_band import single_path
 from gzjwst_core.publish.split import sides_of, split_rule
-from gzjwst_core.publish.training import single_path
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import Column, apply_columns
 
@@ -76,9 +76,9 @@ def zoobot_table(
     options
         `split_cell_arcmin`, `test_share` and `zoobot_fits`.
     singles
-        Paths of the single-band files that exist, as `training.single_path` makes them.
+        Paths of the single-band files that exist, as `single_band.single_path` makes them.
     earlier
-        The Zoobot catalog before this one: who is in it stays on its side.
+        What is remembered of hand-overs before this one (`split.remembered`): who is in it stays on its side.
 
     Returns
     -------

@@ -189,7 +189,7 @@ def apply_columns(table: Table, columns: Sequence[Column]) -> Table:
     unknown = [n for n in table.colnames if n not in set(names)]
     if missing or unknown:
         raise CatalogError(f"columns do not fit: missing {missing or 'none'}, unknown {unknown or 'none'}")
-    return Table([_fit(table[c.name], c) for c in columns], meta=dict(table.meta))
+    return Table([_fit(table[c.name], c) for c in columns], meta=dict(table.meta), copy=False)  # `_fit` has copied
 
 
 def empty_table(columns: Sequence[Column]) -> Table:

@@ -8,6 +8,7 @@ from astropy.io import fits
 
 from gzjwst_core.images import stages
 from gzjwst_core.images.encode import read_metadata
+from gzjwst_core.images.record import notes_of
 from gzjwst_core.models import Receipt, Work
 from gzjwst_core.publish.record import RunLog, record_of
 from gzjwst_core.publish.runlog import sums_hold
@@ -45,14 +46,14 @@ def test_strips_stand_beside_the_images_and_go_with_them(tmp_path: Path, data: b
     receipt = latest(run.folder, stages.IMAGES, "f1-0")
     assert receipt is not None
     assert [output.path for output in receipt.outputs] == ["images/f1/test_J1p2.jpg", "strips/f1/test_J1p2.jpg"]
-    (record,) = stages.records_of([receipt])
+    record = next(notes_of([receipt])).record
     assert record.strip == "strips/f1/test_J1p2.jpg"
     assert record.strip_bands == read_metadata(run.folder.read(record.strip))["bands"] == "F115W,F150W,F277W,F444W"
     without = begun(tmp_path, "images.strip_px=0", 'images.layout="panels"')
     stages.paint_chunk(without, stages.plan(without, cut_chunk(without, data)))
     receipt = latest(run.folder, stages.IMAGES, "f1-0")
     assert receipt is not None
-    (record,) = stages.records_of([receipt])
+    record = next(notes_of([receipt])).record
     assert (record.strip, record.strip_bands) == ("", "")
     assert record.panels == read_metadata(run.folder.read(record.image))["panels"]
     assert not [path for path in run.folder.sizes() if path.startswith("strips/")]

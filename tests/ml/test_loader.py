@@ -15,8 +15,7 @@ from astropy.table import Table
 from gzjwst_core.images.paint import paint_cutout
 from gzjwst_core.options import PublishOptions
 from gzjwst_core.publish.rows import join_rows
-from gzjwst_core.publish.single_band import single_bands
-from gzjwst_core.publish.training import single_path
+from gzjwst_core.publish.single_band import single_bands, single_path
 from gzjwst_core.publish.zoobot import zoobot_table
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import write_parquet

@@ -35,7 +35,7 @@ def new_run(folder: Path, *overrides: str) -> Run:
 def hand(run: Run, count: int, *, first: int = 0, recipe: str = "abc123", panels: bool = False) -> Done:
     """Leave a catalog and images of some galaxies, and publish them as a run does."""
     table = make_catalog(first + count)[first:]
-    table["is_primary"] = np.ones(count, dtype=bool)
+    table["is_primary"], table["is_star"] = np.ones(count, dtype=bool), np.zeros(count, dtype=bool)
     with run.folder.writing(CATALOG) as path:
         write_parquet(table, path)
     merged = Work(stage="merge", version="1", unit="survey", inputs={}, options=f"{first}+{count}")
@@ -54,7 +54,8 @@ def hand(run: Run, count: int, *, first: int = 0, recipe: str = "abc123", panels
 def _receipt(run: Run, work: Work, paths: list[str], notes: list[ImageNote]) -> Receipt:
     outputs = tuple(run.folder.output(path) for path in paths)
     told = {"images": [note.model_dump(mode="json") for note in notes]}
-    return Receipt(**work.model_dump(), key=work.key, outputs=outputs, notes=told)
+    counts = {"selected": 0} if work.stage == "merge" else {}
+    return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts, notes={**told, "cut_flow": []})
 
 
 @cache

@@ -19,6 +19,7 @@ from gzjwst_core.publish.galaxies import listed
 from gzjwst_core.publish.packing import choices, doubles, numbers, paths, script_json, texts
 from gzjwst_core.publish.report import report_html
 from gzjwst_core.publish.rows import join_rows
+from gzjwst_core.publish.sheets import thumbnail
 from tests.publish.conftest import LINK, make_catalog, make_image
 from tests.publish.test_report import record
 
@@ -56,7 +57,7 @@ def galaxies(count: int, *, sheet: int = 6, image: bytes = b"") -> Galaxies:
         catalog[f"{band}_mag_tot"], catalog[f"{band}_mag_tot_err"] = catalog["mag_ref"], 0.01
     rows = listed(join_rows(catalog, [make_image(catalog, n) for n in range(count)]), catalog, None, BANDS, count)
     made = Galaxies(rows, count, bands=BANDS, link=LINK, sheet=sheet)
-    return replace(made, images=dict.fromkeys(embedded_names(made), image or noise()))
+    return replace(made, small=dict.fromkeys(embedded_names(made), thumbnail(image or noise())))
 
 
 def noise() -> bytes:
@@ -115,7 +116,7 @@ def test_a_hostile_survey_is_embedded_whole(hostile: str) -> None:
     made = galaxies(4)
     for name in ("id_str", "field", "ext_id", "image", "filters_rgb"):
         made.rows[name] = [f"{hostile}{n}" for n in range(4)]
-    page = script_json(explorer_data(replace(made, images={})))
+    page = script_json(explorer_data(replace(made, small={})))
     columns = json.loads(page)["columns"]
     for name in ("id_str", "field", "ext_id", "filters_rgb"):
         assert unpacked(columns[name]) == made.rows[name].tolist(), name
@@ -126,7 +127,8 @@ def test_every_column_says_what_it_is() -> None:
     data = explorer_data(galaxies(12))
     np.testing.assert_allclose(unpacked(data["columns"]["mag_ref"]), galaxies(12).rows["mag_ref"], atol=6e-4)
     assert unpacked(data["columns"]["ra"]).tolist() == galaxies(12).rows["ra"].tolist()
-    assert data["columns"]["fov_arcsec"]["unit"] == "arcsec"
+    assert (data["columns"]["fov_arcsec"]["words"], data["columns"]["fov_arcsec"]["unit"]) == ("field of view", "″")
+    assert (data["columns"]["F444W_mag_tot"]["words"], data["columns"]["flags"]["words"]) == ("F444W", "flags")
     assert all(column["group"] == "" or column["words"] for column in data["columns"].values())
     assert [flag[1] for flag in data["flags"]] == [flag.name for flag in Flag]
     assert json.dumps(data, allow_nan=False)
@@ -151,14 +153,17 @@ def test_each_small_copy_is_embedded_once() -> None:
     data, static = explorer_data(made), random_sheet(made)
     assert [one["id"] for one in static] == made.rows["id_str"][:6].tolist()
     assert not set(data["thumbs"]) & {str(n) for n in range(6)}
-    assert len(data["thumbs"]) + 6 == len(made.images) <= 5 * 6
+    assert len(data["thumbs"]) + 6 == len(made.small) <= 5 * 6
+    lost = str(made.rows["id_str"][2])
+    without = replace(made, small={name: small for name, small in made.small.items() if name != lost})
+    assert [one["row"] for one in random_sheet(without)] == [0, 1, 3, 4, 5]
     none = galaxies(60, sheet=0)
     assert (random_sheet(none), explorer_data(none)["thumbs"], explorer_data(none)["page"]) == ([], {}, 48)
 
 
 def test_a_large_survey_makes_a_page_of_bounded_size() -> None:
     small, large = galaxies(100), galaxies(2100)
-    sizes = [len(script_json(explorer_data(replace(one, images={})))) for one in (small, large)]
+    sizes = [len(script_json(explorer_data(replace(one, small={})))) for one in (small, large)]
     assert (sizes[1] - sizes[0]) / 2000 < 200
     html = report_html(ReportFacts(record=record(), galaxies=large))
     assert len(html) < 700_000

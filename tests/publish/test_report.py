@@ -8,17 +8,16 @@ from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import numpy as np
-import pytest
 from astropy.table import Table
 from PIL import Image
 
 from gzjwst_core.catalog.columns import Flag
-from gzjwst_core.errors import ImageError
 from gzjwst_core.publish.facts import DepthMap, FailedImage, FileNote, Galaxies, MosaicCell, ReportFacts, Residuals
 from gzjwst_core.publish.galaxies import listed
 from gzjwst_core.publish.report import report_html
 from gzjwst_core.publish.rows import join_rows
 from gzjwst_core.publish.runlog import CutStep, Missing, RunRecord, StageRecord
+from gzjwst_core.publish.sheets import thumbnail
 from tests.publish.conftest import LINK, make_catalog, make_image
 
 EVIL = '<script>alert("x")</script>'
@@ -75,17 +74,17 @@ def record(**changes: object) -> RunRecord:
     return plain.replace(**changes)
 
 
-def picture() -> bytes:
+def picture() -> str:
     out = io.BytesIO()
     Image.fromarray(np.zeros((64, 64, 3), dtype=np.uint8)).save(out, format="JPEG")
-    return out.getvalue()
+    return thumbnail(out.getvalue())
 
 
 def galaxies(count: int = 3, **changes: object) -> Galaxies:
     catalog = make_catalog(count)
     rows = listed(join_rows(catalog, [make_image(catalog, n) for n in range(count)]), catalog, None, BANDS, count)
-    images = {str(name): picture() for name in rows["id_str"]}
-    return replace(Galaxies(rows, count, bands=BANDS, link=LINK, images=images), **changes)  # type: ignore[arg-type]
+    small = {str(name): picture() for name in rows["id_str"]}
+    return replace(Galaxies(rows, count, bands=BANDS, link=LINK, small=small), **changes)  # type: ignore[arg-type]
 
 
 def checks() -> Table:
@@ -248,6 +247,16 @@ def test_an_empty_catalog_makes_a_report_too() -> None:
     assert "sky objects" in Page(report_html(empty)).text
 
 
+def test_only_failed_images_that_are_listed_link_to_the_explorer() -> None:
+    """Beyond `publish.report_galaxies` there is the file."""
+    shown = galaxies()
+    failed = tuple(FailedImage(name, "images/x.jpg", "black") for name in (str(shown.rows["id_str"][0]), "demo_J9+1"))
+    page = report_html(ReportFacts(record=record(), galaxies=shown, failed_images=failed))
+    assert page.count('href="#images?id=') == 1
+    assert page.count('href="images/x.jpg"') == 2
+    assert "<code>demo_J9+1</code>" in page
+
+
 def test_a_sum_that_does_not_hold_is_shown() -> None:
     broken = record(sums={"mosaics": {"total": 5, "located": 3}})
     assert "does not add up" in Page(report_html(ReportFacts(record=broken))).text
@@ -258,8 +267,8 @@ def evil_galaxies() -> Galaxies:
     for name in ("id_str", "field", "ext_id", "image", "cutout", "strip", "strip_bands", "filters_rgb", "recipe"):
         rows[name] = [f"{EVIL}{n}<!--\u2028" for n in range(3)]
     rows["image"] = [f"javascript:{EVIL}{n}" for n in range(3)]
-    images = {str(name): picture() for name in rows["id_str"]}
-    return Galaxies(rows, 3, bands=(EVIL, *BANDS), link=f"javascript:{EVIL}", images=images)
+    small = {str(name): picture() for name in rows["id_str"]}
+    return Galaxies(rows, 3, bands=(EVIL, *BANDS), link=f"javascript:{EVIL}", small=small)
 
 
 def test_everything_from_outside_is_escaped() -> None:
@@ -303,13 +312,6 @@ def test_everything_from_outside_is_escaped() -> None:
     assert html.count("<script") == html.count("</script>") == 2  # and its data
     assert html.count("alert(") > 20
     assert not any(str(given.get("href", "")).startswith("javascript:") for _, given in page.tags)
-
-
-def test_a_broken_image_is_an_error_not_a_gap() -> None:
-    names = galaxies().rows["id_str"].tolist()
-    facts = ReportFacts(record=record(), galaxies=galaxies(images=dict.fromkeys(names, b"junk")))
-    with pytest.raises(ImageError):
-        report_html(facts)
 
 
 def test_the_same_facts_give_the_same_page() -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gzjwst_core.errors import StorageError
-from gzjwst_core.publish.runlog import Missing, RunRecord, StageRecord, append_run, sums_hold
+from gzjwst_core.publish.runlog import Missing, RunRecord, StageRecord, append_run, earlier_runs, sums_hold
 
 
 def record(run_id: str = "one", survey: str = "demo") -> RunRecord:
@@ -31,6 +31,18 @@ def test_runs_are_added_at_the_end_and_old_ones_stay() -> None:
     assert [run["run_id"] for run in both["runs"]] == ["one", "two"]
     assert both["runs"][0] == json.loads(first)["runs"][0]
     assert RunRecord.model_validate(both["runs"][0]) == record("one")
+
+
+def test_the_last_runs_are_read_back_and_strange_ones_left_out() -> None:
+    text = None
+    for number in range(13):
+        text = append_run(text, record(str(number)))
+    log = json.loads(text or b"")
+    log["runs"][5]["told_by"] = "another version"
+    read = earlier_runs(json.dumps(log).encode(), "demo")
+    assert [one.run_id for one in read] == ["3", "4", *(str(n) for n in range(6, 13))]
+    assert read[-1] == record("12")
+    assert earlier_runs(None, "demo") == ()
 
 
 @pytest.mark.parametrize(

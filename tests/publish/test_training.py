@@ -14,14 +14,15 @@ from gzjwst_core.images.stages import IMAGES
 from gzjwst_core.models import Receipt, Work
 from gzjwst_core.publish import stages as publish
 from gzjwst_core.publish import training
-from gzjwst_core.publish.stages import ZOOBOT
+from gzjwst_core.publish.stages import SIDES, ZOOBOT
 from gzjwst_core.request import RunRequest, start
 from gzjwst_core.run import Run
-from gzjwst_core.storage.receipts import Done, complete
+from gzjwst_core.storage.receipts import Done, all_latest, complete
 from gzjwst_core.storage.tables import read_parquet, write_parquet
 from tests.cutouts.skies import Blob, make_field
 from tests.images.scenes import OPTIONS, cut_bytes, flux, grids
 from tests.publish.conftest import make_catalog, make_image
+from tests.publish.subjects import hand, new_run
 
 STEM = "demo_J000000.00p020000.0"
 CUTOUT = f"cutouts/f0/{STEM}.fits"
@@ -71,7 +72,7 @@ def step(run: Run, cut: Done) -> list[Done]:
 
 
 def singles(run: Run) -> list[str]:
-    return [path for path in run.folder.sizes("zoobot") if path != ZOOBOT]
+    return [path for path in run.folder.sizes("zoobot") if path not in {SIDES, ZOOBOT}]
 
 
 def hand_over(run: Run) -> Table:
@@ -122,22 +123,45 @@ def test_the_hand_over_knows_the_files_that_stand(out: Path, cut: Done) -> None:
     assert "file_loc_F277W" not in hand_over(run_with(out)).colnames
 
 
-def test_a_later_hand_over_leaves_everyone_on_their_side(out: Path, cut: Done) -> None:
+@pytest.mark.parametrize("memory", [SIDES, ZOOBOT])
+def test_a_later_hand_over_leaves_everyone_on_their_side(out: Path, cut: Done, memory: str) -> None:
+    """By the memory itself; where that is lost, by the catalog before."""
     run = run_with(out)
-    table = hand_over(run)
+    hand_over(run)
+    folder = Path(run.folder.url)
+    table = read_parquet(folder / memory)
     other = "train" if table["split"][0] == "test" else "test"
     table["split"] = [other]
-    write_parquet(table, Path(run.folder.url) / ZOOBOT)
+    write_parquet(table, folder / memory)
+    if memory == ZOOBOT:
+        (folder / SIDES).unlink()
     assert hand_over(run_with(out, "F277W"))["split"].tolist() == [other]
     drawn = hand_over(run_with(out, **{"publish.test_share": "0.0"}))
     assert drawn["split"].tolist() == ["train"]
 
 
-def test_a_damaged_hand_over_is_not_drawn_anew(out: Path, cut: Done) -> None:
+def test_a_damaged_memory_is_not_drawn_anew(out: Path, cut: Done) -> None:
     hand_over(run_with(out))
-    path = Path(run_with(out).folder.url) / ZOOBOT
-    path.write_bytes(b"PAR1 and nothing")
-    with pytest.raises(CatalogError, match=r"catalog\.parquet"):
-        hand_over(run_with(out, "F277W"))
-    path.unlink()
+    folder = Path(run_with(out).folder.url)
+    for name in (SIDES, ZOOBOT):
+        (folder / name).write_bytes(b"PAR1 and nothing")
+        with pytest.raises(CatalogError, match=name):
+            hand_over(run_with(out, "F277W"))
+        (folder / name).unlink()
     assert np.isin(hand_over(run_with(out, "F277W"))["split"], ["train", "test"]).all()
+
+
+def test_whoever_is_missing_for_one_hand_over_comes_back_to_its_side(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    hand(run, 10)
+    folder = Path(run.folder.url)
+    table = read_parquet(folder / SIDES)
+    table["split"] = np.where(table["split"] == "test", "train", "test")
+    write_parquet(table, folder / SIDES)
+    hand(run, 4)
+    assert len(read_parquet(folder / ZOOBOT)) == 4
+    hand(run, 10)
+    assert read_parquet(folder / ZOOBOT)["split"].tolist() == table["split"].tolist()
+    (receipt,) = all_latest(run.folder, "publish")
+    assert SIDES in {output.path for output in receipt.outputs}
+    assert read_parquet(folder / SIDES)["id_str"].tolist() == table["id_str"].tolist()

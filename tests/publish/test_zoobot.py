@@ -21,9 +21,8 @@ from gzjwst_core.errors import StorageError
 from gzjwst_core.images.paint import paint_cutout
 from gzjwst_core.options import PublishOptions
 from gzjwst_core.publish.rows import join_rows
-from gzjwst_core.publish.single_band import single_bands
+from gzjwst_core.publish.single_band import single_bands, single_path
 from gzjwst_core.publish.split import split_rule
-from gzjwst_core.publish.training import single_path
 from gzjwst_core.publish.zoobot import ZOOBOT_COLUMNS, absolute_file_locs, zoobot_splits, zoobot_table
 from gzjwst_core.storage.tables import read_parquet, write_parquet
 from tests.cutouts.skies import Blob, make_field

@@ -17,6 +17,7 @@ from gzjwst_core.publish.galaxies import DETAILS, band_details, listed, measure_
 from gzjwst_core.publish.report import report_html
 from gzjwst_core.publish.rows import join_rows
 from gzjwst_core.publish.runlog import RunRecord
+from gzjwst_core.publish.sheets import thumbnail
 
 BANDS = ("F115W", "F150W", "F277W", "F444W")
 LINK = "https://viewer.example/?target={ra:.6f}%20{dec:+.6f}&fov=0.02"
@@ -39,7 +40,7 @@ def many_galaxies(folder: Path, count: int) -> Galaxies:
     quality = _quality(catalog)
     rows = listed(join_rows(catalog, records), catalog, quality, BANDS, count)
     made = Galaxies(rows, count, tuple(measure_names(quality, rows)), bands=BANDS, link=LINK)
-    made = replace(made, images=dict.fromkeys(embedded_names(made), pictures[0]))
+    made = replace(made, small=dict.fromkeys(embedded_names(made), thumbnail(pictures[0])))
     bad = rows[np.asarray(rows["verdict"]) == "fail"][:20]
     failed = tuple(FailedImage(str(row["id_str"]), str(row["image"]), str(row["reasons"])) for row in bad)
     facts = ReportFacts(record=_RECORD, bands=BANDS, galaxies=made, image_measures=quality, failed_images=failed)

@@ -211,8 +211,8 @@ def test_one_galaxy_shows_its_bands_its_row_and_the_sky(page: Page, many: Many) 
     assert [unquote(link) for link in seen["links"][1:]] == [row["cutout"], row["image"], row["strip"]]
     assert seen["flags"] == [flag.name for flag in Flag if int(row["flags"]) & int(flag)]
     facts = seen["facts"]
-    assert facts["mag ref"] == f"{row['mag_ref']:.3f} mag"
-    assert facts["F444W mag tot"] == f"{row['F444W_mag_tot']:.3f} ± {row['F444W_mag_tot_err']:.3f}"
+    assert facts["magnitude"] == f"{row['mag_ref']:.3f} mag"
+    assert facts["F444W"] == f"{row['F444W_mag_tot']:.3f} ± {row['F444W_mag_tot_err']:.3f}"
     assert facts["group id"] == str(row["group_id"])
     assert facts["field"] == row["field"]
     assert facts["sky level"] == f"{row['sky_median']:.1f} of 255"
@@ -249,19 +249,43 @@ def test_keys_step_through_the_filtered_galaxies_and_close(page: Page, many: Man
     assert names[PAGE] in page.value(SHOWN), "the page behind has turned with it"
     page.press("Escape")
     assert page.value("document.querySelector('#galaxy').open") is False
+    page.value(SETTLE)
     assert "id=" not in page.value("location.hash")
+    assert page.complaints() == []
+
+
+HELD = """(async () => {
+  const asked = [], put = history.replaceState.bind(history);
+  history.replaceState = (...given) => { asked.push(given[2]); put(...given); };
+  document.querySelector('#galaxy-grid a').click();
+  for (let n = 0; n < 60; n++) {
+    document.querySelector('#galaxy').dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight' }));
+    await new Promise((wake) => setTimeout(wake, 5));
+  }
+  await new Promise((wake) => setTimeout(wake, 400));
+  return asked;
+})()"""
+
+
+def test_a_held_key_changes_the_address_twice(tab: Page, many: Many) -> None:
+    page = opened(tab, many)
+    asked = page.value(HELD)
+    assert len(asked) == 2
+    assert page.value("location.hash") == asked[-1] == f"#images?page=2&id={quote(str(many.rows['id_str'][60]))}"
     assert page.complaints() == []
 
 
 def test_an_address_restores_the_view(page: Page, many: Many) -> None:
     page.value(f"{SET}({json.dumps({'mag_min': '22', 'field': 'east <west>', 'sort': 'r50', 'down': '1'})})")
     page.value("document.querySelector('.pager [data-turn=\"1\"]').click()")
+    page.value(SETTLE)
     shown, anchor = page.value(SHOWN), page.value("location.hash")
     width = page.value("innerWidth")
     again = opened(page, many, width, anchor)
     assert again.value(SHOWN) == shown
     assert again.value("document.querySelector('#galaxy-filter').elements.field.value") == "east <west>"
     again.value("document.querySelectorAll('#galaxy-grid a')[3].click()")
+    again.value(SETTLE)
     with_galaxy = again.value("location.hash")
     assert opened(page, many, width, with_galaxy).value(DETAIL)["name"] == shown[3]
     hostile = quote('"><img src=x onerror=alert(1)>')

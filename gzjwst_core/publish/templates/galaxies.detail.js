@@ -6,8 +6,9 @@ let opened = -1;
 function fact(name, row) {
   const column = data.columns[name], error = `${name}_err`, value = text(name, row);
   const spread = has(error) && Number.isFinite(number(error, row)) ? ` ± ${text(error, row)}` : "";
-  const unit = column.unit && value !== NOTHING ? ` ${column.unit}` : "";
-  return value === "" ? [] : [made("dt", { title: column.said }, column.words), made("dd", {}, value + spread + unit)];
+  const apart = "″°".includes(column.unit) ? "" : " ", unit = column.unit && value !== NOTHING ? apart + column.unit : "";
+  const head = made("dt", { title: column.said ? `${name}: ${column.said}` : name }, column.words);
+  return value === "" ? [] : [head, made("dd", {}, value + spread + unit)];
 }
 
 function group(title, row) {
@@ -59,7 +60,9 @@ function showDetail(row, place, count) {
   part("name").textContent = text("id_str", row);
   part("place").textContent = `${place + 1} of ${count}`;
   const verdict = text("verdict", row);
-  part("verdict").textContent = verdict ? `${verdict}${verdict === "pass" ? "" : `: ${text("reasons", row)}`}` : "";
+  const why = verdict === "pass" ? "" : `: ${text("reasons", row)}`;
+  part("verdict").textContent = verdict ? `automatic checks: ${verdict}${why}` : "";
+  part("across").textContent = `${short("fov_arcsec", row, 2)}″ across`;
   part("verdict").className = `verdict ${verdict}`;
   showPicture(row);
   showStrip(row);

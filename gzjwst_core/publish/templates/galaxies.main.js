@@ -3,7 +3,7 @@ const explorer = document.getElementById("explorer");
 const form = document.getElementById("galaxy-filter");
 const counted = document.getElementById("galaxy-count");
 const pagers = [...explorer.querySelectorAll(".pager")];
-let rows = [], arrangedFor = "", drawn = "";
+let rows = [], arrangedFor = "", drawn = "", waiting = 0;
 
 const total = (count) => count.toLocaleString("en").replaceAll(",", "\u202f");
 const pages = () => Math.max(1, Math.ceil(rows.length / data.page));
@@ -49,10 +49,21 @@ function tell(place) {
 function go(changes) {
   view = { ...view, ...changes };
   draw();
-  history.replaceState(null, "", hashOf(view));
+  remember();
 }
 
+// Browsers allow few changes of the address: of a burst, such as a held key, the first and the last are made.
+function remember() {
+  const tell = () => history.replaceState(null, "", hashOf(view));
+  if (waiting === 0) tell();
+  forget();
+  waiting = setTimeout(() => { waiting = 0; if (location.hash !== hashOf(view)) tell(); }, 250);
+}
+
+function forget() { clearTimeout(waiting); waiting = 0; }
+
 function follow() {
+  forget();
   const told = viewOf(location.hash);
   if (!told) return;
   view = told;
