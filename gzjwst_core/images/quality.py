@@ -35,8 +35,9 @@ class Measures:
     """Longer side of the target's segment, in units of the picture's side."""
     coverage: float
     """Part of the picture with data."""
-    centring_px: float
-    """Distance of the middle of the light above the sky in the target's segment from the centre, picture pixels."""
+    centring: float
+    """Distance of the middle of the light above the sky in the target's segment from the centre, in units of the
+    picture's side."""
     reach: float
     """Farthest that the target's segment reaches from the centre, 1 = an edge; a zoom by 1.4 shows up to 0.714."""
     contrast: float
@@ -67,7 +68,7 @@ def measure(cutout: Cutout, picture: Picture) -> Measures:
         sky_chroma=abs(_mean(red[sky]) - _mean(blue[sky])),
         fill=_fill(labels, cutout.segment_id),
         coverage=picture.coverage,
-        centring_px=_centring(labels, cutout.segment_id, grey, sky_median),
+        centring=_centring(labels, cutout.segment_id, grey, sky_median),
         reach=_reach(labels, cutout.segment_id),
         contrast=_contrast(grey[data & (labels == cutout.segment_id) & (labels != 0)], sky_median),
     )
@@ -109,7 +110,8 @@ def _centring(labels: NDArray[np.int32], segment_id: int, grey: NDArray[np.float
     y, x = np.nonzero(own)
     light = np.maximum(grey[own].astype(np.float64) - np.nan_to_num(sky), 0) + 1e-9
     middle = (np.array(labels.shape) - 1) / 2
-    return float(np.hypot((y * light).sum() / light.sum() - middle[0], (x * light).sum() / light.sum() - middle[1]))
+    away = np.array([(y * light).sum(), (x * light).sum()]) / light.sum() - middle
+    return float(np.hypot(*away) / labels.shape[0])
 
 
 def _reach(labels: NDArray[np.int32], segment_id: int) -> float:

@@ -36,7 +36,7 @@ IMAGE_MEASURES = (
     Column("fill", "float64", "", "stat.value", "longer side of the target's segment over the picture's side"),
     Column("reach", "float64", "", "stat.value", "farthest of the target's segment from the centre, 1 = an edge"),
     Column("coverage", "float64", "", "stat.value", "part of the picture with data"),
-    Column("centring_px", "float64", "pix", "pos.distance", "middle of the target's light from the centre"),
+    Column("centring", "float64", "", "pos.distance", "middle of the target's light from the centre over the side"),
     Column("contrast", "float64", "", "stat.value", "upper tenth of the target's grey levels above the sky, of 255"),
     Column("size_bytes", "float64", "byte", "meta.file", "size of the image's file"),
 )

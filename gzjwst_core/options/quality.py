@@ -51,8 +51,8 @@ class QualityOptions(Options):
     """How far the target's segment reaches from the centre to an edge; training zooms in 1.4 times: to 0.714."""
     coverage: Limits = Limits(warn=(1, 1), fail=(0.7, 1))
     """Part of the picture with data."""
-    centring_px: Limits = Limits(warn=(0, 10), fail=(0, 40))
-    """Distance of the middle of the target's light from the centre, picture pixels."""
+    centring: Limits = Limits(warn=(0, 0.025), fail=(0, 0.1))
+    """Distance of the middle of the target's light from the centre, in units of the picture's side."""
     contrast: Limits = Limits(warn=(15, 255), fail=(5, 255))
     """How far the brighter part of the target stands above the sky, grey levels."""
     size_bytes: Limits = Limits(warn=(1000, 600_000), fail=(1, 1_048_576))

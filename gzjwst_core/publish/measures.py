@@ -34,7 +34,7 @@ _KNOWN = {
     "sky_chroma": Measure("sky colour", "of 255", "how far red and blue of the mean sky lie apart", 0.0, 0.0, 2),
     "fill": Measure("fill", "of the side", "longer side of the target's segment over the picture's side", 0.2, 0.7),
     "coverage": Measure("coverage", "", "part of the picture with data", 1.0, _INF),
-    "centring_px": Measure("centring", "px", "distance of the target's light from the centre", -_INF, 0.0, 2),
+    "centring": Measure("centring", "of the side", "distance of the target's light from the centre", -_INF, 0.0, 4),
     "reach": Measure("reach", "", "farthest of the target's segment from the centre, 1 = an edge", -_INF, 0.0),
     "contrast": Measure("contrast", "of 255", "grey of the target's brightest tenth above the sky", 255, _INF, 1),
     "size_bytes": Measure("file size", "byte", "size of the image's file", -_INF, 0.0, 0),

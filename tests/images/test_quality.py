@@ -71,8 +71,19 @@ def test_light_beside_the_middle(cutout: Cutout, picture: Picture) -> None:
     rgb[own] = 33
     rgb[own & (np.arange(SIZE)[None, :] > 95)] = 200
     measures = measure(cutout, repainted(picture, rgb))
-    assert measures.centring_px > 10
-    assert "centring_px:above" in reasons(measures)
+    assert measures.centring > 10 / SIZE
+    assert "centring:above" in reasons(measures)
+
+
+@pytest.mark.parametrize("side", [90, 160, 400])
+def test_verdicts_do_not_follow_the_size_of_the_picture(cutout: Cutout, side: int) -> None:
+    """One cutout, whose light a mask of half of it moves off the middle, at sizes that differ by four."""
+    picture = colour(cutout, OPTIONS.model_copy(update={"size_px": side}))
+    rgb = picture.rgb.copy()
+    rgb[:, : round(side * 0.48)] = 33
+    measures = measure(cutout, repainted(picture, rgb))
+    assert measures.centring == pytest.approx(0.05, abs=0.012)
+    assert "centring:above" in reasons(measures).split()
 
 
 def test_a_target_that_is_lost_in_the_sky(cutout: Cutout, picture: Picture) -> None:
