@@ -82,7 +82,7 @@ def test_verdicts_do_not_follow_the_size_of_the_picture(cutout: Cutout, side: in
     rgb = picture.rgb.copy()
     rgb[:, : round(side * 0.48)] = 33
     measures = measure(cutout, repainted(picture, rgb))
-    assert measures.centring == pytest.approx(0.05, abs=0.012)
+    assert measures.centring == pytest.approx(0.05, abs=0.002)
     assert "centring:above" in reasons(measures).split()
 
 
