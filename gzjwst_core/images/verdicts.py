@@ -37,7 +37,7 @@ IMAGE_MEASURES = (
     Column("reach", "float64", "", "stat.value", "farthest of the target's segment from the centre, 1 = an edge"),
     Column("coverage", "float64", "", "stat.value", "part of the picture with data"),
     Column("centring", "float64", "", "pos.distance", "middle of the target's light from the centre over the side"),
-    Column("contrast", "float64", "", "stat.value", "upper tenth of the target's grey levels above the sky, of 255"),
+    Column("contrast", "float64", "", "stat.value", "upper tenth of the target's grey above that of the sky's"),
     Column("size_bytes", "float64", "byte", "meta.file", "size of the image's file"),
 )
 """Measures of one image; each has its limits under the same name."""

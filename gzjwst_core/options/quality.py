@@ -53,8 +53,9 @@ class QualityOptions(Options):
     """Part of the picture with data."""
     centring: Limits = Limits(warn=(0, 0.025), fail=(0, 0.1))
     """Distance of the middle of the target's light from the centre, in units of the picture's side."""
-    contrast: Limits = Limits(warn=(15, 255), fail=(5, 255))
-    """How far the brighter part of the target stands above the sky, grey levels."""
+    contrast: Limits = Limits(warn=(4, 255), fail=(1, 255))
+    """Upper tenth of the target's grey above the upper tenth of the sky's, in units of the sky's noise. Pieces of
+    empty sky reach 0.4, one in a hundred more; what a person can only just tell from noise lies at 2 to 4."""
     size_bytes: Limits = Limits(warn=(1000, 600_000), fail=(1, 1_048_576))
     """Size of the file; Zooniverse takes no more than 1 MiB."""
     star_colour_sd: Limits = Limits(warn=(0, 0.03), fail=(0, 0.1))

@@ -36,7 +36,9 @@ _KNOWN = {
     "coverage": Measure("coverage", "", "part of the picture with data", 1.0, _INF),
     "centring": Measure("centring", "of the side", "distance of the target's light from the centre", -_INF, 0.0, 4),
     "reach": Measure("reach", "", "farthest of the target's segment from the centre, 1 = an edge", -_INF, 0.0),
-    "contrast": Measure("contrast", "of 255", "grey of the target's brightest tenth above the sky", 255, _INF, 1),
+    "contrast": Measure(
+        "contrast", "sky noise", "upper tenth of the target's grey above that of the sky's", 255, _INF, 1
+    ),
     "size_bytes": Measure("file size", "byte", "size of the image's file", -_INF, 0.0, 0),
 }
 
