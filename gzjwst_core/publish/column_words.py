@@ -28,6 +28,7 @@ _WORDS = {
     "theta_sky": "position angle",
     "fov_arcsec": "field of view",
     "size_arcsec": "size it follows",
+    "floor_arcsec": "at least",
     "pixscale_arcsec": "pixel",
     "coverage_min": "least coverage",
     "size_bytes": "file size",

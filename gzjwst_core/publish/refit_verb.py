@@ -53,7 +53,7 @@ def _refit(options: argparse.Namespace) -> Iterator[str]:
     with _opened(Path(options.export)) as file:
         given = {"answer": options.answer, "tasks": options.question, "workflow": options.workflow}
         reading = read_votes(bounded_lines(file), options.export, **given)
-    _of_one_workflow(reading, options.export)
+    _of_one_workflow(reading, options.export, options.workflow)
     yield from _what_was_read(reading, options.export)
     subjects, said = of_one_rule(list(reading.subjects.values()), folder, options.rule, rule.fov_rule)
     yield from said
@@ -72,8 +72,11 @@ def _refit(options: argparse.Namespace) -> Iterator[str]:
     yield from _told(refit(votes, rule), rule)
 
 
-def _of_one_workflow(reading: Reading, source: str) -> None:
+def _of_one_workflow(reading: Reading, source: str, asked: str) -> None:
     """Refuse to mix workflows: each asks its own questions, and a person has one vote a subject in each."""
+    if reading.other_workflows and not reading.workflows:
+        said = f"none of its {reading.other_workflows} classifications is of workflow {asked} (--workflow)"
+        raise SubjectsError(f"{source}: {said}", reason="no_such_workflow")
     if len(reading.workflows) > 1:
         there = ", ".join(f"{name} ({count} classifications)" for name, count in reading.workflows.most_common(12))
         raise SubjectsError(
@@ -164,6 +167,11 @@ def _told(found: Refit, rule: CutoutOptions) -> Iterator[str]:
     if found.floored_present or found.floored_best:
         part = f"{found.floored_present:.0%} of the frames at {rule.fov_factor:g}, {found.floored_best:.0%}"
         yield f"not the constant but the least that shows the whole galaxy decides {part} at {found.factor:.2f}"
+    if found.factor < 0.98 * found.ratio:
+        wider = "frames are rounded up to the next step" + (
+            ", and some are no smaller than the galaxy" if found.floored_best else ""
+        )
+        yield f"{wider}: a constant of {found.factor:.2f} makes frames of {found.ratio:.2f} times the size on average"
     low, high = found.factor_range
     if low <= rule.fov_factor <= high:
         yield f"the present constant is within the 95 % interval, {low:.2f} to {high:.2f}: no need to change it"

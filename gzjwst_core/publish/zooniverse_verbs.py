@@ -74,7 +74,8 @@ def _check(options: argparse.Namespace) -> Iterator[str]:
     look = lru_cache(maxsize=4096)(look_on_disk)
     checked = check_manifests({str(path): _bytes(path) for path in paths}, look, failing, uploaded)
     yield from _told(checked.findings)
-    yield f"{sum(checked.subjects.values())} subjects in {len(paths)} manifests: {_sum(checked)}"
+    files = f"{len(paths)} manifest{'s' * (len(paths) > 1)}"
+    yield f"{sum(checked.subjects.values())} subjects in {files}: {_sum(checked)}"
     if checked.refused:
         raise SubjectsError("not to be uploaded like this", reason="refused")
     yield from _commands(checked.subjects)
@@ -101,7 +102,10 @@ def _manifests_at(place: Path) -> list[Path]:
     manifests = {path.name: _text(path) for path in sorted((place / "zooniverse").glob("manifest-*.csv"))}
     news = news_of(Folder(str(place)), manifests)
     if news is None and not manifests:
-        raise SubjectsError(f"{place}/zooniverse: there are no manifests: run the survey first", reason="not_published")
+        raise SubjectsError(
+            f"{place}/zooniverse: there are no manifests: nothing was handed over yet, or no galaxy is selected",
+            reason="not_published",
+        )
     texts = manifests if news is None else news[0]
     paths = {place / "zooniverse" / name: text for name, text in texts.items()}
     if stale := [path for path, text in paths.items() if news and not (path.is_file() and _text(path) == text)]:
@@ -247,7 +251,7 @@ def _news(folder: Folder, news: News | None) -> Iterator[str]:
     if found.gone:
         yield f"{len(found.gone)} uploaded subjects are in no manifest any more: {_some(found.gone)}"
     yield from (f"{folder.url}/zooniverse/{name}" for name in texts)
-    yield f"{len(found.rows)} subjects are new, in {len(texts)} manifests" if texts else "nothing is new"
+    yield f"{len(found.rows)} new, in {len(texts)} manifest{'s' * (len(texts) > 1)}" if texts else "nothing is new"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -342,6 +342,9 @@ def test_several_workflows_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureF
     said = capsys.readouterr().out.splitlines()
     assert said[0].endswith(f"3000 classifications of 150 subjects, {votes.bad_zoom.sum():.0f} bad-zoom votes")
     assert said[1] == "30 of other workflows: not counted"
+    assert any("makes frames of" in line and "rounded up to the next step" in line for line in said)
+    assert main(["zooniverse", "refit", str(tmp_path / "e.csv"), "--workflow", "7"]) == 1
+    assert "none of its 3030 classifications is of workflow 7" in capsys.readouterr().err
 
 
 def test_answers_that_match_by_half_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

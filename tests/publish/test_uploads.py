@@ -253,7 +253,7 @@ def test_what_has_changed_since_is_told(run: Run, tmp_path: Path, capsys: pytest
     said = capsys.readouterr().out
     assert "3 subjects were coloured anew since, and count as uploaded: demo_J000001.00+020000.0, " in said
     assert "1 uploaded subjects are in no manifest any more: demo_J000000.00+020000.0\n" in said
-    assert "1 subjects are new, in 1 manifests" in said
+    assert "1 new, in 1 manifest" in said
 
 
 def test_the_folders_verdicts_tell_who_keeps_a_name(
@@ -268,7 +268,7 @@ def test_the_folders_verdicts_tell_who_keeps_a_name(
     verdicts = {"id_str": [gone.id_str], "verdict": ["fail"], "reasons": ["fill:above"]}
     write_parquet(Table(verdicts), folder / "images" / "quality.parquet")
     assert main(["zooniverse", "new", str(folder)]) == 0
-    assert capsys.readouterr().out.endswith("3 subjects are new, in 1 manifests\n")
+    assert capsys.readouterr().out.endswith("3 new, in 1 manifest\n")
 
 
 def test_an_export_is_recorded(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
