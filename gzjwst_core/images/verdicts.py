@@ -56,8 +56,8 @@ def judge(measures: Table, options: QualityOptions) -> Table:
     Returns
     -------
     Table
-        `verdict`: pass, warn or fail, the worst of the row's measures; `reasons`: what lies outside the limits of the
-        verdict or of a milder one, such as `fill:above`, joined by spaces, failures first.
+        `verdict`: pass, warn or fail, the worst of the row's measures; `reasons`: what made it so, such as
+        `fill:above`, joined by spaces; `warnings`: what gave a warning, whether or not something else failed.
 
     Notes
     -----
@@ -73,11 +73,13 @@ def judge(measures: Table, options: QualityOptions) -> Table:
         grades = np.maximum(grades, grade(values, limits))
         _tell(said, name, values, limits)
     grades[~known] = len(VERDICTS) - 1
-    reasons = [" ".join([*failed, *warned]) for warned, failed in zip(*said, strict=True)]
-    reasons = [
-        text if one else f"{UNMEASURED} {text}".strip() for text, one in zip(reasons, known.tolist(), strict=True)
-    ]
-    return Table({"verdict": np.array(VERDICTS)[grades], "reasons": np.array(reasons, dtype=np.str_)})
+    for row in np.flatnonzero(~known).tolist():
+        said[1][row].insert(0, UNMEASURED)
+    warnings, failures = ([" ".join(row) for row in of] for of in said)
+    reasons = [failed or warned for warned, failed in zip(warnings, failures, strict=True)]
+    told = {"reasons": reasons, "warnings": warnings}
+    texts = {name: np.array(of, dtype=np.str_) for name, of in told.items()}
+    return Table({"verdict": np.array(VERDICTS)[grades], **texts})
 
 
 def limits_of(options: QualityOptions, name: str) -> Limits:

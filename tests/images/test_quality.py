@@ -36,7 +36,9 @@ def repainted(picture: Picture, rgb: NDArray[Any]) -> Picture:
 
 
 def reasons(measures: Measures) -> str:
-    return str(judge(Table([asdict(measures)]), QualityOptions())["reasons"][0])
+    """What failed the image and what it is warned of."""
+    row = judge(Table([asdict(measures)]), QualityOptions())[0]
+    return f"{row['reasons']} {row['warnings']}".strip()
 
 
 def test_a_good_picture(cutout: Cutout, picture: Picture) -> None:

@@ -54,8 +54,12 @@ def test_each_reason_can_be_reached(name: str, side: str, warns: float, fails: f
     assert verdict(**{name: fails}) == ("fail", f"{name}:{side}")
 
 
-def test_failures_are_named_before_warnings() -> None:
-    assert verdict(black=0.05, fill=0.99) == ("fail", "fill:above black:above")
+def test_only_what_failed_an_image_is_why_it_failed() -> None:
+    both = judge(images(black=0.05, sky_chroma=6, fill=0.99, coverage=0.1), OPTIONS)[0]
+    assert (both["verdict"], both["reasons"]) == ("fail", "fill:above coverage:below")
+    assert both["warnings"] == "black:above sky_chroma:above"
+    warned = judge(images(black=0.05), OPTIONS)[0]
+    assert warned["reasons"] == warned["warnings"] == "black:above"
 
 
 def test_what_is_not_known_decides_nothing_unless_nothing_is() -> None:
