@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gzjwst_core.errors import ProfileError
+from gzjwst_core.images.meanings import MEANINGS, described
 from gzjwst_core.images.verdicts import IMAGE_MEASURES, VERDICTS, grade, judge, outside, reasons_of
 from gzjwst_core.options import Limits, QualityOptions
 from gzjwst_core.profile import load_profile
@@ -29,6 +30,16 @@ def test_every_measure_has_limits_and_a_good_image_passes() -> None:
     assert [column.name for column in IMAGE_MEASURES] == list(GOOD)
     assert all(getattr(OPTIONS, name).fail for name in GOOD)
     assert verdict() == ("pass", "")
+
+
+def test_every_limit_is_told_of_in_the_one_set_of_words() -> None:
+    fields = {name: field for name, field in QualityOptions.model_fields.items() if isinstance(field.default, Limits)}
+    assert list(MEANINGS) == list(fields)
+    assert len({meaning.words for meaning in MEANINGS.values()}) == len(MEANINGS)
+    for name, field in fields.items():
+        said = " ".join((field.description or "").split())
+        assert said.lower().startswith(MEANINGS[name].says), said
+    assert {column.meaning for column in IMAGE_MEASURES} < {described(name) for name in MEANINGS}
 
 
 @pytest.mark.parametrize(
