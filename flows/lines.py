@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gzjwst_core.archives.stages import Brought, Listing
+from gzjwst_core.images.meanings import reason_words
 from gzjwst_core.models import Field
 from gzjwst_core.publish.stages import RunEnd
 from gzjwst_core.storage.receipts import Done
@@ -217,8 +218,8 @@ def _n(count: int, what: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """Write a code without what it is of: `fail:fill:above` is `fill above`."""
-    return name.partition(":")[2].replace(":", " ").replace("_", " ")
+    """Write a code without what it is of: `fail:sky_chroma:above` is `sky colour above`."""
+    return reason_words(name.partition(":")[2])
 
 
 def _sum(done: Sequence[Done], name: str) -> int:

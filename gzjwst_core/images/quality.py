@@ -17,6 +17,7 @@ __all__ = ["Measures", "labels_of", "measure"]
 
 _BLACK, _WHITE = 2, 253
 _BRIGHTER = 0.9
+_ONE_SIGMA = (0.1587, 0.8413)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,13 @@ class Measures:
     """Longer side of the target's segment, in units of the picture's side."""
     coverage: float
     """Part of the picture with data."""
-    centring_px: float
-    """Distance of the middle of the light above the sky in the target's segment from the centre, picture pixels."""
+    centring: float
+    """Distance of the middle of the light above the sky in the target's segment from the centre, in units of the
+    picture's side."""
     reach: float
     """Farthest that the target's segment reaches from the centre, 1 = an edge; a zoom by 1.4 shows up to 0.714."""
     contrast: float
-    """Upper tenth of the target's grey levels above the sky's median."""
+    """Upper tenth of the target's grey levels above the upper tenth of the sky's, in units of the sky's noise."""
 
 
 def measure(cutout: Cutout, picture: Picture) -> Measures:
@@ -67,9 +69,9 @@ def measure(cutout: Cutout, picture: Picture) -> Measures:
         sky_chroma=abs(_mean(red[sky]) - _mean(blue[sky])),
         fill=_fill(labels, cutout.segment_id),
         coverage=picture.coverage,
-        centring_px=_centring(labels, cutout.segment_id, grey, sky_median),
+        centring=_centring(labels, cutout.segment_id, grey, sky_median),
         reach=_reach(labels, cutout.segment_id),
-        contrast=_contrast(grey[data & (labels == cutout.segment_id) & (labels != 0)], sky_median),
+        contrast=_contrast(grey[data & (labels == cutout.segment_id) & (labels != 0)], grey[sky]),
     )
 
 
@@ -109,7 +111,8 @@ def _centring(labels: NDArray[np.int32], segment_id: int, grey: NDArray[np.float
     y, x = np.nonzero(own)
     light = np.maximum(grey[own].astype(np.float64) - np.nan_to_num(sky), 0) + 1e-9
     middle = (np.array(labels.shape) - 1) / 2
-    return float(np.hypot((y * light).sum() / light.sum() - middle[0], (x * light).sum() / light.sum() - middle[1]))
+    away = np.array([(y * light).sum(), (x * light).sum()]) / light.sum() - middle
+    return float(np.hypot(*away) / labels.shape[0])
 
 
 def _reach(labels: NDArray[np.int32], segment_id: int) -> float:
@@ -121,5 +124,10 @@ def _reach(labels: NDArray[np.int32], segment_id: int) -> float:
     return float((max(np.abs(end - (half - 0.5)).max() for end in ends) + 0.5) / half)
 
 
-def _contrast(target: NDArray[np.float32], sky: float) -> float:
-    return float(np.quantile(target, _BRIGHTER) - np.nan_to_num(sky)) if target.size else float("nan")
+def _contrast(target: NDArray[np.float32], sky: NDArray[np.float32]) -> float:
+    """Compare like with like: a target that is noise has the sky's own upper tenth, hence no contrast."""
+    if target.size == 0 or sky.size == 0:
+        return float("nan")
+    low, high, brighter = np.quantile(sky, [*_ONE_SIGMA, _BRIGHTER]).tolist()
+    noise = max((high - low) / 2, 1.0)  # finer than a level nothing is shown
+    return float((np.quantile(target, _BRIGHTER) - brighter) / noise)

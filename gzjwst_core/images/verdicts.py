@@ -9,6 +9,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import ArrayLike, NDArray
 
+from gzjwst_core.images.meanings import described
 from gzjwst_core.options import Limits, QualityOptions
 from gzjwst_core.storage.tables import Column
 
@@ -28,17 +29,20 @@ VERDICTS = ("pass", "warn", "fail")
 UNMEASURED = "unmeasured"
 """Reason of an image of which no measure is known."""
 
-IMAGE_MEASURES = (
-    Column("black", "float64", "", "stat.value", "share of the pixels (gaps aside) that are black in every channel"),
-    Column("white", "float64", "", "stat.value", "share of the pixels (gaps aside) that are white in every channel"),
-    Column("sky_median", "float64", "", "stat.median;instr.background", "median grey level of the sky, of 255"),
-    Column("sky_chroma", "float64", "", "instr.background", "|red - blue| of the sky's mean colour, levels of 255"),
-    Column("fill", "float64", "", "stat.value", "longer side of the target's segment over the picture's side"),
-    Column("reach", "float64", "", "stat.value", "farthest of the target's segment from the centre, 1 = an edge"),
-    Column("coverage", "float64", "", "stat.value", "part of the picture with data"),
-    Column("centring_px", "float64", "pix", "pos.distance", "middle of the target's light from the centre"),
-    Column("contrast", "float64", "", "stat.value", "upper tenth of the target's grey levels above the sky, of 255"),
-    Column("size_bytes", "float64", "byte", "meta.file", "size of the image's file"),
+IMAGE_MEASURES = tuple(
+    Column(name, "float64", unit, ucd, described(name))
+    for name, unit, ucd in (
+        ("black", "", "stat.value"),
+        ("white", "", "stat.value"),
+        ("sky_median", "", "stat.median;instr.background"),
+        ("sky_chroma", "", "instr.background"),
+        ("fill", "", "stat.value"),
+        ("reach", "", "stat.value"),
+        ("coverage", "", "stat.value"),
+        ("centring", "", "pos.distance"),
+        ("contrast", "", "stat.value"),
+        ("size_bytes", "byte", "meta.file"),
+    )
 )
 """Measures of one image; each has its limits under the same name."""
 
@@ -56,8 +60,8 @@ def judge(measures: Table, options: QualityOptions) -> Table:
     Returns
     -------
     Table
-        `verdict`: pass, warn or fail, the worst of the row's measures; `reasons`: what lies outside the limits of the
-        verdict or of a milder one, such as `fill:above`, joined by spaces, failures first.
+        `verdict`: pass, warn or fail, the worst of the row's measures; `reasons`: what made it so, such as
+        `fill:above`, joined by spaces; `warnings`: what gave a warning, whether or not something else failed.
 
     Notes
     -----
@@ -73,11 +77,13 @@ def judge(measures: Table, options: QualityOptions) -> Table:
         grades = np.maximum(grades, grade(values, limits))
         _tell(said, name, values, limits)
     grades[~known] = len(VERDICTS) - 1
-    reasons = [" ".join([*failed, *warned]) for warned, failed in zip(*said, strict=True)]
-    reasons = [
-        text if one else f"{UNMEASURED} {text}".strip() for text, one in zip(reasons, known.tolist(), strict=True)
-    ]
-    return Table({"verdict": np.array(VERDICTS)[grades], "reasons": np.array(reasons, dtype=np.str_)})
+    for row in np.flatnonzero(~known).tolist():
+        said[1][row].insert(0, UNMEASURED)
+    warnings, failures = ([" ".join(row) for row in of] for of in said)
+    reasons = [failed or warned for warned, failed in zip(warnings, failures, strict=True)]
+    told = {"reasons": reasons, "warnings": warnings}
+    texts = {name: np.array(of, dtype=np.str_) for name, of in told.items()}
+    return Table({"verdict": np.array(VERDICTS)[grades], **texts})
 
 
 def limits_of(options: QualityOptions, name: str) -> Limits:

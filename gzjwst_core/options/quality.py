@@ -38,33 +38,34 @@ class QualityOptions(Options):
     """When an image passes, warns or fails. Levels are of 255; shares are from 0 to 1."""
 
     black: Limits = Limits(warn=(0, 0.02), fail=(0, 0.2))
-    """Share of the pixels that are black in every channel."""
+    """Share of the pixels with data that are black in every channel."""
     white: Limits = Limits(warn=(0, 0.01), fail=(0, 0.1))
-    """Share of the pixels that are white in every channel."""
+    """Share of the pixels with data that are white in every channel."""
     sky_median: Limits = Limits(warn=(10, 40), fail=(4, 70))
-    """Grey level of the sky."""
+    """Median grey level of the sky, sources and gaps aside."""
     sky_chroma: Limits = Limits(warn=(0, 4), fail=(0, 12))
     """Difference of red and blue in the mean colour of the sky, whichever is brighter."""
     fill: Limits = Limits(warn=(0.2, 0.7), fail=(0.05, 0.95))
     """Longer side of the target's segment, in units of the picture's side."""
     reach: Limits = Limits(warn=(0, 0.714), fail=(0, 1))
-    """How far the target's segment reaches from the centre to an edge; training zooms in 1.4 times: to 0.714."""
+    """How far the target's segment reaches from the centre, 1 = an edge; training zooms in 1.4 times: to 0.714."""
     coverage: Limits = Limits(warn=(1, 1), fail=(0.7, 1))
     """Part of the picture with data."""
-    centring_px: Limits = Limits(warn=(0, 10), fail=(0, 40))
-    """Distance of the middle of the target's light from the centre, picture pixels."""
-    contrast: Limits = Limits(warn=(15, 255), fail=(5, 255))
-    """How far the brighter part of the target stands above the sky, grey levels."""
+    centring: Limits = Limits(warn=(0, 0.025), fail=(0, 0.1))
+    """Distance of the middle of the target's light from the centre, in units of the picture's side."""
+    contrast: Limits = Limits(warn=(4, 255), fail=(1, 255))
+    """Upper tenth of the target's grey above the upper tenth of the sky's, in units of the sky's noise. Pieces of
+    empty sky reach 0.4, one in a hundred more; what a person can only just tell from noise lies at 2 to 4."""
     size_bytes: Limits = Limits(warn=(1000, 600_000), fail=(1, 1_048_576))
-    """Size of the file; Zooniverse takes no more than 1 MiB."""
+    """Size of the image's file; Zooniverse takes no more than 1 MiB."""
     star_colour_sd: Limits = Limits(warn=(0, 0.03), fail=(0, 0.1))
-    """Survey: scatter of log2(red / blue) between fields that show one star. Noise makes 0.004, red wrong in
+    """Scatter of log2(red / blue) between fields that show one star (survey). Noise makes 0.004, red wrong in
     one of two fields by 1.1, 1.3, 1.5 makes 0.033, 0.09, 0.14; one of two bands of blue 0.011, 0.03, 0.045."""
     same_galaxy: Limits = Limits(warn=(0, 4), fail=(0, 7))
-    """Survey: difference of the channels over one galaxy between its images from two fields, levels: the median of the
-    field where it is largest. A band that one field has wrong by 1.2 warns, by 1.5 it fails (`rgb_difference`)."""
+    """Difference of the channels over one galaxy between its images from two fields: the median of the field where it
+    is largest, levels (survey). A band that one field has wrong by 1.2 warns, by 1.5 it fails (`rgb_difference`)."""
     fill_share: Limits = Limits(warn=(0.95, 1), fail=(0.8, 1))
-    """Survey: share of the images whose fill is within its range of warning."""
+    """Share of the images whose fill is within its range of warning (survey)."""
     control_stars: int = Field(default=8, ge=0, le=200)
     """Most stars of a field that are cut for the survey's checks; volunteers never see them."""
     control_pairs: int = Field(default=12, ge=0, le=500)

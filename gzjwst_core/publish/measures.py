@@ -1,4 +1,4 @@
-"""What each measure of an image means, and which values are good: words for the page, ranges for its sheets.
+"""Measures of images as the page shows them: the words of `meanings`, and which values are good, for its sheets.
 
 The ranges say where to look first, unless a survey has its own; whether an image passes is not decided here.
 """
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gzjwst_core.images.meanings import MEANINGS, measure_words
 from gzjwst_core.publish.texts import words
 
 __all__ = ["Measure", "measure_of", "measure_words", "worst"]
@@ -27,17 +28,23 @@ class Measure(NamedTuple):
     digits: int = 3
 
 
+_GOOD = {
+    "black": (-_INF, 0.0, 4),
+    "white": (-_INF, 0.0, 4),
+    "sky_median": (10, 40, 1),
+    "sky_chroma": (0.0, 0.0, 2),
+    "fill": (0.2, 0.7, 3),
+    "coverage": (1.0, _INF, 3),
+    "centring": (-_INF, 0.0, 4),
+    "reach": (-_INF, 0.0, 3),
+    "contrast": (255, _INF, 1),
+    "size_bytes": (-_INF, 0.0, 0),
+}
+"""Lowest and highest good value, and digits to show."""
 _KNOWN = {
-    "black": Measure("black", "", "part of the pixels with data that are black in every channel", -_INF, 0.0, 4),
-    "white": Measure("white", "", "part of the pixels with data that are white in every channel", -_INF, 0.0, 4),
-    "sky_median": Measure("sky level", "of 255", "median grey level of the sky, sources and gaps aside", 10, 40, 1),
-    "sky_chroma": Measure("sky colour", "of 255", "how far red and blue of the mean sky lie apart", 0.0, 0.0, 2),
-    "fill": Measure("fill", "of the side", "longer side of the target's segment over the picture's side", 0.2, 0.7),
-    "coverage": Measure("coverage", "", "part of the picture with data", 1.0, _INF),
-    "centring_px": Measure("centring", "px", "distance of the target's light from the centre", -_INF, 0.0, 2),
-    "reach": Measure("reach", "", "farthest of the target's segment from the centre, 1 = an edge", -_INF, 0.0),
-    "contrast": Measure("contrast", "of 255", "grey of the target's brightest tenth above the sky", 255, _INF, 1),
-    "size_bytes": Measure("file size", "byte", "size of the image's file", -_INF, 0.0, 0),
+    name: Measure(meaning.words, meaning.unit, meaning.says, *_GOOD[name])
+    for name, meaning in MEANINGS.items()
+    if name in _GOOD
 }
 
 
@@ -54,11 +61,6 @@ def measure_of(column: Any, limits: tuple[float, float] | None = None) -> Measur
     """
     measure = _KNOWN.get(column.info.name) or _unknown(column)
     return measure if limits is None else measure._replace(low=limits[0], high=limits[1])
-
-
-def measure_words(name: str) -> str:
-    """Write a measure's name for people."""
-    return _KNOWN[name].words if name in _KNOWN else words(name)
 
 
 def _unknown(column: Any) -> Measure:

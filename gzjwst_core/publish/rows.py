@@ -46,7 +46,7 @@ PUBLISH_COLUMNS = (
     Column("recipe", "str", "", "meta.id", "colour recipe"),
     Column("recipe_digest", "str", "", "meta.id", "digest of the recipe and its pinned colour"),
     Column("verdict", "str", "", "meta.code.qual", "pass, warn or fail; empty = not judged"),
-    Column("reasons", "str", "", "meta.note", "what is outside its limits, such as fill:above"),
+    Column("reasons", "str", "", "meta.note", "what made the verdict so, such as fill:above"),
 )
 FROM_CATALOG = ("id_str", "group_id", "field", "ra", "dec", "mag_ref", "r50", "flags", "ext_id")
 

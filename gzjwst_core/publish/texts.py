@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from gzjwst_core.images.meanings import reason_words
+
 __all__ = ["NOTHING", "bytes_text", "cell_text", "plain_text", "reasons_text", "seconds_text", "thousands", "words"]
 
 NOTHING = "\N{EN DASH}"
@@ -41,7 +43,7 @@ def thousands(count: int) -> str:
 def reasons_text(codes: str) -> str:
     """Write reasons such as `fill:above sky_chroma:above` as words; any other text stays as it is."""
     parts = codes.split()
-    return ", ".join(words(one).replace(": ", " ") for one in parts) if all(":" in one for one in parts) else codes
+    return ", ".join(reason_words(one) for one in parts) if all(":" in one for one in parts) else codes
 
 
 def words(code: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
+from gzjwst_core.images.meanings import described
 from gzjwst_core.images.verdicts import IMAGE_MEASURES, VERDICTS, grade, limits_of, outside
 from gzjwst_core.models import Receipt
 from gzjwst_core.options import QualityOptions
@@ -48,12 +49,12 @@ CHECK_COLUMNS = (
 )
 UNKNOWN = "unknown"
 """Verdict of a check that had nothing to look at."""
-_SURVEY = {
-    "star_colour_sd": "scatter of log2(red / blue) in the core of a star between fields; values: stars' own scatter",
-    "same_galaxy": "difference of the channels, of 255, over one galaxy between its images from two fields: the median"
-    " of the field where it is largest; values: galaxies",
-    "fill_share": "share of the images whose fill is within its range of warning; counted: images, by their fill",
+_VALUES = {
+    "star_colour_sd": "; values: stars' own scatter",
+    "same_galaxy": "; values: galaxies",
+    "fill_share": "; counted: images, by their fill",
 }
+"""What the counts and quantiles of a check of the survey are of."""
 _UNKNOWN = {
     "star_colour_sd": "; not known: no star was looked at in two fields",
     "same_galaxy": "; not known: no galaxy was looked at in two fields",
@@ -160,7 +161,7 @@ def _survey_row(name: str, value: float, values: NDArray[np.float64], options: Q
     known, is_share = values[np.isfinite(values)], name == "fill_share"
     of = options.fill if is_share else limits_of(options, name)
     counts = np.bincount(grade(known, of), minlength=len(VERDICTS)).tolist()
-    says = _SURVEY[name] + ("" if math.isfinite(value) else _UNKNOWN[name])
+    says = described(name) + _VALUES[name] + ("" if math.isfinite(value) else _UNKNOWN[name])
     told = {"name": name, "scope": "survey", "says": says, "value": value}
     numbers = dict(zip(("n_pass", "n_warn", "n_fail"), counts, strict=True))
     numbers["n_unknown"] = values.size - known.size

@@ -55,7 +55,8 @@ _COLUMNS = (
     Column("id_str", "str", "", "meta.id;meta.main", "name of the source"),
     Column("image", "str", "", "meta.ref.url", "the image, relative to the survey's folder"),
     Column("verdict", "str", "", "meta.code.qual", "pass, warn or fail; one that fails is not shown to volunteers"),
-    Column("reasons", "str", "", "meta.note", "what is outside its limits, failures first, such as fill:above"),
+    Column("reasons", "str", "", "meta.note", "what made the verdict so, such as fill:above; empty = it passes"),
+    Column("warnings", "str", "", "meta.note", "what gave a warning, whether or not something else failed the image"),
     *IMAGE_MEASURES,
 )
 

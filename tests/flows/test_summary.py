@@ -71,9 +71,9 @@ def test_targets_without_a_cutout_are_told_of() -> None:
 
 
 def test_the_line_of_quality_says_what_speaks_against_images_and_survey() -> None:
-    counts = {"total": 9, "pass": 6, "warn": 1, "fail": 2, "warn:fill:above": 1, "fail:black:above": 2}
+    counts = {"total": 9, "pass": 6, "warn": 1, "fail": 2, "warn:fill:above": 1, "fail:sky_chroma:above": 2}
     done = Done(unit="survey", key="k", counts=counts, files="", fresh=True)
-    assert quality(done) == "9 images: 6 pass, 1 warn, 2 fail (2 black above)"
+    assert quality(done) == "9 images: 6 pass, 1 warn, 2 fail (2 sky colour above)"
     told = done.replace(counts=counts | {"survey:same_galaxy:warn": 1})
     assert quality(told).endswith("; of the survey: same galaxy warn")
     handed = done.replace(counts={"subjects": 7, "left_out": 2, "manifests": 1})

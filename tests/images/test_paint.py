@@ -64,7 +64,7 @@ def test_measures(data: bytes) -> None:
     assert measures.sky_chroma < 2
     assert measures.fill == pytest.approx(2 * 2.5 * 0.25 / 3.0, abs=0.05)
     assert measures.coverage == 1.0
-    assert measures.centring_px < 1.5
+    assert measures.centring < 0.01
     assert measures.black < 0.01
     assert measures.white < 0.2
 
@@ -84,7 +84,7 @@ def test_without_a_segment_there_is_no_fill(tmp_path: Path) -> None:
     painted = paint_cutout("a.fits", cut_bytes(field, 1.9), OPTIONS)
     assert painted.facts is not None
     assert math.isnan(painted.facts.measures.fill)
-    assert math.isnan(painted.facts.measures.centring_px)
+    assert math.isnan(painted.facts.measures.centring)
 
 
 def test_default_size_and_weight(data: bytes) -> None:

@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gzjwst_core.errors import ProfileError
+from gzjwst_core.images.meanings import MEANINGS, described
 from gzjwst_core.images.verdicts import IMAGE_MEASURES, VERDICTS, grade, judge, outside, reasons_of
 from gzjwst_core.options import Limits, QualityOptions
 from gzjwst_core.profile import load_profile
 
 GOOD = {"black": 0.0, "white": 0.001, "sky_median": 33.0, "sky_chroma": 1.0, "fill": 0.45, "reach": 0.5}
-GOOD |= {"coverage": 1.0, "centring_px": 1.0, "contrast": 60.0, "size_bytes": 50_000.0}
+GOOD |= {"coverage": 1.0, "centring": 0.003, "contrast": 9.0, "size_bytes": 50_000.0}
 OPTIONS = QualityOptions()
 
 
@@ -31,6 +32,16 @@ def test_every_measure_has_limits_and_a_good_image_passes() -> None:
     assert verdict() == ("pass", "")
 
 
+def test_every_limit_is_told_of_in_the_one_set_of_words() -> None:
+    fields = {name: field for name, field in QualityOptions.model_fields.items() if isinstance(field.default, Limits)}
+    assert list(MEANINGS) == list(fields)
+    assert len({meaning.words for meaning in MEANINGS.values()}) == len(MEANINGS)
+    for name, field in fields.items():
+        said = " ".join((field.description or "").split())
+        assert said.lower().startswith(MEANINGS[name].says), said
+    assert {column.meaning for column in IMAGE_MEASURES} < {described(name) for name in MEANINGS}
+
+
 @pytest.mark.parametrize(
     ("name", "side", "warns", "fails"),
     [
@@ -43,8 +54,8 @@ def test_every_measure_has_limits_and_a_good_image_passes() -> None:
         ("fill", "above", 0.8, 0.99),
         ("reach", "above", 0.8, 1.2),
         ("coverage", "below", 0.9, 0.3),
-        ("centring_px", "above", 20, 90),
-        ("contrast", "below", 10, 1),
+        ("centring", "above", 0.05, 0.2),
+        ("contrast", "below", 3, 0.5),
         ("size_bytes", "above", 700_000, 2_000_000),
         ("size_bytes", "below", 500, 0),
     ],
@@ -54,12 +65,16 @@ def test_each_reason_can_be_reached(name: str, side: str, warns: float, fails: f
     assert verdict(**{name: fails}) == ("fail", f"{name}:{side}")
 
 
-def test_failures_are_named_before_warnings() -> None:
-    assert verdict(black=0.05, fill=0.99) == ("fail", "fill:above black:above")
+def test_only_what_failed_an_image_is_why_it_failed() -> None:
+    both = judge(images(black=0.05, sky_chroma=6, fill=0.99, coverage=0.1), OPTIONS)[0]
+    assert (both["verdict"], both["reasons"]) == ("fail", "fill:above coverage:below")
+    assert both["warnings"] == "black:above sky_chroma:above"
+    warned = judge(images(black=0.05), OPTIONS)[0]
+    assert warned["reasons"] == warned["warnings"] == "black:above"
 
 
 def test_what_is_not_known_decides_nothing_unless_nothing_is() -> None:
-    assert verdict(fill=np.nan, centring_px=np.nan, contrast=np.nan) == ("pass", "")
+    assert verdict(fill=np.nan, centring=np.nan, contrast=np.nan) == ("pass", "")
     nothing = dict.fromkeys(GOOD, np.nan) | {"size_bytes": 50_000.0}
     assert verdict(**nothing) == ("fail", "unmeasured")
 

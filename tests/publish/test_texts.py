@@ -57,6 +57,6 @@ def test_thousands() -> None:
 
 
 def test_reasons_are_words_and_other_texts_stay() -> None:
-    assert reasons_text("fill:above sky_chroma:below") == "fill above, sky chroma below"
+    assert reasons_text("fill:above sky_chroma:below") == "fill above, sky colour below"
     assert reasons_text("too black") == "too black"
     assert reasons_text("") == ""

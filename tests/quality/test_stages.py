@@ -50,7 +50,7 @@ MEASURES: dict[str, dict[str, float | None]] = {
 }
 VERDICTS = {
     "demo_Jnorth000+02": ("pass", ""),
-    "demo_Jnorth001+02": ("fail", "fill:above coverage:below"),
+    "demo_Jnorth001+02": ("fail", "fill:above"),
     "demo_Jsouth000+02": ("warn", "coverage:below"),
     "demo_Jsouth001+02": ("fail", "unmeasured"),
     "demo_Jsouth002+02": ("pass", ""),
@@ -156,7 +156,8 @@ def test_every_image_has_a_verdict_and_every_check_its_sum(run: Run) -> None:
         "warn:coverage:below": 1, "fail:fill:above": 1, "fail:unmeasured": 1,
     }  # fmt: skip
     table, checks = read(run, QUALITY), read(run, CHECKS)
-    assert str(table["centring_px"].unit) == "pix"
+    assert str(table["size_bytes"].unit) == "byte"
+    assert table["warnings"].tolist() == ["", "coverage:below", "coverage:below", "", ""]
     assert all(column.description for column in table.itercols())
     of_images = checks[checks["scope"] == "image"]
     assert np.all(sum(of_images[f"n_{part}"] for part in ("pass", "warn", "fail", "unknown")) == 5)
