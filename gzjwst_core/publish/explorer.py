@@ -48,7 +48,8 @@ _ORDER = ("", "Name", "Position", "Light", "Magnitudes", "Size and shape", "Imag
 
 def measures_shown(galaxies: Galaxies) -> dict[str, Measure]:
     """Say what the measures of a survey's images mean, by column."""
-    return {name: measure_of(galaxies.rows[name], galaxies.limits.get(name)) for name in galaxies.measures}
+    limits = {name: _limits(name, *ends) for name, ends in galaxies.limits.items()}
+    return {name: measure_of(galaxies.rows[name], limits.get(name)) for name in galaxies.measures}
 
 
 def embedded_names(galaxies: Galaxies) -> list[str]:
@@ -105,6 +106,8 @@ def _columns(galaxies: Galaxies, measures: dict[str, Measure]) -> Iterator[tuple
     for name in ("image", "cutout", "strip"):
         yield name, {"group": "", **paths(_texts(galaxies, name), fields, names)}
     yield "strip_bands", {"group": "", **choices(_texts(galaxies, "strip_bands"))}
+    if any(panels := _texts(galaxies, "panels")):
+        yield "panels", {"group": "", **choices(panels)}
     yield "ra", _head(rows["ra"], "Position") | doubles(rows["ra"], 6)
     yield "dec", _head(rows["dec"], "Position") | doubles(rows["dec"], 6)
     yield "flags", _head(rows["flags"], "") | numbers(rows["flags"], 0)
@@ -139,6 +142,13 @@ def _texts(galaxies: Galaxies, name: str) -> list[str]:
 
 
 # ---------------------------------------------------------------- the rest
+
+
+def _limits(name: str, low: float, high: float) -> tuple[float, float] | None:
+    """Leave out the least size of a file: large files make volunteers wait, and all good ones lie near that least."""
+    if name != "size_bytes":
+        return low, high
+    return (-np.inf, high) if np.isfinite(high) else None
 
 
 def _first(galaxies: Galaxies) -> list[int]:

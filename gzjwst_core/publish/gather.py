@@ -15,10 +15,11 @@ from gzjwst_core.catalog.stages import MOSAICS as MEASURED_MOSAICS
 from gzjwst_core.completeness.stages import COMPLETENESS, FIELDS, PURITY, standing_survey
 from gzjwst_core.errors import ImageError, StorageError
 from gzjwst_core.images.record import notes_of
-from gzjwst_core.images.stages import IMAGES, measures_of
+from gzjwst_core.images.stages import IMAGES, STRIPS, measures_of
 from gzjwst_core.publish.explorer import embedded_names
 from gzjwst_core.publish.facts import FailedImage, FileNote, Galaxies, MosaicCell, ReportFacts
 from gzjwst_core.publish.galaxies import DETAILS, band_details, listed, measure_names
+from gzjwst_core.publish.panel_boxes import rgb_box
 from gzjwst_core.publish.record import read_table
 from gzjwst_core.publish.rows import FROM_CATALOG, join_rows, with_verdicts
 from gzjwst_core.publish.runlog import Missing, RunRecord
@@ -72,6 +73,7 @@ _FILES = (
     (CHECKS, "how the images fare by each measure, and checks of the survey as a whole"),
     ("controls/", "cutouts of stars and of galaxies of other fields for those checks; not to be shown or used"),
     (f"{IMAGES}/", "colour images for volunteers"),
+    (f"{STRIPS}/", "each image's bands side by side in grey, as this page shows them"),
     ("zooniverse/", "manifests, and what is new since an upload: python -m gzjwst_core zooniverse check tells how"),
     ("zoobot/catalog.parquet", "id_str, file_loc, split: what Zoobot reads"),
     ("zoobot/sides.parquet", "the split's memory: which side everyone who was ever handed over is on; keep it"),
@@ -212,9 +214,9 @@ def _small_copies(folder: Folder, rows: Table) -> tuple[dict[str, str], list[Mis
     """Make small copies by id_str; one image that cannot be read costs its own copy, not the report."""
     small: dict[str, str] = {}
     unread: list[Missing] = []
-    for name, path in rows["id_str", "image"]:
+    for name, path, panels in rows["id_str", "image", "panels"]:
         try:
-            small[str(name)] = thumbnail(folder.read(str(path)))
+            small[str(name)] = thumbnail(folder.read(str(path)), box=rgb_box(str(panels)))
         except (ImageError, StorageError) as error:
             said = f"no small copy for the report: {error}; remove the file to have it made anew"
             unread.append(Missing(what=str(path), reason=error.reason, detail=said))

@@ -83,7 +83,8 @@ def report_html(facts: ReportFacts) -> str:
         "plots": _plots(facts),
         "selection": _selection_plots(facts),
         "measures": distributions(facts.image_measures),
-        "checks": check_rows(facts.image_checks),
+        "none_selected": _none_selected(facts),
+        "checks": _checks(facts),
         "galaxies": None if facts.galaxies is None else _galaxies(facts.galaxies),
         "listed": set() if facts.galaxies is None else set(facts.galaxies.rows["id_str"].tolist()),
         "slowest": max([stage.seconds for stage in facts.record.stages], default=0.0),
@@ -256,6 +257,22 @@ def _galaxies(galaxies: Galaxies) -> dict[str, Any]:
         "sheets": data["sheets"],
         "json": script_json(data),
     }
+
+
+def _none_selected(facts: ReportFacts) -> str:
+    """Say that no galaxy is selected, and which cut left none; empty where some are, or nothing is known."""
+    if facts.selected is None or facts.selected.any():
+        return ""
+    cut = next((step for step in facts.record.cut_flow if step.before and not step.after), None)
+    if cut is None:
+        return "No galaxy is selected: the catalog has no source that a cut could have left."
+    return f"No galaxy is selected: the cut {cut.cut} leaves none of {thousands(cut.before)} rows."
+
+
+def _checks(facts: ReportFacts) -> list[dict[str, Any]]:
+    """Return the image checks; none where they judged nothing."""
+    checks = check_rows(facts.image_checks)
+    return checks if any(any(one["counts"].values()) for one in checks) else []
 
 
 def _corrected(facts: ReportFacts) -> Markup | None:

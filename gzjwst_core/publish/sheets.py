@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from gzjwst_core.errors import ImageError
 from gzjwst_core.publish.measures import Measure, worst
 from gzjwst_core.publish.packing import steps_of
+from gzjwst_core.publish.panel_boxes import Box
 
 __all__ = ["RANDOM", "SORT_DIGITS", "Sheet", "choose", "sheets_of", "thumbnail"]
 
@@ -95,7 +96,7 @@ def _keys(sheet: Sheet, galaxies: Table, measures: Mapping[str, Measure]) -> np.
     return np.asarray(-keys if sheet.down else keys, dtype=np.float64)
 
 
-def thumbnail(image: bytes, side_px: int = 132) -> str:
+def thumbnail(image: bytes, side_px: int = 132, *, box: Box | None = None) -> str:
     """Re-encode an image to a small JPEG.
 
     Parameters
@@ -104,6 +105,8 @@ def thumbnail(image: bytes, side_px: int = 132) -> str:
         Any format that pillow reads.
     side_px
         Longest side.
+    box
+        The part to show; None, or a box that the image does not hold = all of it.
 
     Returns
     -------
@@ -117,8 +120,10 @@ def thumbnail(image: bytes, side_px: int = 132) -> str:
     """
     try:
         with Image.open(io.BytesIO(image)) as opened:
-            opened.draft("RGB", (side_px, side_px))  # a large JPEG is decoded at half its size
-            small = opened.convert("RGB")
+            inside = box is not None and box[2] <= opened.width and box[3] <= opened.height
+            if not inside:
+                opened.draft("RGB", (side_px, side_px))  # a large JPEG is decoded at half its size
+            small = opened.convert("RGB").crop(box) if inside else opened.convert("RGB")
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:  # what pillow's formats raise
         raise ImageError(f"it cannot be read as an image: {type(error).__name__}") from error
     small.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gzjwst_core.catalog.columns import Flag
-from gzjwst_core.publish.explorer import embedded_names, explorer_data, random_sheet
+from gzjwst_core.publish.explorer import embedded_names, explorer_data, measures_shown, random_sheet
 from gzjwst_core.publish.facts import Galaxies, ReportFacts
 from gzjwst_core.publish.galaxies import listed
 from gzjwst_core.publish.packing import choices, doubles, numbers, paths, script_json, texts
 from gzjwst_core.publish.report import report_html
 from gzjwst_core.publish.rows import join_rows
-from gzjwst_core.publish.sheets import thumbnail
+from gzjwst_core.publish.sheets import choose, sheets_of, thumbnail
 from tests.publish.conftest import LINK, make_catalog, make_image
 from tests.publish.test_report import record
 
@@ -132,6 +132,23 @@ def test_every_column_says_what_it_is() -> None:
     assert all(column["group"] == "" or column["words"] for column in data["columns"].values())
     assert [flag[1] for flag in data["flags"]] == [flag.name for flag in Flag]
     assert json.dumps(data, allow_nan=False)
+
+
+def test_boxes_of_panels_are_told_where_there_are_any() -> None:
+    made = galaxies(3)
+    assert "panels" not in explorer_data(made)["columns"]
+    boxes = ["rgb=0,0,9,9 F115W=13,0,22,9", "", "rgb=0,0,9,9"]
+    made.rows["panels"] = boxes
+    assert unpacked(explorer_data(made)["columns"]["panels"]) == boxes
+
+
+def test_the_worst_file_is_the_largest() -> None:
+    made = galaxies(4)
+    made.rows["size_bytes"] = [9_000, 30_000, 2_000, 90_000]
+    for limits in ({"size_bytes": (1000.0, 600_000.0)}, {"size_bytes": (1000.0, np.inf)}, {}):
+        measures = measures_shown(replace(made, measures=("size_bytes",), limits=limits))
+        sheet = next(one for one in sheets_of(made.rows, measures) if one.sort == "worst:size_bytes")
+        assert choose(sheet, made.rows, measures, 4) == [3, 1, 0, 2]
 
 
 def test_the_sky_viewers_address_is_taken_apart_or_written_out() -> None:

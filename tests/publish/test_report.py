@@ -217,6 +217,19 @@ def test_without_images_there_are_no_galaxies_and_no_script() -> None:
     assert 'href="#images"' not in html
 
 
+def test_an_empty_selection_says_which_cut_left_none() -> None:
+    flow = (CutStep(cut="mag_ref <= 25", before=4000, after=10), CutStep(cut=f"r50 > 9 {EVIL}", before=10, after=0))
+    none = replace(whole(), galaxies=None, selected=np.zeros(40, dtype=bool), image_measures=None, failed_images=())
+    none = replace(none, image_checks=Table({"name": ["fill"], "n_pass": [0], "warn_high": [4.0]}))
+    page = Page(report_html(replace(none, record=record(cut_flow=flow))))
+    assert f"No galaxy is selected: the cut r50 > 9 {EVIL} leaves none of 10 rows." in page.text
+    assert "Image checks" not in page.text
+    assert ("a", {"href": "#images"}) in page.tags
+    nothing = report_html(replace(none, record=record(cut_flow=())))
+    assert "No galaxy is selected: the catalog has no source" in nothing
+    assert "No galaxy is selected" not in report_html(replace(whole(), galaxies=None)), "they are just not listed"
+
+
 def test_a_part_of_the_survey_is_said_to_be_one() -> None:
     assert "A random 3 of 9 images" in " ".join(
         Page(report_html(replace(whole(), galaxies=galaxies(total=9)))).text.split()

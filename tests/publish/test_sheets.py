@@ -11,6 +11,7 @@ from PIL import Image
 from gzjwst_core.errors import ImageError
 from gzjwst_core.publish.galaxies import listed
 from gzjwst_core.publish.measures import Measure, measure_of
+from gzjwst_core.publish.panel_boxes import rgb_box
 from gzjwst_core.publish.sheets import Sheet, choose, sheets_of, thumbnail
 from gzjwst_core.publish.shown import check_rows, limits_of
 
@@ -142,6 +143,32 @@ def test_a_thumbnail_is_a_small_jpeg_of_the_same_colour(form: str) -> None:
         pixel = np.asarray(small)[80, 80].astype(int)
     assert np.abs(pixel - (200, 30, 30)).max() < 12
     assert len(coded) < 8_000
+
+
+@pytest.mark.parametrize(
+    ("panels", "box"),
+    [
+        ("rgb=0,0,64,64 F115W=68,0,132,64", (0, 0, 64, 64)),
+        ("F115W=0,0,64,64 rgb=68,0,132,64", (68, 0, 132, 64)),
+        ("", None),
+        ("xrgb=0,0,1,1", None),
+        ("rgb=5,0,5,9", None),
+        ("rgb=a,0,5,9", None),
+    ],
+)
+def test_the_colour_picture_of_a_grid_has_a_box(panels: str, box: tuple[int, ...] | None) -> None:
+    assert rgb_box(panels) == box
+
+
+def test_a_small_copy_of_a_grid_is_of_the_colour_picture_alone() -> None:
+    sheet = np.full((132, 132, 3), 128, dtype=np.uint8)
+    sheet[:64, 68:] = (200, 30, 30)
+    out = io.BytesIO()
+    Image.fromarray(sheet).save(out, format="PNG")
+    with Image.open(io.BytesIO(base64.b64decode(thumbnail(out.getvalue(), box=(68, 0, 132, 64))))) as small:
+        assert small.size == (64, 64)
+        assert np.abs(np.asarray(small).astype(int) - (200, 30, 30)).max() < 12
+    assert thumbnail(out.getvalue(), box=(68, 0, 133, 64)) == thumbnail(out.getvalue()), "not a box of this image"
 
 
 def test_what_is_no_image_is_refused() -> None:

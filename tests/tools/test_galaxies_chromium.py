@@ -14,8 +14,14 @@ from PIL import Image
 
 from gzjwst_core.catalog.columns import Flag
 from gzjwst_core.publish.explorer import measures_shown
+from gzjwst_core.publish.facts import Galaxies, ReportFacts
+from gzjwst_core.publish.galaxies import listed
 from gzjwst_core.publish.packing import steps_of
+from gzjwst_core.publish.report import report_html
+from gzjwst_core.publish.rows import join_rows
 from gzjwst_core.publish.sheets import choose, sheets_of
+from tests.publish.conftest import make_catalog, make_image
+from tests.publish.test_report import record
 from tests.tools.browser import Page, browser
 from tests.tools.many_galaxies import BANDS, LINK, many_galaxies
 
@@ -255,8 +261,11 @@ def test_keys_step_through_the_filtered_galaxies_and_close(page: Page, many: Man
 
 
 HELD = """(async () => {
-  const asked = [], put = history.replaceState.bind(history);
-  history.replaceState = (...given) => { asked.push(given[2]); put(...given); };
+  const asked = [];
+  for (const name of ['pushState', 'replaceState']) {
+    const put = history[name].bind(history);
+    history[name] = (...given) => { asked.push(name, given[2]); put(...given); };
+  }
   document.querySelector('#galaxy-grid a').click();
   for (let n = 0; n < 60; n++) {
     document.querySelector('#galaxy').dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight' }));
@@ -267,12 +276,84 @@ HELD = """(async () => {
 })()"""
 
 
-def test_a_held_key_changes_the_address_twice(tab: Page, many: Many) -> None:
+def test_a_held_key_changes_the_address_once_and_again_at_its_end(tab: Page, many: Many) -> None:
     page = opened(tab, many)
     asked = page.value(HELD)
-    assert len(asked) == 2
+    assert asked[::2] == ["pushState", "replaceState", "replaceState"]
     assert page.value("location.hash") == asked[-1] == f"#images?page=2&id={quote(str(many.rows['id_str'][60]))}"
     assert page.complaints() == []
+
+
+BOX = "document.querySelector('#galaxy').open"
+PLACED = f"[{BOX}, location.hash, history.length]"
+
+
+def moved(page: Page, how: str) -> Any:
+    """Go back or forward as the browser's button does; a page that is left runs no script any more."""
+    before = page.call("Page.getNavigationHistory")
+    entry = before["entries"][before["currentIndex"] + {"back": -1, "forward": 1}[how]]
+    page.call("Page.navigateToHistoryEntry", entryId=entry["id"])
+    page.value(SETTLE)
+    return page.value("document.querySelector('#galaxy') ? " + PLACED + " : location.href")
+
+
+def step(page: Page, count: int) -> None:
+    for _ in range(count):
+        page.press("ArrowRight")
+    page.value(SETTLE)
+
+
+@pytest.mark.parametrize("anchor", ["", "#images", "#images?mag_min=20&mag_max=20.3"])
+def test_back_closes_a_galaxy_and_stays_on_the_page(tab: Page, many: Many, anchor: str) -> None:
+    tab.call("Page.resetNavigationHistory")  # a full history would not grow
+    page = opened(tab, many, anchor=anchor)
+    _, _, visits = page.value(PLACED)
+    page.value("document.querySelectorAll('#galaxy-grid a')[2].click()")
+    step(page, 3)
+    name = page.value(DETAIL)["name"]
+    is_open, shown, length = page.value(PLACED)
+    assert (is_open, length) == (True, visits + 1), "opened and stepped: one visit"
+    assert moved(page, "back") == [False, anchor, visits + 1]
+    assert moved(page, "forward") == [True, shown, visits + 1]
+    assert page.value(DETAIL)["name"] == name
+    page.press("Escape")
+    page.value(SETTLE)
+    assert page.value(PLACED) == [False, anchor, visits + 1]
+    page.value("document.querySelectorAll('#galaxy-grid a')[1].click()")
+    page.value("document.querySelector('#galaxy [data-part=close]').click()")
+    page.value(SETTLE)
+    assert page.value(PLACED) == [False, anchor, visits + 1], "looking at galaxies does not fill the history"
+    assert moved(page, "back") == "about:blank"
+    assert page.complaints() == []
+
+
+def test_back_leaves_the_grid_where_it_was_turned_to(tab: Page, many: Many) -> None:
+    page = opened(tab, many)
+    page.value(f"document.querySelectorAll('#galaxy-grid a')[{PAGE - 1}].click()")
+    step(page, 2)
+    assert moved(page, "back")[:2] == [False, "#images?page=2"]
+    assert page.value(SHOWN) == many.rows["id_str"][PAGE : 2 * PAGE].tolist()
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_an_address_of_one_galaxy_does_not_hold_a_person(tab: Page, many: Many, close: bool) -> None:
+    name = str(many.rows["id_str"][3])
+    page = opened(tab, many, anchor=f"#images?id={quote(name)}")
+    assert page.value(DETAIL)["name"] == name
+    step(page, 1)
+    if close:
+        page.press("Escape")
+        page.value(SETTLE)
+        assert page.value(PLACED)[:2] == [False, "#images"]
+    assert moved(page, "back") == "about:blank"
+
+
+def test_back_from_a_link_to_a_galaxy_closes_it(tab: Page, many: Many) -> None:
+    page = opened(tab, many)
+    page.value("document.querySelector('#measures a[href^=\"#images?id=\"]').click()")
+    page.value(SETTLE)
+    assert page.value(BOX) is True
+    assert moved(page, "back")[:2] == [False, ""]
 
 
 def test_an_address_restores_the_view(page: Page, many: Many) -> None:
@@ -339,3 +420,68 @@ def test_nothing_runs_out_of_the_window(page: Page) -> None:
     page.value("document.querySelector('#galaxy-grid a').click()")
     assert page.value(OVERFLOW) is True
     assert page.value(DETAIL)["wide"] is True
+
+
+COLOUR, GREY = (200, 40, 30), 128
+FRAME = """((name) => {
+  const { left, top, width, height } = document.querySelector(name).getBoundingClientRect();
+  return [left, top, width, height].map(Math.round);
+})"""
+
+
+def panels_page(folder: Path, *, strip: bool) -> Path:
+    """Images that are grids: red for the colour, two grey bands, and a third band's place without a box."""
+    sheet = np.full((132, 132, 3), GREY, dtype=np.uint8)
+    sheet[:64, :64] = COLOUR
+    catalog = make_catalog(4)
+    boxes = "rgb=0,0,64,64 F115W=68,0,132,64 F444W=0,68,64,132"
+    records = [make_image(catalog, n).replace(panels=boxes, strip="strip.png" if strip else "") for n in range(4)]
+    for name in [one.image for one in records] + ["strip.png"]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(sheet).save(folder / name, format="PNG")
+    made = Galaxies(listed(join_rows(catalog, records), catalog, None, BANDS, 4), 4, bands=BANDS, link=LINK)
+    (folder / "report.html").write_text(report_html(ReportFacts(record=record(), galaxies=made)))
+    return folder / "report.html"
+
+
+def seen_in(page: Page, name: str) -> Any:
+    """What the middle 90 % of a part of the page looks like: mean colour, and how much it varies."""
+    left, top, width, height = page.value(f"{FRAME}({json.dumps(name)})")
+    pixels = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")).astype(int)
+    inside = pixels[top + height // 20 : top + height - height // 20, left + width // 20 : left + width - width // 20]
+    return inside.reshape(-1, 3).mean(axis=0), int(inside.reshape(-1, 3).std(axis=0).max()), width, height
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("strip", [True, False])
+def test_of_a_grid_of_panels_the_colour_is_shown(tab: Page, tmp_path: Path, width: int, strip: bool) -> None:
+    tab.open(panels_page(tmp_path, strip=strip), width=width)
+    tab.value("document.querySelector('#galaxy-grid').scrollIntoView({ block: 'center', behavior: 'instant' })")
+    tab.value(SETTLE)
+    colour, spread, across, high = seen_in(tab, "#galaxy-grid .frame")
+    assert np.abs(colour - COLOUR).max() < 3
+    assert spread < 3
+    assert abs(across - high) <= 1
+    tab.value("document.querySelector('#galaxy-grid a').click()")
+    tab.value(SETTLE)
+    colour, spread, across, high = seen_in(tab, "#galaxy .frame")
+    assert np.abs(colour - COLOUR).max() < 3
+    assert spread < 3
+    assert abs(across - high) <= 1
+    assert across > 300
+    bands = tab.value(DETAIL)["bands"]
+    assert bands == ([] if strip else ["F115W", "F444W"])
+    if not strip:
+        colour, spread, *_ = seen_in(tab, "#galaxy .bands .frame")
+        assert np.abs(colour - GREY).max() < 3
+        assert spread < 3
+    assert tab.value(OVERFLOW) is True
+
+
+def test_a_panel_that_the_file_does_not_hold_hides_nothing(tab: Page, tmp_path: Path) -> None:
+    file = panels_page(tmp_path, strip=True)
+    for image in (tmp_path / "images").rglob("*.jpg"):
+        Image.new("RGB", (40, 40), COLOUR).save(image, format="PNG")
+    tab.open(file, width=1280, anchor="#images?id=demo_J000000.00%2B020000.0")
+    tab.value(SETTLE)
+    assert np.abs(seen_in(tab, "#galaxy .frame")[0] - COLOUR).max() < 3

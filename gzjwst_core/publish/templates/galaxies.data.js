@@ -42,6 +42,14 @@ function path(like, row) {
 // An address beside the page: every part is encoded, so that no name is taken for a scheme, a query or an anchor.
 const address = (name, row) => text(name, row).split("/").map(encodeURIComponent).join("/");
 
+// Panels of an image that is a grid: name and box (x0, y0, x1, y1 in the file's pixels) each; none = the colour alone.
+function panelsOf(row) {
+  const found = [...text("panels", row).matchAll(/([^ =]+)=(\d+),(\d+),(\d+),(\d+)/g)];
+  return found.map(([, name, ...box]) => ({ name, box: box.map(Number) })).filter(({ box: [x0, y0, x1, y1] }) => x0 < x1 && y0 < y1);
+}
+
+const colourBox = (row) => panelsOf(row).find(({ name }) => name === "rgb")?.box;
+
 function skyViewer(row) {
   const signed = (value, digits, sign) => (sign && !(value < 0) ? "+" : "") + value.toFixed(digits);
   const part = ([what, digits, sign]) => (digits === undefined ? text(what, row) : signed(number(what, row), digits, sign));

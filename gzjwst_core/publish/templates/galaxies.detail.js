@@ -29,26 +29,41 @@ function links(row) {
   return [
     ...(sky ? [out(sky, "sky viewer ↗")] : []),
     ...(there("cutout") ? [out(address("cutout", row), "cutout (FITS)")] : []),
-    out(address("image", row), "image file"),
+    out(address("image", row), colourBox(row) ? "image file (colour and bands)" : "image file"),
     ...(there("strip") ? [out(address("strip", row), "bands file")] : []),
   ];
 }
 
 function showPicture(row) {
   const picture = part("image"), whole = new Image();
+  crop(picture);
   picture.src = small.get(row) ?? BLANK;
   picture.alt = text("id_str", row);
   part("missing").hidden = true;
-  whole.onload = () => { if (opened === row) picture.src = whole.src; };
+  whole.onload = () => {
+    if (opened !== row) return;
+    crop(picture, colourBox(row), whole.naturalWidth, whole.naturalHeight);
+    picture.src = whole.src;
+  };
   whole.onerror = () => { if (opened === row) part("missing").hidden = false; };
   whole.src = address("image", row);
 }
 
+// The bands as the image file itself holds them beside the colour picture.
+function panelTile(row, { name, box }) {
+  const picture = made("img", { alt: name }), tile = made("span", {}, made("i", { className: "frame" }, picture), name);
+  picture.onload = () => crop(picture, box, picture.naturalWidth, picture.naturalHeight);
+  picture.src = address("image", row);
+  return tile;
+}
+
 function showStrip(row) {
-  const bands = text("strip_bands", row).split(",").filter(Boolean), there = text("strip", row) !== "";
+  const there = text("strip", row) !== "", panels = there ? [] : panelsOf(row).filter(({ name }) => name !== "rgb");
+  const bands = there ? text("strip_bands", row).split(",").filter(Boolean) : panels.map(({ name }) => name);
   const holder = part("strip");
   holder.style.setProperty("--bands", bands.length || 1);
   const say = (words) => holder.replaceChildren(made("p", {}, words));
+  if (panels.length) return holder.replaceChildren(made("p", { className: "bands" }, ...panels.map((one) => panelTile(row, one))));
   if (!there) return say("No picture of the single bands was made.");
   const picture = made("img", { alt: `bands ${bands.join(", ")}`, src: address("strip", row) });
   picture.onerror = () => say("The picture of the single bands is not beside this page.");

@@ -19,10 +19,20 @@ const near = new IntersectionObserver((seen) => {
   for (const { isIntersecting, target } of seen) if (isIntersecting) { near.unobserve(target); load(target); }
 }, { rootMargin: "300px" });
 
+// Lets a picture stand out of its frame, which hides all but the box; without a box the frame shows the whole.
+function crop(picture, box, width = 0, height = 0) {
+  const frame = picture.parentElement, [x0, y0, x1, y1] = box ?? [0, 0, 0, 0], inside = x1 > 0 && x1 <= width && y1 <= height;
+  const share = (part, of) => `${(100 * part) / of}%`;
+  frame.classList.toggle("cropped", inside);
+  frame.style.setProperty("--box", inside ? `${x1 - x0} / ${y1 - y0}` : "");
+  const placed = { width: share(width, x1 - x0), left: share(-x0, x1 - x0), top: share(-y0, y1 - y0) };
+  for (const name of ["width", "left", "top"]) picture.style[name] = inside ? placed[name] : "";
+}
+
 // Shows the file itself; where it is not beside the page, the small copy stays.
 function load(picture) {
   const row = Number(picture.closest("a").dataset.row), whole = new Image();
-  whole.onload = () => { picture.src = whole.src; };
+  whole.onload = () => { crop(picture, colourBox(row), whole.naturalWidth, whole.naturalHeight); picture.src = whole.src; };
   whole.onerror = () => picture.closest("a").classList.toggle("gone", !small.has(row));
   whole.src = address("image", row);
 }
@@ -38,7 +48,7 @@ function caption(row) {
 function cell(row) {
   const verdict = text("verdict", row), name = text("id_str", row);
   const picture = made("img", { alt: name, width: 132, height: 132, src: small.get(row) ?? BLANK });
-  const link = made("a", { href: address("image", row), className: verdict, target: "_blank", rel: "noopener" }, picture);
+  const link = made("a", { href: address("image", row), className: verdict, target: "_blank", rel: "noopener" }, made("i", { className: "frame" }, picture));
   link.dataset.row = row;
   const told = ["warn", "fail"].includes(verdict) ? `${verdict}: ${text("reasons", row)}` : name;
   link.append(made("span", { title: told }, caption(row)));

@@ -4,6 +4,7 @@ const form = document.getElementById("galaxy-filter");
 const counted = document.getElementById("galaxy-count");
 const pagers = [...explorer.querySelectorAll(".pager")];
 let rows = [], arrangedFor = "", drawn = "", waiting = 0;
+let under = null; // the address of the grid that an opened galaxy lies over in the history
 
 const total = (count) => count.toLocaleString("en").replaceAll(",", "\u202f");
 const pages = () => Math.max(1, Math.ceil(rows.length / data.page));
@@ -47,28 +48,52 @@ function tell(place) {
 }
 
 function go(changes) {
+  const opens = Boolean(changes.id) && !box.open;
+  if (opens && waiting) { forget(); tellAddress(); }
   view = { ...view, ...changes };
   draw();
-  remember();
+  if (opens) visit();
+  else remember();
+}
+
+const tellAddress = () => history.replaceState(history.state, "", hashOf(view));
+
+// An opened galaxy is one step of the history: Back closes it. Stepping to another one replaces it.
+function visit() {
+  under = location.hash;
+  history.pushState({ galaxy: true }, "", hashOf(view));
 }
 
 // Browsers allow few changes of the address: of a burst, such as a held key, the first and the last are made.
 function remember() {
-  const tell = () => history.replaceState(null, "", hashOf(view));
-  if (waiting === 0) tell();
+  if (waiting === 0) tellAddress();
   forget();
-  waiting = setTimeout(() => { waiting = 0; if (location.hash !== hashOf(view)) tell(); }, 250);
+  waiting = setTimeout(() => { waiting = 0; if (location.hash !== hashOf(view)) tellAddress(); }, 250);
 }
 
 function forget() { clearTimeout(waiting); waiting = 0; }
 
 function follow() {
   forget();
-  const told = viewOf(location.hash);
-  if (!told) return;
-  view = told;
+  const back = location.hash === under, told = viewOf(location.hash), page = view.page;
+  under = null;
+  if (!told && !back && !box.open) return;
+  view = told ?? { ...view, id: "" };
+  const turned = back && page !== (told?.page ?? EMPTY.page); // with the galaxies that were stepped through
+  if (back) view.page = page;
   draw();
-  if (view.id === "" || !box.open) explorer.scrollIntoView();
+  if (turned) tellAddress();
+  if (told && !back && !box.open) explorer.scrollIntoView();
+}
+
+// Closed by a person: what was opened from the grid goes back to it, an address that opened a galaxy loses it.
+function leave() {
+  opened = -1;
+  if (view.id === "") return;
+  if (!history.state?.galaxy) { go({ id: "" }); return; }
+  forget();
+  view = { ...view, id: "" };
+  history.back();
 }
 
 function neighbour(by) {
@@ -124,7 +149,7 @@ box.addEventListener("keydown", (event) => {
   const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (by) { event.preventDefault(); neighbour(by); }
 });
-box.addEventListener("close", () => { opened = -1; if (view.id !== "") go({ id: "" }); });
+box.addEventListener("close", leave);
 addEventListener("hashchange", follow);
 prepare();
 if (location.hash.startsWith(PLACE)) follow();
