@@ -270,9 +270,9 @@ def _none_selected(facts: ReportFacts) -> str:
 
 
 def _checks(facts: ReportFacts) -> list[dict[str, Any]]:
-    """Return the image checks; none where they judged nothing."""
+    """Return the image checks; none where they judged no image, even if the survey's had their control stars."""
     checks = check_rows(facts.image_checks)
-    return checks if any(any(one["counts"].values()) for one in checks) else []
+    return checks if any(any(one["counts"].values()) for one in checks if not one["survey"]) else []
 
 
 def _corrected(facts: ReportFacts) -> Markup | None:

@@ -220,7 +220,9 @@ def test_without_images_there_are_no_galaxies_and_no_script() -> None:
 def test_an_empty_selection_says_which_cut_left_none() -> None:
     flow = (CutStep(cut="mag_ref <= 25", before=4000, after=10), CutStep(cut=f"r50 > 9 {EVIL}", before=10, after=0))
     none = replace(whole(), galaxies=None, selected=np.zeros(40, dtype=bool), image_measures=None, failed_images=())
-    none = replace(none, image_checks=Table({"name": ["fill"], "n_pass": [0], "warn_high": [4.0]}))
+    none = replace(
+        none, image_checks=Table({"name": ["fill", "stars"], "scope": ["image", "survey"], "n_pass": [0, 3]})
+    )
     page = Page(report_html(replace(none, record=record(cut_flow=flow))))
     assert f"No galaxy is selected: the cut r50 > 9 {EVIL} leaves none of 10 rows." in page.text
     assert "Image checks" not in page.text
