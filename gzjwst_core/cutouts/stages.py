@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from astropy.table import Table
+from pydantic import BaseModel, TypeAdapter
 
 from gzjwst_core import __version__
 from gzjwst_core.archives.stages import Brought, inputs_of, reading, survey_fields
@@ -31,6 +32,16 @@ _OF_CHUNKS = (CUTOUTS, "images", "training")
 _BATCH = 100
 _COLUMNS = ("id_str", "field", "ra", "dec", "segment_id")
 """All that a cutout takes from the catalog, but for what its field of view follows."""
+
+
+class _Noise(BaseModel):
+    """What is read of a catalog receipt's note of one mosaic."""
+
+    band: str
+    sigma: float | None
+
+
+_NOISE = TypeAdapter(list[_Noise])
 
 
 class Plan(Value):
@@ -197,8 +208,8 @@ def _rows_of(run: Run, work: Work, field: Field) -> Table:
 
 def _sigma(folder: Folder, field: str) -> dict[str, float]:
     receipt = latest(folder, "catalog", field)
-    rows = receipt.notes.get("mosaics", []) if receipt else []
-    return {row["band"]: row["sigma"] for row in rows if row["sigma"] is not None}  # type: ignore[union-attr,index,call-overload,misc]
+    rows = _NOISE.validate_python(receipt.notes.get("mosaics", []) if receipt else [])
+    return {row.band: row.sigma for row in rows if row.sigma is not None}
 
 
 def cut_batch(batch: Batch) -> list[tuple[Output | None, Outcome]]:

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import uuid4
 
 from astropy.table import Table
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 
 from gzjwst_core import __version__
 from gzjwst_core.archives.stages import MOSAICS, PRODUCTS
@@ -38,6 +38,7 @@ __all__ = ["RunLog", "read_table", "record_of"]
 
 _LIBRARIES = ("astropy", "astroquery", "fsspec", "numpy", "pillow", "prefect", "s3fs", "sep")
 _OF_TARGETS = ("ext_id", "is_primary")
+_STEPS = TypeAdapter(list[CutStep])
 
 
 class RunLog(Value):
@@ -89,7 +90,7 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         sums={name: parts for name, parts in sums.items() if parts},
         missing=tuple(missing),
         made=_made(folder, images),
-        cut_flow=tuple(merged.notes["cut_flow"]) if merged else (),  # type: ignore[arg-type]
+        cut_flow=_cut_flow(merged),
         stages=log.stages,
         peak_mb=max((stage.peak_mb or 0.0 for stage in log.stages), default=None),
         host={"cores": cores(), "system": platform.platform(), "python": sys.version.split()[0]},
@@ -227,10 +228,13 @@ def _missing(run: Run) -> list[Missing]:
     return missing
 
 
+def _cut_flow(merged: Receipt | None) -> tuple[CutStep, ...]:
+    return () if merged is None else tuple(_STEPS.validate_python(merged.notes["cut_flow"]))
+
+
 def _nothing_selected(run: Run) -> list[Missing]:
     """Say which cut left nothing of a survey that has sources: a mistyped one is no success."""
-    merged = latest(run.folder, "merge", "survey")
-    flow = [CutStep.model_validate(step) for step in merged.notes["cut_flow"]] if merged else []  # type: ignore[union-attr]
+    flow = _cut_flow(latest(run.folder, "merge", "survey"))
     emptied = next((step for step in flow if step.before and not step.after), None)
     if emptied is None:
         return []
