@@ -12,6 +12,8 @@ __all__ = ["close_rows", "mutual_nearest"]
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
+_NO_ROWS: Rows = np.zeros(0, dtype=np.int64)
+
 
 def close_rows(one: Floats, two: Floats, reach: float) -> tuple[Rows, Rows]:
     """Return every pair of rows within reach, in order of the rows of the first list, then of the second.
@@ -24,7 +26,7 @@ def close_rows(one: Floats, two: Floats, reach: float) -> tuple[Rows, Rows]:
         A chord.
     """
     if not (len(one) and len(two)):
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        return _NO_ROWS, _NO_ROWS
     near = cKDTree(one).sparse_distance_matrix(cKDTree(two), reach, output_type="ndarray")
     order = np.lexsort((near["j"], near["i"]))
     return near["i"][order].astype(np.int64), near["j"][order].astype(np.int64)
@@ -41,7 +43,7 @@ def mutual_nearest(one: Floats, two: Floats, reach: float) -> tuple[Rows, Rows]:
         A chord.
     """
     if not (len(one) and len(two)):
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        return _NO_ROWS, _NO_ROWS
     distance, there = cKDTree(two).query(one)
     _, back = cKDTree(one).query(two)
     rows = np.arange(len(one))

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from astropy.table import Table
@@ -174,11 +175,11 @@ def _searched_arcmin2(run: Run, depth: Table | None) -> float | None:
 
 def _cells(folder: Folder) -> Iterator[MosaicCell]:
     for row in read_table(folder, MOSAICS) or ():
-        lost = "expected" if row["expected"] else "missing"
+        lost: Literal["expected", "missing"] = "expected" if row["expected"] else "missing"
         yield MosaicCell(
             field=str(row["field"]),
             band=str(row["band"]),
-            outcome="located" if row["outcome"] == "located" else lost,  # type: ignore[arg-type]
+            outcome="located" if row["outcome"] == "located" else lost,
             archive=str(row["archive"]),
             size=int(row["size"]),
             obs_id=str(row["obs_id"]),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from gzjwst_core.sky.build import SkyMosaic
 from gzjwst_core.sky.mast_columns import Row
@@ -135,10 +136,10 @@ def _pattern(sky: Sequence[_Observation]) -> _Observation:
     return next((o for o in sky if o.collection == "JWST"), sky[0])
 
 
-def _sibling(pattern: _Observation, offset: int, band: str, **changes: object) -> _Observation:
+def _sibling(pattern: _Observation, offset: int, band: str, **changes: Any) -> _Observation:
     """Return another observation at the same place: other band, own number and names."""
     stem = pattern.obs_id.replace(pattern.band.lower(), band.lower())
-    return _named(replace(pattern, obsid=_FIRST_OBSID + offset, band=band, size=20_160, **changes), stem)  # type: ignore[arg-type]  # fields of the class
+    return _named(replace(pattern, obsid=_FIRST_OBSID + offset, band=band, size=20_160, **changes), stem)
 
 
 def _named(observation: _Observation, obs_id: str) -> _Observation:

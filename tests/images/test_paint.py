@@ -64,7 +64,7 @@ def test_measures(data: bytes) -> None:
     assert measures.sky_chroma < 2
     assert measures.fill == pytest.approx(2 * 2.5 * 0.25 / 3.0, abs=0.05)
     assert measures.coverage == 1.0
-    assert measures.centring < 0.01
+    assert measures.centring < 1.5 / OPTIONS.size_px
     assert measures.black < 0.01
     assert measures.white < 0.2
 
