@@ -42,7 +42,7 @@ def open_session(request: RunRequest) -> Iterator[tuple[Run, Journal]]:
     guard_logs()
     check_private(PREFECT_LOCAL_STORAGE_PATH.value())
     run = start(request)
-    with archives_stand_in(run), locked(run), use_processes(_processes(request, run)):
+    with archives_stand_in(run), locked(run) as lock, use_processes(_processes(request, run), lock):
         yield run, Journal(request, Terminal(quiet=request.quiet))
 
 

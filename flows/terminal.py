@@ -109,12 +109,6 @@ class Terminal:
         """Print a line that is never kept quiet: a mark with rich markup, and plain text."""
         self._errors.print(f"{mark} {escape(text)}", highlight=False)
 
-    def give_back(self) -> None:
-        """Leave a terminal as it was, before an end without ceremony: the cursor shown, a line begun."""
-        if self._console.is_terminal:
-            self._console.show_cursor()
-            self._console.print()
-
     @contextmanager
     def stage(self, name: str, total: int, expected_bytes: int = 0) -> Iterator[StageLine]:
         """Show a stage while the block runs.

@@ -3,18 +3,25 @@
 Under the thread runner `use_processes` opens one loky pool (its workers import neither the flow file nor Prefect);
 under Dask nothing is opened and the work runs inline, since a daemonic worker may have no children. Core functions
 take `cpu_map` and never know which it is.
+
+A worker ends when the process that started it has ended, however that was. Until then it keeps that process's lock of
+the run folder, so that no other run writes there while a worker still may. It has no stream of the run's: what it
+prints goes to the run, which prints it, so that whoever reads the run's output waits for the run alone.
 """
 
+import multiprocessing
 import os
 import resource
 import signal
+import socket
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from threading import Lock
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
 from typing import Protocol, TypeVar
 
 from loky import ProcessPoolExecutor
@@ -30,21 +37,27 @@ R = TypeVar("R")
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _AHEAD = 3
 """Items a worker that are under way or wait to be taken: results of a large mosaic must not pile up."""
+_LAST_WORDS_S = 5.0
 
 
 class _Pool:
     """The run's processes; others take their place when one of them dies."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, held: int | None) -> None:
         self.workers = workers
         self.peaks_mb: dict[int, float] = {}
         """Highest resident memory of each process."""
-        self._lock = Lock()
+        self._guard = threading.Lock()
+        ours, self._theirs = socket.socketpair()
+        # loky hands sockets and connections over to a worker, not bare descriptors
+        self._lock = None if held is None else Connection(os.dup(held))
+        self._printer = threading.Thread(target=_print, args=(ours,), daemon=True)
+        self._printer.start()
         self.executor = self._new()
 
     def replace(self, broken: ProcessPoolExecutor) -> None:
         """Start new processes, unless another thread that lost its work has done so."""
-        with self._lock:
+        with self._guard:
             if self.executor is broken:
                 self.executor = self._new()
                 self.peaks_mb = {}
@@ -55,10 +68,22 @@ class _Pool:
         self.peaks_mb[process] = peak_mb
         return made
 
+    def close(self) -> None:
+        """End the processes, and print what they still said."""
+        self.executor.shutdown(wait=True, kill_workers=True)
+        self._theirs.close()
+        if self._lock is not None:
+            self._lock.close()
+        self._printer.join(_LAST_WORDS_S)
+
     def _new(self) -> ProcessPoolExecutor:
         single = dict.fromkeys(_THREAD_VARIABLES, "1")  # sep and numpy share cores with the other workers
         return ProcessPoolExecutor(
-            max_workers=self.workers, timeout=600, env={**os.environ, **single}, initializer=_leave_ctrl_c_to_the_run
+            max_workers=self.workers,
+            timeout=600,
+            env={**os.environ, **single},
+            initializer=_begin,
+            initargs=(self._theirs, self._lock),
         )
 
 
@@ -74,30 +99,33 @@ class CpuMap(Protocol):
 
 
 @contextmanager
-def use_processes(workers: int) -> Iterator[None]:
+def use_processes(workers: int, lock: int | None = None) -> Iterator[None]:
     """Give `cpu_map` a pool of processes for as long as the block runs.
 
     Parameters
     ----------
     workers
         Processes; 1 or less runs everything inline.
+    lock
+        Descriptor of a locked file, which the processes hold too: a lock of `flock` ends with the last of them.
     """
     global _pool  # noqa: PLW0603 - one pool a process is the point
     if workers <= 1 or _pool is not None:
         yield
         return
-    _pool = _Pool(workers)
+    _pool = _Pool(workers, lock)
     try:
         yield
     finally:
         pool, _pool = _pool, None
-        pool.executor.shutdown(wait=True, kill_workers=True)
+        pool.close()
 
 
 def stop_processes() -> None:
-    """Kill the run's pool at once, without waiting for its work."""
-    if _pool is not None:
-        _pool.executor.shutdown(wait=False, kill_workers=True)
+    """Kill the run's processes at once, without waiting for their work."""
+    for worker in multiprocessing.active_children():
+        if worker.pid is not None:
+            os.kill(worker.pid, signal.SIGKILL)
 
 
 def cpu_map(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
@@ -118,12 +146,18 @@ def cpu_map(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
     Raises
     ------
     WorkerLostError
-        A worker died (killed, out of memory). The next call gets a new pool.
+        A worker died (killed, out of memory); the next call gets a new pool. Or there was no memory for an item
+        (reason `out_of_memory`).
     """
-    if _pool is None:
-        yield from map(function, items)
-        return
-    pool, executor = _pool, _pool.executor
+    try:
+        yield from map(function, items) if _pool is None else _on(_pool, function, items)
+    except MemoryError as error:
+        said = "a worker needs more memory than there is: fewer --workers need less"
+        raise WorkerLostError(said, reason="out_of_memory") from error
+
+
+def _on(pool: _Pool, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    executor = pool.executor
     under_way: deque[Future[tuple[R, int, float]]] = deque()
     try:
         for item in items:
@@ -145,8 +179,25 @@ def cores() -> int:
     return int(usable_cores())
 
 
-def _leave_ctrl_c_to_the_run() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _print(ours: socket.socket) -> None:
+    """Print what the workers say."""
+    with ours, ours.makefile("r", encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            with suppress(OSError, ValueError):  # nobody reads it any more, or it is closed
+                sys.stderr.write(line)
+
+
+def _begin(run: socket.socket, _lock: Connection | None) -> None:
+    """Make a new worker one of the run: what loky gave it is kept for as long as it lives, `_lock` too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which ends its workers
+    for stream in range(3):
+        os.dup2(run.fileno(), stream)
+    threading.Thread(target=_end_with, args=(run,), daemon=True).start()
+
+
+def _end_with(run: socket.socket) -> None:
+    run.recv(1)  # nothing is ever sent: this returns when the run's end is closed
+    os._exit(1)
 
 
 def peak_memory_mb() -> float:

@@ -36,6 +36,7 @@ __all__ = [
     "BudgetError",
     "CatalogError",
     "CorruptMosaicError",
+    "FlowServerError",
     "GzJwstError",
     "ImageError",
     "MosaicError",
@@ -185,6 +186,12 @@ class SubjectsError(GzJwstError, ValueError):
     """A manifest of subjects, or an export of Zooniverse, cannot be used."""
 
     reason = "bad_subjects"
+
+
+class FlowServerError(GzJwstError, ConnectionError):
+    """The server that flow runs are reported to does not answer."""
+
+    reason = "flow_server"
 
 
 class WorkerLostError(GzJwstError, RuntimeError):

@@ -143,8 +143,8 @@ def freeze_profile(run: Run, images: ImageOptions) -> Run:
 
 
 @contextmanager
-def locked(run: Run) -> Iterator[None]:
-    """Keep other runs out of the same run folder, and sweep what a killed one left.
+def locked(run: Run) -> Iterator[int]:
+    """Keep other runs out of the same run folder, and sweep what a killed one left; yields the lock's descriptor.
 
     The lock lies beside a local run folder, however that is called; for others it is this machine's, in the cache.
 
@@ -153,15 +153,15 @@ def locked(run: Run) -> Iterator[None]:
     StorageError
         Another run is writing there (reason `busy`), or nothing can be written there.
     """
-    with writing_alone(run.folder, Path(run.cache)):
+    with writing_alone(run.folder, Path(run.cache)) as lock:
         run.folder.sweep()
         MosaicCache(_made(Path(run.cache))).sweep()
-        yield
+        yield lock
 
 
 @contextmanager
-def writing_alone(folder: Folder, cache: Path) -> Iterator[None]:
-    """Keep runs, and other verbs, out of a run folder.
+def writing_alone(folder: Folder, cache: Path) -> Iterator[int]:
+    """Keep runs, and other verbs, out of a run folder; yields the lock's descriptor.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def writing_alone(folder: Folder, cache: Path) -> Iterator[None]:
     """
     with _opened(_lock_path(folder, cache)) as file:
         _take(file, folder.url)
-        yield
+        yield file.fileno()
 
 
 def _opened(path: Path) -> TextIO:
@@ -198,7 +198,7 @@ def _lock_path(folder: Folder, cache: Path) -> Path:
 
 def _take(file: TextIO, url: str) -> None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # dies with the process
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # dies with the last process that holds it
     except BlockingIOError:
         raise StorageError(f"another run is writing to {url}: wait for it", reason="busy") from None
     except OSError as error:  # some cluster file systems have no locks

@@ -1,8 +1,14 @@
-"""The run's processes: in order, a few items ahead, and a dead worker costs a retry and no more."""
+"""The run's processes: in order, a few items ahead, gone with the run, and a dead worker costs a retry and no more."""
 
+import fcntl
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 
 from gzjwst_core.engine import cpu_map, peak_memory_mb, use_processes
@@ -46,6 +52,51 @@ def test_the_workers_memory_counts(two_processes: None) -> None:
 def test_without_processes_the_work_runs_here() -> None:
     with use_processes(1):
         assert set(cpu_map(_process, range(3))) == {os.getpid()}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_work_without_memory_is_named(workers: int) -> None:
+    with use_processes(workers), pytest.raises(WorkerLostError, match="fewer --workers") as caught:
+        list(cpu_map(_without_memory, [1]))
+    assert caught.value.reason == "out_of_memory"
+
+
+RUN = """
+import fcntl, sys, time, warnings
+from gzjwst_core.engine import cpu_map, use_processes
+with open(sys.argv[1], "a") as lock, use_processes(2, lock.fileno()):
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    list(cpu_map(warnings.warn, ["odd pixels"]))
+    next(cpu_map(time.sleep, [0.2, 0.2, 60, 60]))
+    print("busy", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_workers_end_with_a_run_that_is_killed_and_keep_its_lock_until_then(tmp_path: Path) -> None:
+    """What they say comes through it, so that whoever reads its output waits for it alone."""
+    command = [sys.executable, "-c", RUN, str(tmp_path / "lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "busy\n"
+        family = psutil.Process(run.pid).children(recursive=True)
+        held = family[-1]
+        held.suspend()
+        run.send_signal(signal.SIGKILL)
+        run.wait(10)
+        _, alive = psutil.wait_procs(family[-2:], 10)
+        assert alive == [held]
+        with (tmp_path / "lock").open("a") as lock:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.resume()
+            assert "UserWarning: odd pixels" in run.communicate(timeout=10)[1]
+            assert not psutil.wait_procs(family, 10)[1]
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _without_memory(_: int) -> int:
+    raise MemoryError
 
 
 def _fill(size: int) -> int:

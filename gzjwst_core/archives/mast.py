@@ -1,24 +1,27 @@
 """MAST's listing: a survey's observations and their products, asked with astroquery.
 
 Only the question and its plain answer: which rows are mosaics is decided in `rules`. astroquery is imported inside the
-functions, because it reads its server's address when it is imported. Its session is given time limits, no retries and a
-watch over long polling (`polling`); its warnings never pass as success.
+functions, because few runs ask. Its session is given time limits, no retries and a watch over long polling (`polling`);
+its warnings never pass as success. `GZJWST_MAST_URL` replaces the server.
 """
 
 import itertools
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyDeprecationWarning, AstropyWarning
 
 from gzjwst_core.archives.http import check_status, mount, network_error
+from gzjwst_core.archives.mast_download import mast_server
 from gzjwst_core.archives.polling import PollingAdapter
 from gzjwst_core.archives.redact import redact
 from gzjwst_core.archives.rules import PRODUCT_COLUMNS, Row
@@ -100,6 +103,7 @@ def _mast(limits: ArchiveOptions) -> Iterator[tuple[Any, PollingAdapter]]:
 
     adapter = PollingAdapter(limits.connect_timeout_s, limits.read_timeout_s, slowest_kb_s=limits.slowest_kb_s)
     client = ObservationsClass()
+    _point_at(client._portal_api_connection, mast_server(os.environ))  # noqa: SLF001 - its one way in a running process
     mount(client._session, adapter)  # noqa: SLF001 - astroquery has no other way to limit its waits
     try:
         with warnings.catch_warnings():
@@ -119,6 +123,13 @@ def _mast(limits: ArchiveOptions) -> Iterator[tuple[Any, PollingAdapter]]:
         raise network_error(error, "MAST query") from None
     finally:
         client._session.close()  # noqa: SLF001
+
+
+def _point_at(portal: Any, server: str) -> None:
+    """Give astroquery a server; its own configuration counts only before its import."""
+    for name in ("MAST_REQUEST_URL", "COLUMNS_CONFIG_URL"):
+        path = urlsplit(getattr(portal, name)).path
+        setattr(portal, name, server + path)
 
 
 def _observations(

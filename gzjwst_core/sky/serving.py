@@ -1,19 +1,21 @@
 """The loopback archive as a process of its own, and the environment of a run that asks it.
 
-astroquery reads its server's address when it is imported, so the archive has to stand before the run starts: `serving`
-starts it, waits for it and yields the environment for the run's process. By hand:
+`serving` starts it, waits for it and yields the environment in which clients find it; they read it when they ask. Only
+an astroquery of another process needs a configuration file, which it reads when it is imported. By hand:
 ``python -m gzjwst_core.sky.serving FOLDER`` prints the address and serves until Ctrl-C.
 """
 
 import argparse
 import os
+import select
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, cast
 
 from gzjwst_core.errors import ArchiveUnavailableError, StorageError
 from gzjwst_core.sky.build import load_sky
@@ -31,7 +33,7 @@ _PAGESIZE = 100
 
 @contextmanager
 def serving(
-    folder: Path, scratch: Path, *, pagesize: int = _PAGESIZE, ready_seconds: float = _READY_SECONDS
+    folder: Path, config: Path | None = None, *, pagesize: int = _PAGESIZE, ready_seconds: float = _READY_SECONDS
 ) -> Iterator[dict[str, str]]:
     """Serve a sky from a process of its own for as long as the context lasts.
 
@@ -41,28 +43,30 @@ def serving(
     ----------
     folder
         A sky that `build_sky` made.
-    scratch
-        Folder for the archive's address, its error output and astroquery's configuration; made if need be.
+    config
+        Folder for astroquery's configuration, where another process shall ask with an astroquery of its own.
     pagesize
-        Rows in a page of MAST's answers.
+        Rows in a page of MAST's answers, in that configuration.
     ready_seconds
         How long the start may take.
 
     Yields
     ------
     dict of str to str
-        The whole environment for a child process: this process's own, changed so that MAST, S3 and DataLabs are the
-        sky. `GZJWST_MAST_URL` holds the archive's address.
+        This process's environment, changed so that MAST, S3 and DataLabs are the sky. `GZJWST_MAST_URL` holds the
+        archive's address.
 
     Raises
     ------
     ArchiveUnavailableError
         The archive did not start; the message carries the end of its error output.
     """
-    scratch.mkdir(parents=True, exist_ok=True)
-    with _process(folder, scratch, ready_seconds) as url:
-        config_dir = write_astroquery_config(scratch / "astropy-config", url, pagesize=pagesize)
-        yield archive_environment(os.environ, url, folder, config_dir)
+    with _process(folder, ready_seconds) as url:
+        environment = archive_environment(os.environ, url, folder)
+        if config is not None:
+            config_dir = write_astroquery_config(config / "astropy-config", url, pagesize=pagesize)
+            environment["ASTROPY_CONFIG_DIR"] = str(config_dir)
+        yield environment
 
 
 def write_astroquery_config(config_dir: Path, url: str, *, pagesize: int = _PAGESIZE) -> Path:
@@ -88,7 +92,7 @@ def write_astroquery_config(config_dir: Path, url: str, *, pagesize: int = _PAGE
     return config_dir.resolve()
 
 
-def archive_environment(base: Mapping[str, str], url: str, folder: Path, config_dir: Path) -> dict[str, str]:
+def archive_environment(base: Mapping[str, str], url: str, folder: Path) -> dict[str, str]:
     """Change an environment so that a run in it finds the sky wherever it looks.
 
     Parameters
@@ -99,8 +103,6 @@ def archive_environment(base: Mapping[str, str], url: str, folder: Path, config_
         The archive's address.
     folder
         The sky.
-    config_dir
-        What `write_astroquery_config` returned.
 
     Returns
     -------
@@ -108,7 +110,6 @@ def archive_environment(base: Mapping[str, str], url: str, folder: Path, config_
         A new environment.
     """
     return {name: value for name, value in base.items() if not name.startswith("AWS_")} | {
-        "ASTROPY_CONFIG_DIR": str(config_dir),
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL_S3": url,
@@ -122,24 +123,23 @@ def archive_environment(base: Mapping[str, str], url: str, folder: Path, config_
 
 
 @contextmanager
-def _process(folder: Path, scratch: Path, ready_seconds: float) -> Iterator[str]:
+def _process(folder: Path, ready_seconds: float) -> Iterator[str]:
     """Start the archive, wait for its address, and end it in any case."""
-    address, errors = scratch / "archive.url", scratch / "archive.err"
     command = [sys.executable, "-m", _MODULE, str(folder), "--until-stdin-closes"]
-    with address.open("wb") as out, errors.open("wb") as err:
+    with TemporaryFile() as errors:
         process = subprocess.Popen(  # noqa: S603  # our own module, no shell
             # a session of its own: Ctrl-C is for the run, which then closes the archive
             command,
             stdin=subprocess.PIPE,
-            stdout=out,
-            stderr=err,
+            stdout=subprocess.PIPE,
+            stderr=errors,
             env=_own_environment(),
             start_new_session=True,
         )
-    try:
-        yield _wait_for_address(process, address, errors, ready_seconds)
-    finally:
-        _stop(process)
+        try:
+            yield _address(process, errors, ready_seconds)
+        finally:
+            _stop(process)
 
 
 def _own_environment() -> dict[str, str]:
@@ -149,25 +149,24 @@ def _own_environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def _wait_for_address(process: subprocess.Popen[bytes], address: Path, errors: Path, ready_seconds: float) -> str:
-    end = time.monotonic() + ready_seconds
-    while time.monotonic() < end:
-        line = address.read_text(encoding="utf-8")
-        if line.endswith("\n"):
-            return line.strip()
-        if process.poll() is not None:
-            break
-        time.sleep(0.02)
-    state = "is not ready" if process.poll() is None else f"ended with {process.returncode}"
-    tail = errors.read_text(encoding="utf-8", errors="replace")[-2000:].strip()
+def _address(process: subprocess.Popen[bytes], errors: IO[bytes], ready_seconds: float) -> str:
+    """Wait for the line that holds the archive's address."""
+    out = cast("IO[bytes]", process.stdout)
+    came = select.select([out], [], [], ready_seconds)[0]
+    if came and (line := out.readline()):
+        return line.decode().strip()
+    state = f"ended with {process.wait(_STOP_SECONDS)}" if came else "is not ready"
+    errors.seek(0)
+    tail = errors.read().decode(errors="replace")[-2000:].strip()
     raise ArchiveUnavailableError(f"the loopback archive {state} after {ready_seconds:g} s at most: {tail}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End it at once: it only reads, so there is nothing to finish."""
     process.terminate()
-    if process.stdin is not None:
-        process.stdin.close()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
     try:
         process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
@@ -199,17 +198,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{server.url}\n")
         sys.stdout.flush()
         if options.until_stdin_closes:
-            threading.Thread(target=_shut_at_end_of_input, args=(server,), daemon=True).start()
+            threading.Thread(target=_end_with_input, daemon=True).start()
         with suppress(KeyboardInterrupt):
             server.serve_forever(poll_interval=0.1)
     return 0
 
 
-def _shut_at_end_of_input(server: LoopbackServer) -> None:
-    """Wait for the parent to close our input, or to die, which closes it too."""
+def _end_with_input() -> None:
+    """Wait for the parent to close our input, or to die, which closes it too. Nothing here is to be finished."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
-    server.shutdown()
+    os._exit(0)
 
 
 def _parser() -> argparse.ArgumentParser:

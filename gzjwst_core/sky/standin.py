@@ -1,17 +1,14 @@
 """A profile with a `[sky]` section runs against a synthetic sky on loopback archives: made once, kept, served.
 
-Real profiles pass through here untouched. The archive is a process of its own; the environment that points clients at
-it must be set before astroquery is imported, which is why the command line runs such a profile in a child process.
+Real profiles pass through here untouched. The archive is a process of its own, since its answers take CPU, and ends
+with the run; the run's own process finds it by its environment.
 """
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from gzjwst_core.errors import ProfileError
 from gzjwst_core.run import Run
 
 __all__ = ["archives_stand_in", "needs_archive", "sky_folder"]
@@ -28,33 +25,27 @@ def needs_archive(run: Run) -> bool:
 
 
 @contextmanager
-def archives_stand_in(run: Run) -> Iterator[dict[str, str]]:
+def archives_stand_in(run: Run) -> Iterator[None]:
     """Serve the run's synthetic sky for as long as the block runs, if it has one that nobody serves yet.
 
-    Yields
-    ------
-    dict of str to str
-        This process's environment, pointed at the sky; it is also set in this process.
-
-    Raises
-    ------
-    ProfileError
-        astroquery was imported before, so that it would ask the real MAST.
+    This process's environment points there meanwhile.
     """
     if not needs_archive(run) or run.profile.sky is None:
-        yield dict(os.environ)
+        yield
         return
-    if "astroquery" in sys.modules:
-        raise ProfileError(f"{run.profile.name}: a synthetic sky must be served before astroquery is imported")
     from gzjwst_core.sky.build import build_sky  # noqa: PLC0415 - a real survey does not pay for the sky's imports
     from gzjwst_core.sky.serving import serving  # noqa: PLC0415
 
     before = dict(os.environ)
-    folder = build_sky(run.profile.sky, sky_folder(run)).folder
-    with TemporaryDirectory(prefix="gzjwst-sky-") as scratch, serving(folder, Path(scratch)) as environment:
-        os.environ.update(environment)
+    with serving(build_sky(run.profile.sky, sky_folder(run)).folder) as environment:
+        _become(environment)
         try:
-            yield environment
+            yield
         finally:
-            os.environ.clear()
-            os.environ.update(before)
+            _become(before)
+
+
+def _become(environment: dict[str, str]) -> None:
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)

@@ -50,8 +50,8 @@ Answer = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def answers(_served: Served, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
-    config = write_astroquery_config(tmp_path_factory.mktemp("config"), _served.url, pagesize=50)
-    environment = archive_environment(os.environ, _served.url, _served.folder, config)
+    config = write_astroquery_config(tmp_path_factory.mktemp("config"), "http://127.0.0.1:1", pagesize=50)
+    environment = archive_environment(os.environ, _served.url, _served.folder) | {"ASTROPY_CONFIG_DIR": str(config)}
     client = [sys.executable, "-W", "error::DeprecationWarning:gzjwst_core", "-m", "tests.archives.query_client"]
     ended = subprocess.run(
         [*client, _served.url],

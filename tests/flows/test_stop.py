@@ -1,16 +1,23 @@
-"""Ctrl-C in a terminal ends a run at once, whatever its processes are doing."""
+"""A run that is stopped ends at once, says so in a line, tells Prefect, and leaves no process behind."""
 
 import os
 import pty
 import select
+import signal
+import sqlite3
+import subprocess
 import sys
 import time
 from pathlib import Path
+
+import psutil
+import pytest
 
 from gzjwst_core.sky.build import build_sky
 from gzjwst_core.sky.options import SkyOptions
 from tests.flows.survey import SCRIPT, World
 
+MARK = "GZJWST_TEST_MARK"
 PROFILE = """
 [survey]
 name = "local"
@@ -26,7 +33,7 @@ def test_ctrl_c_ends_at_once_and_says_what_stands(tmp_path: Path) -> None:
     build_sky(SkyOptions(seed=7, size_arcsec=20.0, bands=("F150W", "F444W"), missing=()), tmp_path / "sky")
     profile = tmp_path / "local.toml"
     profile.write_text(PROFILE)
-    environment = World(tmp_path / "prefect", tmp_path / "cache", {}).environment
+    environment = World(tmp_path / "prefect", tmp_path / "cache", {MARK: str(tmp_path)}).environment
     child, terminal = pty.fork()
     if child == 0:
         os.execve(sys.executable, [sys.executable, str(SCRIPT), str(profile), "--out", str(tmp_path)], environment)
@@ -40,6 +47,35 @@ def test_ctrl_c_ends_at_once_and_says_what_stands(tmp_path: Path) -> None:
     assert b"run it again to go on" in said
     assert b"Traceback" not in said
     assert said.rfind(b"\x1b[?25h") >= said.rfind(b"\x1b[?25l")  # the cursor is shown again
+    assert not psutil.wait_procs(marked(str(tmp_path)), 10)[1]
+    with sqlite3.connect(tmp_path / "prefect" / "prefect.db") as database:
+        assert database.execute("select state_type from flow_run").fetchall() == [("CANCELLED",)]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_in_the_first_second_is_a_line_too(how: signal.Signals, tmp_path: Path) -> None:
+    """While the imports are under way: one of them is held up here."""
+    (tmp_path / "prefect.py").write_text("import time; print('importing', flush=True); time.sleep(60)")
+    command = [sys.executable, str(SCRIPT), "local-example", "--out", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "importing\n"
+        run.send_signal(how)
+        assert run.communicate(timeout=20)[1] == "✗ stopped; what was finished stands: run it again to go on\n"
+        assert run.returncode == 130
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """Processes whose environment holds a mark: all that a run has started."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark:
+                found.append(process)
+        except psutil.Error:  # it has just ended, or is not ours to look at
+            continue
+    return found
 
 
 def read_until(terminal: int, word: bytes | None, seconds: float) -> bytes:

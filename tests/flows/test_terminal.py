@@ -1,10 +1,13 @@
 """What a person is told, and what is kept quiet."""
 
+import socket
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from rich.console import Console
 
 from flows import lines, terminal
@@ -65,20 +68,42 @@ def test_a_report_is_named_only_where_there_is_one(
     assert "  open demo/report.html\n" in capsys.readouterr().err
 
 
-def test_quiet_reaches_the_run_and_ctrl_c_is_no_traceback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_quiet_reaches_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[RunRequest] = []
 
-    def interrupted(_: object, request: RunRequest, *__: object) -> int:
+    def run(_: object, request: RunRequest, *__: object) -> int:
         asked.append(request)
-        raise KeyboardInterrupt
+        return 0
 
-    monkeypatch.setattr("flows.command_line._run", interrupted)
-    arguments = ["local-example", "--quiet", "--out", str(tmp_path)]
-    assert main(run_survey, arguments) == 130
+    monkeypatch.setattr("flows.command_line._run", run)
+    assert main(run_survey, ["local-example", "--quiet", "--out", str(tmp_path)]) == 0
     assert asked[0].quiet
-    assert "run it again to go on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", b"no HTTP", None])
+def test_a_server_of_prefect_that_does_not_answer_is_one_line(
+    answer: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://me:secret-word@127.0.0.1:{listener.getsockname()[1]}/api"
+        if answer is None:
+            listener.close()
+        else:
+            threading.Thread(target=_answer, args=(listener, answer), daemon=True).start()
+        with temporary_settings({PREFECT_API_URL: address}):
+            assert main(run_survey, ["local-example", "--quiet", "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "(PREFECT_API_URL) does not answer: " in said
+    assert "secret-word" not in said
+    assert not list(tmp_path.iterdir())
+
+
+def _answer(listener: socket.socket, answer: bytes) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(answer)
 
 
 def test_transfers_tell_bytes_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
