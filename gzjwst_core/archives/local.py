@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from glob import escape, glob, has_magic
 from pathlib import Path
 
 from gzjwst_core.archives.base import Archive, ByteStream, Located, Stated, identity_of
@@ -20,6 +19,7 @@ from gzjwst_core.errors import NameRefusedError, ProductNotFoundError, ProfileEr
 from gzjwst_core.models import Mosaic, Product, digest_of
 from gzjwst_core.names import parse_obs_id, parse_with_pattern, safe_name
 from gzjwst_core.options import LocalMosaics, QueryOptions
+from gzjwst_core.paths import expanded, files_at
 
 __all__ = ["Local"]
 
@@ -134,23 +134,19 @@ class Local(Archive):
         return self._digests.known(path) if cheap else self._digests.digest(path)
 
     def _of(self, entry: LocalMosaics, key: str) -> list[_File]:
-        paths = self._paths(entry.path)
+        paths = self._paths(entry.path, f"{key}.path")
         if not paths:
             raise ProfileError(f"{key}.path: no file fits {entry.path!r}")
-        err = self._paths(entry.err)[:1] if entry.err else []
+        err = self._paths(entry.err, f"{key}.err")[:1] if entry.err else []
         if entry.err and not err:
             raise ProfileError(f"{key}.err: no file fits {entry.err!r}")
         if err and len(paths) > 1:
             raise ProfileError(f"{key}.err: one noise map for {len(paths)} mosaics; name each in an entry of its own")
         return [_named(path, entry, err[0] if err else None) for path in paths]
 
-    def _paths(self, text: str) -> list[Path]:
-        if has_magic(text):
-            pattern = Path(escape(str(self._folder))) / text.replace("{cache}", escape(str(self._cache)))
-            found = [Path(path) for path in glob(str(pattern), recursive=True)]  # noqa: PTH207 - may be absolute
-        else:
-            found = [self._folder / text.replace("{cache}", str(self._cache))]
-        return sorted(path for path in found if path.is_file())
+    def _paths(self, text: str, key: str) -> list[Path]:
+        place = expanded(text, key, self._folder).replace("{cache}", str(self._cache))
+        return files_at(self._folder / place)
 
 
 def _named(path: Path, entry: LocalMosaics, err: Path | None) -> _File:
