@@ -12,6 +12,7 @@ from typing import Annotated, Literal, get_args
 import numpy as np
 from pydantic import ConfigDict, Field
 
+from gzjwst_core.archives.known import local_of
 from gzjwst_core.catalog.columns import SURVEY_COLUMNS, catalog_columns
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.sky_tables import read_earlier, read_reference
@@ -25,7 +26,7 @@ from gzjwst_core.psf.known import file_digests, with_folder
 from gzjwst_core.run import Run, default_cache
 from gzjwst_core.storage.tables import empty_table
 
-__all__ = ["STAGES", "RunRequest", "Stage", "profile_of", "start"]
+__all__ = ["STAGES", "RunRequest", "Stage", "path_faults", "profile_of", "start"]
 
 Stage = Literal[
     "query",
@@ -161,6 +162,21 @@ def _placed_targets(path: str, options: TargetOptions) -> None:
     """Read a table of targets; one without any position is refused now, not after the archives were asked."""
     if np.all(read_targets(path, options)["reason"] == BAD_POSITION):
         raise CatalogError(f"{path}: no row has a position (right ascension and declination are numbers in degrees)")
+
+
+def path_faults(run: Run) -> list[str]:
+    """Say which paths of a profile name no file on this machine, and which local files cannot be told apart by name."""
+    profile, faults = run.profile, local_of(run).faults()
+    named = [("astrometry.reference", profile.astrometry.reference), ("merge.ids_from", profile.merge.ids_from)]
+    named += [(f"compare.{number}.path", one.path) for number, one in enumerate(profile.compare)]
+    named += [(f"psf.files.{band}", path) for band, path in profile.psf.files.items()]
+    for key, path in named:
+        try:
+            if path and not files_at(run.beside_profile(path, key)):
+                faults.append(f"{key}: no file fits {path!r}")
+        except ProfileError as error:
+            faults.append(str(error))
+    return faults
 
 
 def _absolute(url: str, key: str) -> str:

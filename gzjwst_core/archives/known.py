@@ -43,7 +43,13 @@ def archives_of(run: Run) -> tuple[Archive, ...]:
 
 def local_of(run: Run) -> Local:
     """Return the files that the run's profile names."""
-    return Local(run.profile.local, Path(run.profile_folder), Path(run.cache), cache_of(run).digests)
+    return Local(
+        run.profile.local,
+        Path(run.profile_folder),
+        Path(run.cache),
+        cache_of(run).digests,
+        run.profile.survey.instrument,
+    )
 
 
 def cache_of(run: Run) -> MosaicCache:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from gzjwst_core.instruments import INSTRUMENTS, known_instrument
 from gzjwst_core.options.base import BandOrNone, Bands, Options, Positive, Regex, Share, Slug
 
 __all__ = ["ArchiveOptions", "LocalMosaics", "ProductRule", "QueryOptions", "SurveyOptions"]
@@ -19,6 +20,9 @@ class SurveyOptions(Options):
     """For the report."""
     bands: Annotated[Bands, Field(min_length=1)]
     """Bands wanted, in order of wavelength."""
+    instrument: Annotated[str, AfterValidator(known_instrument)] = "NIRCAM"
+    """Instrument of the mosaics, `NIRCAM` or `NIRISS`: some of their filters have the same names. Products of another
+    one are dropped."""
     cite: Annotated[tuple[str, ...], Field(max_length=200)] = ()
     """What to cite, one reference a line."""
 
@@ -28,6 +32,14 @@ class SurveyOptions(Options):
         if len(set(bands)) != len(bands):
             raise ValueError("each band may be named once")
         return bands
+
+    @model_validator(mode="after")
+    def _bands_are_the_instruments(self) -> "SurveyOptions":
+        of = INSTRUMENTS[self.instrument]
+        strange = next((band for band in self.bands if band not in of), None)
+        if strange is not None:
+            raise ValueError(f"{self.instrument} has no {strange} (it has {', '.join(of)})")
+        return self
 
 
 class ProductRule(Options):
@@ -97,7 +109,8 @@ class LocalMosaics(Options):
     """Mosaics given as a path or glob: no archive is asked."""
 
     path: str
-    """Path or glob; relative to the profile's folder; `{cache}` stands for the mosaic cache's folder."""
+    """Path or glob; relative to the profile's folder; `{cache}` stands for the mosaic cache's folder, `~`, `$NAME` and
+    `${NAME}` for the home folder and variables. A file that is there is taken whatever characters its name holds."""
     pattern: Regex = ""
     """Regular expression on the file's name with groups `field` and `band`; empty = the archive's own naming rules."""
     field: str = ""
