@@ -18,9 +18,10 @@ from gzjwst_core.archives.cache_verbs import add_cache_verbs
 from gzjwst_core.archives.redact import guard_logs
 from gzjwst_core.errors import GzJwstError, ProfileError
 from gzjwst_core.images.compare_verb import add_colour_verb
-from gzjwst_core.profile import SurveyProfile, load_profile, profile_names, profile_toml
+from gzjwst_core.profile import SurveyProfile, load_profile, profile_folder_of, profile_names, profile_toml
 from gzjwst_core.publish.zooniverse_verbs import add_zooniverse_verbs
-from gzjwst_core.request import RunRequest, profile_of
+from gzjwst_core.request import RunRequest, path_faults, profile_of
+from gzjwst_core.run import Run, default_cache
 
 __all__ = ["main"]
 
@@ -51,7 +52,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _profile_verbs(verbs: Any) -> None:
     profile = verbs.add_parser("profile", help="read a profile").add_subparsers(required=True, metavar="ACTION")
-    _add(profile, "check", "say whether a profile is right", _check_profile, profiles="*")
+    _add(
+        profile,
+        "check",
+        "say whether a profile is right, and which of its paths name no file on this machine",
+        _check_profile,
+        profiles="*",
+    )
     explain = _add(profile, "explain", "print every effective value as TOML", _explain_profile, profiles="?")
     explain.add_argument("--keys", action="store_true", help="print what each key means instead")
     explain.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="lay a value over the profile")
@@ -69,7 +76,13 @@ def _add(
 
 
 def _check_profile(options: argparse.Namespace) -> list[str]:
-    return [f"{name}: right ({profile_of(RunRequest(profile=name)).name})" for name in options.profile]
+    lines: list[str] = []
+    for name in options.profile:
+        profile = profile_of(RunRequest(profile=name))
+        folder = str(profile_folder_of(name).absolute())
+        run = Run(profile=profile, out="", cache=str(default_cache()), profile_folder=folder)
+        lines += [f"{name}: right ({profile.name})", *(f"{name}: not here: {fault}" for fault in path_faults(run))]
+    return lines
 
 
 def _explain_profile(options: argparse.Namespace) -> list[str]:

@@ -86,6 +86,8 @@ class Product(Value):
     """Bytes MAST states; 0 where it does not."""
     field: str = ""
     band: str = ""
+    instrument: str = ""
+    """As MAST, the file's header or its name states it; empty where none does."""
     s_region: str = ""
     proposal: str = ""
     outcome: Literal["kept", "dropped"] = "kept"

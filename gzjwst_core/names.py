@@ -16,6 +16,7 @@ from gzjwst_core.errors import NameRefusedError
 
 __all__ = [
     "ObsId",
+    "band_of",
     "file_stem",
     "id_str",
     "is_id_str",
@@ -23,9 +24,11 @@ __all__ = [
     "parse_obs_id",
     "parse_with_pattern",
     "safe_name",
+    "tidy_name",
 ]
 
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}\Z")
+_PUNCTUATION = re.compile(r"[ -*,:-@\[-^`{-~]")
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*_J\d{6}\.\d{2}[+-]\d{6}\.\d[a-z]*\Z", re.ASCII)
 _LE3 = re.compile(
     r"jw(?P<program>\d{5})-(?P<ac>[oca]\d{3,4})_(?P<target>t\d{3,4})(?P<epoch>-epoch[0-9a-z]+)?"
@@ -48,7 +51,8 @@ class ObsId:
     field: str
     band: str
     """Band in capitals (`F444W`), empty if the optics are not of NIRCam."""
-    instrument: str = "nircam"
+    instrument: str = ""
+    """In small letters; empty where the name does not tell."""
     subarray: str = ""
     program: str = ""
     """Five digits, only for LE3."""
@@ -78,9 +82,9 @@ def parse_obs_id(text: str) -> ObsId | None:
     if (m := _LE3.match(text)) is not None:
         field = f"jw{m['program']}-{m['ac']}_{m['target']}{m['epoch'] or ''}"
         subarray = (m["subarray"] or "").removeprefix("-")
-        return ObsId("LE3", field, _band_of(m["optics"]), m["instrument"], subarray, m["program"], m["ac"])
+        return ObsId("LE3", field, band_of(m["optics"]), m["instrument"], subarray, m["program"], m["ac"])
     if (m := _HLSP.match(text)) is not None:
-        return ObsId("HLSP", m["field"], _band_of(m["optics"]), m["instrument"])
+        return ObsId("HLSP", m["field"], band_of(m["optics"]), m["instrument"])
     return None
 
 
@@ -103,11 +107,12 @@ def parse_with_pattern(text: str, pattern: str) -> ObsId | None:
     if found is None:
         return None
     groups = found.groupdict()
-    band = _band_of(groups.get("band") or "")
+    band = band_of(groups.get("band") or "")
     return ObsId("OTHER", groups.get("field") or "", band) if band else None
 
 
-def _band_of(optics: str) -> str:
+def band_of(optics: str) -> str:
+    """Return the band of optical elements such as `clear-f115w`: the narrowest filter of NIRCam's, or empty."""
     names = [part.upper() for part in optics.split("-")]
     filters = [name for name in names if name in NIRCAM_BANDS]
     return min(filters, key=_width_rank) if filters else ""
@@ -184,6 +189,17 @@ def safe_name(text: str) -> str:
         shown = text[:60].encode("ascii", "backslashreplace").decode()
         raise NameRefusedError(f"{shown!r} may not name a file (allowed: letters, digits and _ . + -, at most 200)")
     return text
+
+
+def tidy_name(text: str) -> str:
+    """Put `_` for blanks, brackets and whatever else of ASCII a file's name may hold and a name of ours may not.
+
+    Raises
+    ------
+    NameRefusedError
+        What is left may not become a path either: it is not ASCII, or holds a slash or a control character.
+    """
+    return safe_name(_PUNCTUATION.sub("_", text))
 
 
 def join_inside(root: Path, *names: str) -> Path:

@@ -8,13 +8,12 @@ import difflib
 import json
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import tomlkit
-from pydantic import ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import (
@@ -38,6 +37,8 @@ from gzjwst_core.options import (
     SurveyOptions,
     TargetOptions,
 )
+from gzjwst_core.paths import expanded
+from gzjwst_core.plain_toml import DEEPEST, MAX_BYTES, read_toml, read_toml_value, too_much
 from gzjwst_core.sky.options import SkyOptions
 
 __all__ = [
@@ -51,8 +52,13 @@ __all__ = [
     "validate_profile",
 ]
 
-_MAX_BYTES = 1_000_000
 _ENVIRONMENT_PREFIX = "GZJWST_SET__"
+_MOST_FAULTS = 20
+"""That one message tells."""
+_LONGEST_SHOWN = 100
+
+
+T = TypeVar("T", bound=Options)
 
 
 class SurveyProfile(Options):
@@ -70,7 +76,7 @@ class SurveyProfile(Options):
     merge: MergeOptions = MergeOptions()
     astrometry: AstrometryOptions = AstrometryOptions()
     targets: TargetOptions = TargetOptions()
-    compare: tuple[CompareOptions, ...] = ()
+    compare: Annotated[tuple[CompareOptions, ...], Field(max_length=100)] = ()
     """Catalogs of others that the survey's is compared with."""
     select: SelectOptions = SelectOptions()
     completeness: CompletenessOptions = CompletenessOptions()
@@ -181,12 +187,7 @@ def validate_profile(data: Mapping[str, Any], source: str, laid: Mapping[str, st
     ProfileError
         One message with every fault, each with its key and what is allowed.
     """
-    try:
-        return SurveyProfile.model_validate_json(json.dumps(data))
-    except ValidationError as error:
-        raise ProfileError("\n".join(_explain(source, laid or {}, fault) for fault in error.errors())) from None
-    except TypeError:
-        raise ProfileError(f"{source}: dates and times are not allowed in a profile") from None
+    return _validated(SurveyProfile, data, source, laid or {})
 
 
 def read_frozen(data: bytes, source: str) -> ImageOptions:
@@ -205,9 +206,9 @@ def read_frozen(data: bytes, source: str) -> ImageOptions:
         It is not TOML, or its `[images]` section cannot be read.
     """
     try:
-        pins = {k: v for k, v in tomllib.loads(data.decode())["images"].items() if k in ("sigma", "gain")}
+        pins = {k: v for k, v in read_toml(data, source)["images"].items() if k in ("sigma", "gain")}
         return ImageOptions.model_validate_json(json.dumps(pins))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, AttributeError, ValidationError) as error:
+    except (KeyError, AttributeError, TypeError, ValidationError) as error:
         raise ProfileError(f"{source}: the frozen profile cannot be read: {error}") from None
 
 
@@ -232,18 +233,25 @@ def read_images(data: bytes, source: str, overrides: Sequence[str] = ()) -> Imag
     ProfileError
         It is not TOML, or a value of `[images]` is not allowed.
     """
-    try:
-        found: dict[str, Any] = {"images": tomllib.loads(data.decode()).get("images", {})}
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProfileError(f"{source}: the frozen profile cannot be read: {error}") from None
+    found: dict[str, Any] = {"images": read_toml(data, source).get("images", {})}
     laid: dict[str, str] = {}
     for key, value, where in map(_parted, overrides):
         _lay(found, key, value, where)
         laid[key] = where
+    return _validated(_ImagesAlone, found, source, laid).images
+
+
+def _validated(model: type[T], data: Mapping[str, Any], source: str, laid: Mapping[str, str]) -> T:
+    if (fault := too_much(data)) is not None:
+        key = ".".join(fault.key) or "profile"
+        raise ProfileError(f"{_given_in(key, laid, source)}: {_shown(key)}: {fault.said}")
     try:
-        return _ImagesAlone.model_validate_json(json.dumps(found)).images
+        return model.model_validate_json(json.dumps(data))
     except ValidationError as error:
-        raise ProfileError("\n".join(_explain(source, laid, fault) for fault in error.errors())) from None
+        faults = error.errors()
+        said = [_explain(source, laid, fault) for fault in faults[:_MOST_FAULTS]]
+        more = [f"{source}: and {len(faults) - len(said)} faults more"] if len(faults) > len(said) else []
+        raise ProfileError("\n".join([*said, *more])) from None
     except TypeError:
         raise ProfileError(f"{source}: dates and times are not allowed in a profile") from None
 
@@ -261,9 +269,9 @@ def _without_none(value: Any) -> Any:
 
 def _find(name_or_path: str | os.PathLike[str]) -> Path:
     text = os.fspath(name_or_path)
-    path = Path(text)
-    if path.suffix == ".toml" or os.sep in text:
-        if not path.is_file():
+    path = Path(expanded(text, "profile"))
+    if path.suffix == ".toml" or os.sep in str(path):
+        if not os.path.isfile(path):  # noqa: PTH113 - Path's raises where a name is too long
             raise ProfileError(f"{text}: no such profile file")
         return path
     if text in profile_names():
@@ -275,13 +283,8 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ProfileError(f"{path}: {path.stat().st_size} bytes is too large for a profile (at most {_MAX_BYTES})")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ProfileError(f"{path}: not UTF-8 text (byte {error.start})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ProfileError(f"{path}: not TOML: {error}") from None
+        with path.open("rb") as file:
+            return read_toml(file.read(MAX_BYTES + 1), str(path))
     except OSError as error:
         raise ProfileError(f"{path}: cannot be read: {error.strerror}") from None
 
@@ -294,33 +297,28 @@ def _environment_values(environment: Mapping[str, str]) -> list[tuple[str, str, 
 def _parted(override: str) -> tuple[str, str, str]:
     key, sign, value = (part.strip() for part in override.partition("="))
     if not sign or not key:
-        raise ProfileError(f"--set {override!r}: write key=value, for example detect.threshold=2.0")
-    return key, value, f"--set {override}"
+        raise ProfileError(f"--set {_shown(repr(override))}: write key=value, for example detect.threshold=2.0")
+    return key, value, f"--set {_shown(override)}"
 
 
 def _lay(data: dict[str, Any], dotted: str, text: str, where: str) -> None:
     *parents, last = dotted.split(".")
+    if len(parents) >= DEEPEST:
+        raise ProfileError(f"{where}: a key of {len(parents) + 1} parts (at most {DEEPEST})")
     section = data
     for name in parents:
         inner = section.setdefault(name, {})
         if not isinstance(inner, dict):
             raise ProfileError(f"{where}: {name!r} is not a section")
         section = inner
-    section[last] = _toml_value(text)
-
-
-def _toml_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text  # bare text: survey.name=deep needs no quotes
+    section[last] = read_toml_value(text, where)
 
 
 def _explain(file: str, laid: Mapping[str, str], fault: Any) -> str:
     # pydantic marks which member of a union failed with a part such as `literal['']`: no key of ours
     location = [str(part) for part in fault["loc"] if not re.fullmatch(r"[a-z-]*\[.*\]", str(part))]
-    key = ".".join(location) or "profile"
-    source = next((where for dotted, where in laid.items() if f"{key}.".startswith(f"{dotted}.")), file)
+    whole = ".".join(location) or "profile"
+    key, source = _shown(whole), _given_in(whole, laid, file)
     if fault["type"] == "extra_forbidden":
         allowed = _keys_at(location[:-1])
         near = difflib.get_close_matches(str(fault["loc"][-1]), allowed, n=1)
@@ -328,8 +326,18 @@ def _explain(file: str, laid: Mapping[str, str], fault: Any) -> str:
         return f"{source}: {key}: unknown key{hint} (allowed: {', '.join(allowed)})"
     said = str(fault["msg"]).removeprefix("Value error, ")
     given = fault.get("input")
-    shown = "" if isinstance(given, dict | list) or fault["type"] == "missing" else f" (got {given!r})"
+    shown = "" if isinstance(given, dict | list) or fault["type"] == "missing" else f" (got {_shown(repr(given))})"
     return f"{source}: {key}: {said}{shown}"
+
+
+def _given_in(key: str, laid: Mapping[str, str], file: str) -> str:
+    return next((where for dotted, where in laid.items() if f"{key}.".startswith(f"{dotted}.")), file)
+
+
+def _shown(text: str) -> str:
+    """Write a text of others on one line, and no more of it than a person reads."""
+    line = text if text.isprintable() else text.encode("unicode_escape").decode()
+    return line if len(line) <= _LONGEST_SHOWN else f"{line[:_LONGEST_SHOWN]}..."
 
 
 def _keys_at(location: Sequence[str]) -> list[str]:

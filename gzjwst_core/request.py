@@ -12,20 +12,21 @@ from typing import Annotated, Literal, get_args
 import numpy as np
 from pydantic import ConfigDict, Field
 
+from gzjwst_core.archives.known import local_of
 from gzjwst_core.catalog.columns import SURVEY_COLUMNS, catalog_columns
-from gzjwst_core.catalog.outside import files_of
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.sky_tables import read_earlier, read_reference
 from gzjwst_core.catalog.target_list import BAD_POSITION, read_targets
 from gzjwst_core.engine import cores
 from gzjwst_core.errors import CatalogError, ProfileError, StorageError
 from gzjwst_core.options import Options, TargetOptions
+from gzjwst_core.paths import expanded, files_at
 from gzjwst_core.profile import SurveyProfile, load_profile, profile_folder_of
 from gzjwst_core.psf.known import file_digests, with_folder
 from gzjwst_core.run import Run, default_cache
 from gzjwst_core.storage.tables import empty_table
 
-__all__ = ["STAGES", "RunRequest", "Stage", "profile_of", "start"]
+__all__ = ["STAGES", "RunRequest", "Stage", "path_faults", "profile_of", "start"]
 
 Stage = Literal[
     "query",
@@ -127,18 +128,18 @@ def start(request: RunRequest) -> Run:
     cache = request.cache or os.environ.get("GZJWST_CACHE") or str(default_cache())
     run = Run(
         profile=profile,
-        out=_absolute(request.out),
-        cache=str(Path(cache).expanduser().absolute()),
+        out=_absolute(request.out, "--out"),
+        cache=_absolute(cache, "--cache"),
         cache_gb=request.cache_gb,
         profile_folder=str(profile_folder_of(request.profile).absolute()),
         fields=request.fields,
         limit=request.limit,
-        targets=request.catalog and _absolute(request.catalog),
-        ids_from=request.ids_from and _absolute(request.ids_from),
+        targets=request.catalog and _absolute(request.catalog, "--catalog"),
+        ids_from=request.ids_from and _absolute(request.ids_from, "--ids-from"),
         offline=request.offline,
     )
-    _check("--catalog", _at_home(request.catalog), partial(_placed_targets, options=profile.targets))
-    earlier = _at_home(request.ids_from) or run.earlier
+    _check("--catalog", expanded(request.catalog, "--catalog"), partial(_placed_targets, options=profile.targets))
+    earlier = expanded(request.ids_from, "--ids-from") or run.earlier
     _check("--ids-from" if request.ids_from else "merge.ids_from", earlier, read_earlier)
     _check("astrometry.reference", run.reference, read_reference)
     file_digests(with_folder(profile.psf, Path(run.profile_folder)))  # a PSF that is not there is told now
@@ -148,7 +149,7 @@ def start(request: RunRequest) -> Run:
 
 def _check(what: str, path: str, read: Callable[[str], object]) -> None:
     """Refuse a table that is not there or cannot be used, before anything is done."""
-    if path and not files_of(path)[0].is_file():
+    if path and not files_at(path):
         raise ProfileError(f"{what} {path}: no such file")
     try:
         if path:
@@ -163,10 +164,22 @@ def _placed_targets(path: str, options: TargetOptions) -> None:
         raise CatalogError(f"{path}: no row has a position (right ascension and declination are numbers in degrees)")
 
 
-def _at_home(path: str) -> str:
-    return path and str(Path(path).expanduser())
+def path_faults(run: Run) -> list[str]:
+    """Say which paths of a profile name no file on this machine, and which local files cannot be told apart by name."""
+    profile, faults = run.profile, local_of(run).faults()
+    named = [("astrometry.reference", profile.astrometry.reference), ("merge.ids_from", profile.merge.ids_from)]
+    named += [(f"compare.{number}.path", one.path) for number, one in enumerate(profile.compare)]
+    named += [(f"psf.files.{band}", path) for band, path in profile.psf.files.items()]
+    for key, path in named:
+        try:
+            if path and not files_at(run.beside_profile(path, key)):
+                faults.append(f"{key}: no file fits {path!r}")
+        except ProfileError as error:
+            faults.append(str(error))
+    return faults
 
 
-def _absolute(url: str) -> str:
+def _absolute(url: str, key: str) -> str:
     """Let a worker with another working directory find the same place."""
-    return url if "://" in url else str(Path(url).expanduser().absolute())
+    place = expanded(url, key)
+    return place if "://" in place else str(Path(place).absolute())

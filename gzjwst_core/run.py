@@ -20,6 +20,7 @@ from gzjwst_core.catalog.outside import digest_of_files
 from gzjwst_core.errors import ProfileError, StorageError
 from gzjwst_core.models import Field, Value
 from gzjwst_core.options import Cut, ImageOptions
+from gzjwst_core.paths import expanded
 from gzjwst_core.profile import SurveyProfile, profile_toml, read_frozen
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.folder import Folder
@@ -72,12 +73,12 @@ class Run(Value):
     @property
     def earlier(self) -> str:
         """Local path of the earlier release whose names are carried over; empty without one."""
-        return self.ids_from or self.beside_profile(self.profile.merge.ids_from)
+        return self.ids_from or self.beside_profile(self.profile.merge.ids_from, "merge.ids_from")
 
     @property
     def reference(self) -> str:
         """Local path of the astrometric reference; empty without one."""
-        return self.beside_profile(self.profile.astrometry.reference)
+        return self.beside_profile(self.profile.astrometry.reference, "astrometry.reference")
 
     @cached_property
     def outside_digests(self) -> dict[str, str]:
@@ -85,9 +86,15 @@ class Run(Value):
         given = {"astrometry.reference": self.reference, "merge.ids_from": self.earlier}
         return {key: _digest(path, key) for key, path in given.items() if path}
 
-    def beside_profile(self, path: str) -> str:
-        """Return the local path, or pattern, of a file that the profile names; empty for none."""
-        return path and str(Path(self.profile_folder) / Path(path).expanduser())
+    def beside_profile(self, path: str, key: str) -> str:
+        """Return the local path, or pattern, of a file that the profile names under a key; empty for none.
+
+        Raises
+        ------
+        ProfileError
+            It names a variable that is not set.
+        """
+        return path and str(Path(self.profile_folder) / expanded(path, key, self.profile_folder))
 
     @property
     def cuts(self) -> tuple[Cut, ...]:

@@ -24,6 +24,29 @@ def test_a_wrong_profile_is_explained(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "did you mean 'bands'" in capsys.readouterr().err
 
 
+def test_paths_that_name_no_file_here_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    profile = tmp_path / "mine.toml"
+    profile.write_text(
+        "[survey]\nname = 'x'\nbands = ['F277W']\n"
+        "[[local]]\npath = 'none_*.fits'\n[[local]]\npath = 'odd.fits'\n"
+        "[[local]]\npath = 'one.fits'\nerr = 'noise.fits'\nfield = 'f'\nband = 'F277W'\n"
+        "[[local]]\npath = '{cache}/none.fits'\n"
+        "[merge]\nids_from = 'ids.csv'\n[astrometry]\nreference = '$NOT_SET_1/gaia.csv'\n"
+        "[psf.files]\nF277W = 'psf.fits'\n[[compare]]\nname = 'a'\npath = 'a_*.fits'\n"
+    )
+    for name in ("odd.fits", "one.fits"):
+        (tmp_path / name).touch()
+    assert main(["profile", "check", str(profile)]) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == f"{profile}: right (x)"
+    told = [line.removeprefix(f"{profile}: not here: ") for line in lines]
+    assert [line.split(":")[0] for line in told] == [
+        *("local.0.path", "local.1.pattern", "local.2.err"),
+        *("astrometry.reference", "merge.ids_from", "compare.0.path", "psf.files.F277W"),
+    ]
+    assert "NOT_SET_1" in told[3]
+
+
 def test_every_effective_value_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", "explain", "demo", "--set", "detect.threshold=2.5"]) == 0
     assert "threshold = 2.5" in capsys.readouterr().out

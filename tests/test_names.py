@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gzjwst_core.errors import NameRefusedError
-from gzjwst_core.names import file_stem, id_str, join_inside, parse_obs_id, parse_with_pattern, safe_name
+from gzjwst_core.names import file_stem, id_str, join_inside, parse_obs_id, parse_with_pattern, safe_name, tidy_name
 from tests.soak.names import run
 
 
@@ -154,3 +154,18 @@ def test_no_hostile_name_leads_out_through_any_entry_point() -> None:
     assert figures["refused"] + figures["inside"] == 120 * 18
     assert min(figures["refused"], figures["inside"]) > 120
     assert figures["files_elsewhere"] == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["", "/", "a/b", "..", "../a", "a\n", "a\0", "\N{LATIN SMALL LETTER E WITH ACUTE}", ".a", "x" * 201]
+)
+def test_what_no_file_of_ours_may_be_called_stays_refused_when_tidied(name: str) -> None:
+    with pytest.raises(NameRefusedError):
+        tidy_name(name)
+
+
+def test_tidying_changes_no_name_that_is_safe_and_leaves_only_safe_ones() -> None:
+    everything = "".join(map(chr, range(32, 127))).replace("/", "")
+    assert safe_name(tidy_name(f"a{everything}")) == tidy_name(f"a{everything}")
+    safe = "abcXYZ019_.+-"
+    assert tidy_name(safe) == safe

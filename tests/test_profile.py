@@ -183,3 +183,12 @@ def test_no_data_whatever_ends_in_anything_but_a_profile_error(data: dict[str, o
 def test_bands_that_are_handed_over_are_the_surveys(key: str) -> None:
     with pytest.raises(ProfileError, match=f"{key} names F090W, the survey has F115W"):
         load_profile("demo", overrides=[f'{key}=["F090W"]'])
+
+
+def test_a_survey_is_of_one_instrument_that_is_named(write: Write) -> None:
+    assert load_profile(write(GOOD)).survey.instrument == "NIRCAM"
+    assert load_profile(write(GOOD), overrides=["survey.instrument=Niriss"]).survey.instrument == "NIRISS"
+    with pytest.raises(ProfileError, match=r"survey\.instrument: not an instrument .*\(allowed: NIRCAM, NIRISS\)"):
+        load_profile(write(GOOD), overrides=["survey.instrument=MIRI"])
+    with pytest.raises(ProfileError, match="NIRISS has no F410M"):
+        load_profile(write(GOOD), overrides=["survey.instrument=NIRISS", 'survey.bands=["F410M"]'])

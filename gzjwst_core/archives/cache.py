@@ -17,7 +17,7 @@ from gzjwst_core.archives.digests import DigestIndex
 from gzjwst_core.archives.room import Room
 from gzjwst_core.archives.shelf import RECORD, CacheEntry, Item, Kind, Shelf
 from gzjwst_core.models import Mosaic, digest_of
-from gzjwst_core.names import safe_name
+from gzjwst_core.names import tidy_name
 from gzjwst_core.storage.atomic import atomic_path, is_temporary, storage_error
 from gzjwst_core.storage.locks import exclusive
 
@@ -85,7 +85,7 @@ class MosaicCache:
         StorageError
             A link stands in the way.
         """
-        stem = safe_name(mosaic.filename).removesuffix(".gz").removesuffix(".fits")
+        stem = tidy_name(mosaic.filename).removesuffix(".gz").removesuffix(".fits")
         return self._shelf.guard(self._shelf.place(key) / f"{stem}.fits")
 
     def record(self, path: Path, **facts: Any) -> CacheEntry:

@@ -18,6 +18,7 @@ from gzjwst_core.archives.mast_download import MastDownload
 from gzjwst_core.archives.s3 import S3
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import ArchiveOptions
+from gzjwst_core.paths import expanded
 from gzjwst_core.run import Run
 
 __all__ = ["GROUP", "archives_of", "cache_of", "local_of"]
@@ -42,7 +43,13 @@ def archives_of(run: Run) -> tuple[Archive, ...]:
 
 def local_of(run: Run) -> Local:
     """Return the files that the run's profile names."""
-    return Local(run.profile.local, Path(run.profile_folder), Path(run.cache), cache_of(run).digests)
+    return Local(
+        run.profile.local,
+        Path(run.profile_folder),
+        Path(run.cache),
+        cache_of(run).digests,
+        run.profile.survey.instrument,
+    )
 
 
 def cache_of(run: Run) -> MosaicCache:
@@ -68,5 +75,6 @@ def _make(name: str, run: Run) -> Make:
 
 
 def _datalabs(run: Run, options: ArchiveOptions) -> DataLabs:
-    root = Path(environ.get("GZJWST_DATALABS_ROOT", options.datalabs_root))
-    return DataLabs(root, cache_of(run).digests, whole=not (run.targets and options.windows))
+    root = environ.get("GZJWST_DATALABS_ROOT", options.datalabs_root)
+    place = Path(expanded(root, "archives.datalabs_root"))
+    return DataLabs(place, cache_of(run).digests, whole=not (run.targets and options.windows))

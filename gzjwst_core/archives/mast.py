@@ -45,7 +45,8 @@ class ProductList(NamedTuple):
     """What MAST listed."""
 
     rows: tuple[Row, ...]
-    """One row a URI, ordered by URI: the product's columns as text (`size` as int, masked as empty text), with
+    """One row a URI, ordered by URI: the product's columns as text (masked as empty text; `size` as int, or as text
+    where it is no whole number), with
     `s_region`, `instrument_name`, `provenance_name` and `target_name` of its observation."""
     observations: int
     """Observations found."""
@@ -182,8 +183,8 @@ def _plain(table: Table, needed: Sequence[str]) -> list[dict[str, str | int]]:
 
 
 def _cell(column: str, value: object) -> str | int:
-    if column == "size":
-        return value if isinstance(value, int) else 0
+    if column == "size" and (value is None or type(value) is int or (type(value) is float and value.is_integer())):
+        return int(value or 0)
     return "" if value is None else str(value)
 
 

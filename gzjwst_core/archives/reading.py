@@ -18,6 +18,7 @@ from gzjwst_core.archives.traffic import TRAFFIC
 from gzjwst_core.archives.windows import fetch_rows, has_rows, needs_whole, rows_key, rows_of
 from gzjwst_core.errors import BudgetError, ProductNotFoundError
 from gzjwst_core.models import Field, Mosaic, MosaicSource, Value, Work, digest_of
+from gzjwst_core.mosaics.instrument import check_instrument
 from gzjwst_core.needs import places_of
 from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import standing
@@ -228,12 +229,16 @@ def _bring(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> Fe
         raise ProductNotFoundError(f"{mosaic.filename}: not in the cache, and this run is offline", reason="offline")
     options, planes = run.profile.archives, run.profile.mosaics.sci_planes
     if _fetches_rows(run, cache, mosaic, archive):
-        return fetch_rows(mosaic, archive, cache, options, planes, places=places_of(run), progress=TRAFFIC.came)
+        rows = fetch_rows(mosaic, archive, cache, options, planes, places=places_of(run), progress=TRAFFIC.came)
+        if rows is not None:
+            check_instrument(Path(rows.source.path), run.profile.survey.instrument)
+        return rows
     whole = fetch_whole(mosaic, archive, cache, options, planes, progress=TRAFFIC.came)
+    check_instrument(Path(whole.source.path), run.profile.survey.instrument)
     if not _by_rows(run, mosaic, archive):
         return whole
-    rows = rows_of(Path(whole.source.path), planes, places_of(run))
-    return whole.replace(source=whole.source.replace(rows=rows))
+    seen = rows_of(Path(whole.source.path), planes, places_of(run))
+    return whole.replace(source=whole.source.replace(rows=seen))
 
 
 def _room(run: Run, cache: MosaicCache, found: Iterable[tuple[Mosaic, Archive]]) -> dict[str, int]:

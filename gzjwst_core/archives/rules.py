@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 
 from gzjwst_core.archives.fields import Candidate, settle_fields
 from gzjwst_core.errors import NameRefusedError, QueryError
+from gzjwst_core.instruments import instrument_in, names_another
 from gzjwst_core.models import Product
 from gzjwst_core.names import ObsId, parse_obs_id, parse_with_pattern, safe_name
 from gzjwst_core.options import ProductRule, QueryOptions
 
-__all__ = ["PRODUCT_COLUMNS", "Row", "broken_rule", "choose_products"]
+__all__ = ["INSTRUMENT_NOT_WANTED", "PRODUCT_COLUMNS", "Row", "broken_rule", "choose_products"]
 
 Row = Mapping[str, str | int]
 """One product with its observation's `s_region`; masked values are empty text."""
@@ -21,26 +22,33 @@ Row = Mapping[str, str | int]
 PRODUCT_COLUMNS = ("dataURI", "productFilename", "obs_id", "obs_collection", "size", "dataRights")
 """Columns that a row must have; rules may read further ones."""
 
+INSTRUMENT_NOT_WANTED = "instrument_not_wanted"
+_LARGEST_BYTES = 10**15
+"""A petabyte: no product has so much."""
 _KINDS = {"JWST": "LE3", "HLSP": "HLSP"}
 
 
-def choose_products(rows: Sequence[Row], query: QueryOptions, bands: Sequence[str]) -> tuple[Product, ...]:
+def choose_products(
+    rows: Sequence[Row], query: QueryOptions, bands: Sequence[str], instrument: str = "NIRCAM"
+) -> tuple[Product, ...]:
     """Judge every row of a product list.
 
     Parameters
     ----------
     rows
-        Product rows; `PRODUCT_COLUMNS` must be there, `s_region` and `proposal_id` may be.
+        Product rows; `PRODUCT_COLUMNS` must be there, `s_region`, `proposal_id` and `instrument_name` may be.
     query
         The profile's rules.
     bands
         Bands of the survey.
+    instrument
+        Instrument of the survey.
 
     Returns
     -------
     tuple of Product
-        One for each row, ordered by URI. Reasons of ours, after the profile's own: `bad_name`, `not_public`,
-        `no_field_or_band`, `band_not_wanted`, `duplicate_of:<uri>`.
+        One for each row, ordered by URI. Reasons of ours, after the profile's own: `bad_name`, `bad_size`,
+        `not_public`, `instrument_not_wanted`, `no_field_or_band`, `band_not_wanted`, `duplicate_of:<uri>`.
 
     Raises
     ------
@@ -48,7 +56,7 @@ def choose_products(rows: Sequence[Row], query: QueryOptions, bands: Sequence[st
         A column that a rule or we need is not in the rows.
     """
     _check_columns(rows)
-    judged = [_judge(row, query, bands) for row in sorted(rows, key=_row_order)]
+    judged = [_judge(row, query, bands, instrument) for row in sorted(rows, key=_row_order)]
     candidates = [entry for entry in judged if isinstance(entry, Candidate)]
     dropped = [entry for entry in judged if isinstance(entry, Product)]
     settled = settle_fields(candidates, prefer=query.prefer, overlap=query.same_field_overlap)
@@ -69,11 +77,14 @@ def _check_columns(rows: Sequence[Row]) -> None:
             raise QueryError(f"the product list has no column {', '.join(missing)} (it has {', '.join(sorted(row))})")
 
 
-def _judge(row: Row, query: QueryOptions, bands: Sequence[str]) -> Product | Candidate:
+def _judge(row: Row, query: QueryOptions, bands: Sequence[str], instrument: str) -> Product | Candidate:
     product = _product(row)
-    reason = broken_rule(row, query) or _bad_name(product) or _not_public(row)
+    reason = broken_rule(row, query) or _bad_name(product) or _bad_size(row) or _not_public(row)
     if reason:
         return _dropped(product, reason)
+    another = next((stated for stated in _instruments(row) if names_another(stated, instrument)), "")
+    if another:
+        return _dropped(product.replace(instrument=another), INSTRUMENT_NOT_WANTED)
     name = _parse(product, query.field_pattern)
     if name is None or not name.band or not _usable(name.field):
         return _dropped(product, "no_field_or_band")
@@ -90,7 +101,8 @@ def _product(row: Row) -> Product:
         filename=str(row["productFilename"]),
         obs_id=str(row["obs_id"]),
         collection=str(row["obs_collection"]),
-        size=size if isinstance(size, int) else 0,
+        size=0 if _bad_size(row) else int(size),
+        instrument=next(filter(None, _instruments(row)), ""),
         s_region=str(row.get("s_region", "")),
         proposal=str(row.get("proposal_id", "")),
     )
@@ -120,6 +132,17 @@ def _fits(row: Row, rule: ProductRule) -> bool:
 
 def _not_public(row: Row) -> str:
     return "" if str(row["dataRights"]).upper() in {"PUBLIC", ""} else "not_public"
+
+
+def _instruments(row: Row) -> tuple[str, str]:
+    """Return the instrument that MAST states, and that which the product's name tells."""
+    named = instrument_in(str(row["obs_id"])) or instrument_in(str(row["productFilename"]))
+    return str(row.get("instrument_name", "")).upper(), named
+
+
+def _bad_size(row: Row) -> str:
+    size = row["size"]
+    return "" if isinstance(size, int) and 0 <= size <= _LARGEST_BYTES else "bad_size"
 
 
 def _bad_name(product: Product) -> str:

@@ -25,9 +25,10 @@ from gzjwst_core.archives.reading import (
     scratch_bytes,
     transfers,
 )
-from gzjwst_core.archives.rules import choose_products
+from gzjwst_core.archives.rules import INSTRUMENT_NOT_WANTED, choose_products
 from gzjwst_core.archives.tables import MOSAICS, PRODUCTS, mosaics_of, products_of, write_mosaics, write_products
 from gzjwst_core.errors import ArchiveUnavailableError, ProductNotFoundError, QueryError
+from gzjwst_core.instruments import names_another
 from gzjwst_core.models import Attempt, Field, Mosaic, Product, Value
 from gzjwst_core.needs import places_of
 from gzjwst_core.run import Run
@@ -73,19 +74,25 @@ class Listing(Value):
 
 
 def query(run: Run) -> Listing:
-    """Ask which mosaics the survey has; writes products.parquet.
+    """Ask which mosaics the survey has; writes products.parquet, unless what an earlier run wrote would go for nothing.
 
     Raises
     ------
     QueryError
         There are no products (reason `no_rows`), none is kept (`no_mosaics`), or MAST's answer cannot be used.
+    ProfileError
+        A field that was asked for is not in the survey.
     ArchiveError
         MAST does not answer.
     """
     products = list_products(run)
+    if not run.folder.exists(PRODUCTS):
+        write_products(run.folder, products)  # it says why nothing is kept
+    listing = listing_of(run, products)
+    run.chosen(listing.fields)
     if not _by_heart(run):
         write_products(run.folder, products)
-    return listing_of(run, products)
+    return listing
 
 
 def list_products(run: Run) -> tuple[Product, ...]:
@@ -98,13 +105,13 @@ def list_products(run: Run) -> tuple[Product, ...]:
     """
     profile = run.profile
     if _by_heart(run):
-        return _of_bands(run, products_of(run))
+        return _of_this_run(run, products_of(run))
     if profile.local:
         return local_of(run).products(profile.query, profile.survey.bands)
     found = query_products(profile.query, profile.archives)
     if found.outcome.reason:
         raise QueryError(f"{profile.name}: {found.outcome.detail}", reason=found.outcome.reason)
-    return choose_products(found.rows, profile.query, profile.survey.bands)
+    return choose_products(found.rows, profile.query, profile.survey.bands, profile.survey.instrument)
 
 
 def listing_of(run: Run, products: Sequence[Product]) -> Listing:
@@ -119,7 +126,9 @@ def listing_of(run: Run, products: Sequence[Product]) -> Listing:
     fields = fields_of(products, expected_missing=run.profile.query.expected_missing)
     if not fields:
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
-        raise QueryError(f"{run.profile.name}: none of {len(products)} products was kept ({why})", reason="no_mosaics")
+        asked = f"{run.profile.survey.instrument}, {', '.join(run.profile.survey.bands)}"
+        said = f"none of {len(products)} products was kept ({why}); asked for: {asked}"
+        raise QueryError(f"{run.profile.name}: {said}", reason="no_mosaics")
     return Listing(fields=fields, kept=len(products) - dropped.total(), dropped=dropped.total(), reasons=dropped)
 
 
@@ -213,11 +222,17 @@ def _by_heart(run: Run) -> bool:
     return run.offline and not run.profile.local
 
 
-def _of_bands(run: Run, products: Iterable[Product]) -> tuple[Product, ...]:
-    """Judge an earlier run's list by the bands of this one."""
-    bands = run.profile.survey.bands
+def _of_this_run(run: Run, products: Iterable[Product]) -> tuple[Product, ...]:
+    """Judge an earlier run's list by the instrument and the bands of this one."""
+    bands, instrument = run.profile.survey.bands, run.profile.survey.instrument
     judged = []
     for product in products:
+        another = names_another(product.instrument, instrument)
+        if product.reason == INSTRUMENT_NOT_WANTED and not another:
+            raise QueryError(f"{run.folder.url}: {PRODUCTS} was made without {instrument}", reason="offline")
+        if product.outcome == "kept" and another:
+            judged.append(product.replace(outcome="dropped", reason=INSTRUMENT_NOT_WANTED))
+            continue
         if product.reason == _UNWANTED and product.band in bands:
             raise QueryError(f"{run.folder.url}: {PRODUCTS} was made without {product.band}", reason="offline")
         unwanted = product.outcome == "kept" and product.band not in bands

@@ -27,6 +27,7 @@ _PRODUCT_COLUMNS = (
     Column("size", "int64", "byte", "meta.number", "bytes listed, 0 where none are"),
     Column("field", "str", "", "meta.id;obs.field", "field, where one was formed"),
     Column("band", "str", "", "instr.bandpass", "band, where the name tells"),
+    Column("instrument", "str", "", "instr", "instrument as MAST, the file's header or its name states it"),
     Column("s_region", "str", "", "pos.outline;obs.field", "footprint"),
     Column("proposal", "str", "", "meta.id;obs.proposal", "programme"),
     Column("outcome", "str", "", "meta.code", "kept or dropped"),

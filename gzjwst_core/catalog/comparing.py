@@ -129,7 +129,7 @@ def _theirs(run: Run, options: CompareOptions) -> Sources:
 
 
 def _path(run: Run, options: CompareOptions) -> str:
-    return run.beside_profile(options.path)
+    return run.beside_profile(options.path, f"compare {options.name}: path")
 
 
 def _digest(run: Run, options: CompareOptions) -> str:

@@ -6,7 +6,6 @@ Parquet, FITS, CSV and ECSV. What the columns are used for is in `target_list` a
 import hashlib
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
-from glob import glob
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,11 +18,12 @@ from numpy.typing import NDArray
 
 from gzjwst_core.errors import CatalogError, StorageError
 from gzjwst_core.options import TableOptions
+from gzjwst_core.paths import files_at
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.fits_tables import fits_column_names, read_fits_table
 from gzjwst_core.storage.tables import parquet_column_names, read_parquet
 
-__all__ = ["Outside", "digest_of_files", "files_of", "read_outside"]
+__all__ = ["Outside", "digest_of_files", "read_outside"]
 
 Floats = NDArray[np.float64]
 
@@ -183,12 +183,6 @@ def read_outside(
     return found, found.angles(options.ra, _RA), found.angles(options.dec, _DEC)
 
 
-def files_of(path: str | PathLike[str]) -> list[Path]:
-    """Return the files a path or pattern names, sorted; the path itself where no file does."""
-    plain = Path(path)
-    return [plain] if plain.is_file() else sorted(Path(found) for found in glob(str(path))) or [plain]  # noqa: PTH207
-
-
 def digest_of_files(path: str | PathLike[str], *, named: bool = False) -> str:
     """Digest of what the files hold; where there are several their names count too, as rows are named by them.
 
@@ -211,8 +205,8 @@ def digest_of_files(path: str | PathLike[str], *, named: bool = False) -> str:
 
 
 def _existing(path: str | PathLike[str]) -> list[Path]:
-    files = files_of(path)
-    if not files[0].is_file():
+    files = files_at(path)
+    if not files:
         raise StorageError(f"{path}: no such file", reason="not_found")
     return files
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from gzjwst_core.options.base import Band, BandOrNone, Options, Positive, Regex, Share, Slug
+from gzjwst_core.instruments import INSTRUMENTS, known_instrument
+from gzjwst_core.options.base import BandOrNone, Bands, Options, Positive, Regex, Share, Slug
 
 __all__ = ["ArchiveOptions", "LocalMosaics", "ProductRule", "QueryOptions", "SurveyOptions"]
 
@@ -17,9 +18,12 @@ class SurveyOptions(Options):
     """Name of the output folder and first part of every id_str."""
     title: str = ""
     """For the report."""
-    bands: Annotated[tuple[Band, ...], Field(min_length=1)]
+    bands: Annotated[Bands, Field(min_length=1)]
     """Bands wanted, in order of wavelength."""
-    cite: tuple[str, ...] = ()
+    instrument: Annotated[str, AfterValidator(known_instrument)] = "NIRCAM"
+    """Instrument of the mosaics, `NIRCAM` or `NIRISS`: some of their filters have the same names. Products of another
+    one are dropped."""
+    cite: Annotated[tuple[str, ...], Field(max_length=200)] = ()
     """What to cite, one reference a line."""
 
     @field_validator("bands")
@@ -28,6 +32,14 @@ class SurveyOptions(Options):
         if len(set(bands)) != len(bands):
             raise ValueError("each band may be named once")
         return bands
+
+    @model_validator(mode="after")
+    def _bands_are_the_instruments(self) -> "SurveyOptions":
+        of = INSTRUMENTS[self.instrument]
+        strange = next((band for band in self.bands if band not in of), None)
+        if strange is not None:
+            raise ValueError(f"{self.instrument} has no {strange} (it has {', '.join(of)})")
+        return self
 
 
 class ProductRule(Options):
@@ -46,11 +58,11 @@ class QueryOptions(Options):
 
     observations: tuple[Mapping[str, tuple[str, ...]], ...] = ()
     """Sets of criteria of MAST's observation search; the union of the sets is taken. `*` is a wildcard."""
-    keep: tuple[ProductRule, ...] = ()
+    keep: Annotated[tuple[ProductRule, ...], Field(max_length=200)] = ()
     """A row is kept only if every one of these matches; else it is dropped with the first failing rule's reason."""
-    drop: tuple[ProductRule, ...] = ()
+    drop: Annotated[tuple[ProductRule, ...], Field(max_length=200)] = ()
     """A row that any of these matches is dropped with that rule's reason."""
-    prefer: tuple[str, ...] = ("LE3", "HLSP")
+    prefer: Annotated[tuple[str, ...], Field(max_length=20)] = ("LE3", "HLSP")
     """Which kind is taken where two kinds hold the same band of the same field."""
     field_pattern: Regex = ""
     """For team products with names of their own: regular expression on obs_id with groups `field` and `band`."""
@@ -67,7 +79,7 @@ class QueryOptions(Options):
 class ArchiveOptions(Options):
     """Where mosaics may be, and in what order to ask."""
 
-    order: Annotated[tuple[str, ...], Field(min_length=1)] = ("datalabs", "s3", "mast")
+    order: Annotated[tuple[str, ...], Field(min_length=1, max_length=20)] = ("datalabs", "s3", "mast")
     """Archives to ask, in this order: `datalabs`, `s3`, `mast`, `directory`, or one of your own (ARCHITECTURE.md)."""
     datalabs_root: str = "/data/user/jwst_jwst01_data/jwst-artifacts-repository"
     """Mounted volume with one folder `jwPPPPP` a programme; never written to."""
@@ -97,7 +109,8 @@ class LocalMosaics(Options):
     """Mosaics given as a path or glob: no archive is asked."""
 
     path: str
-    """Path or glob; relative to the profile's folder; `{cache}` stands for the mosaic cache's folder."""
+    """Path or glob; relative to the profile's folder; `{cache}` stands for the mosaic cache's folder, `~`, `$NAME` and
+    `${NAME}` for the home folder and variables. A file that is there is taken whatever characters its name holds."""
     pattern: Regex = ""
     """Regular expression on the file's name with groups `field` and `band`; empty = the archive's own naming rules."""
     field: str = ""

@@ -1,14 +1,16 @@
 """What every section of a profile is made of: strict frozen models, and the checked types of their values."""
 
 import re
+from string import Formatter
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from gzjwst_core.bands import known_band
+from gzjwst_core.bands import NIRCAM_BANDS, known_band
 from gzjwst_core.models import digest_of
 
-__all__ = ["Band", "BandOrNone", "Link", "Options", "Positive", "Regex", "Share", "Slug"]
+__all__ = ["Band", "BandOrNone", "Bands", "Link", "Options", "Positive", "Regex", "Share", "Slug", "checked_template"]
+_LONGEST_PATTERN = 1000
 
 
 def _known_band_or_none(name: str) -> str:
@@ -22,22 +24,42 @@ def _slug(name: str) -> str:
 
 
 def _regex(pattern: str) -> str:
+    if len(pattern) > _LONGEST_PATTERN:
+        raise ValueError(f"a regular expression of {len(pattern)} characters (at most {_LONGEST_PATTERN})")
     try:
         re.compile(pattern)
-    except re.error as error:
+    except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
     return pattern
 
 
 def _link(template: str) -> str:
+    if template and not re.match(r"https?://[^\s/]", template):
+        raise ValueError(f"{template!r} is no address of the web (allowed: http://... and https://...)")
+    return checked_template(template, ra=0.0, dec=0.0, id_str="")
+
+
+def checked_template(template: str, **values: float | str) -> str:
+    """Check that a text can be filled with values of these names, and that none is padded to hundreds of characters.
+
+    Raises
+    ------
+    ValueError
+        It cannot; names what is allowed.
+    """
     try:
-        template.format(ra=0.0, dec=0.0, id_str="")
+        wide = any(re.search(r"\d{3}", form or "") for _, _, form, _ in Formatter().parse(template))
+        _ = "" if wide else template.format(**values)
     except (KeyError, IndexError, ValueError, AttributeError) as error:
-        raise ValueError(f"{template!r}: {error} (allowed: {{ra}}, {{dec}}, {{id_str}})") from error
+        allowed = ", ".join(f"{{{name}}}" for name in values)
+        raise ValueError(f"{template!r}: {error} (allowed: {allowed})") from error
+    if wide:
+        raise ValueError(f"{template!r}: a width or precision of three digits (allowed: two)")
     return template
 
 
 Band = Annotated[str, AfterValidator(known_band)]
+Bands = Annotated[tuple[Band, ...], Field(max_length=len(NIRCAM_BANDS))]
 Regex = Annotated[str, AfterValidator(_regex)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]

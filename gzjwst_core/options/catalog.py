@@ -1,12 +1,12 @@
 """Reading mosaics, detecting, measuring, merging, selecting. Lengths in arcsec: they mean the same on every grid."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from gzjwst_core.models import digest_of
-from gzjwst_core.options.base import Band, Options, Positive, Regex, Share
+from gzjwst_core.options.base import Band, Bands, Options, Positive, Regex, Share
 
 __all__ = [
     "AstrometryOptions",
@@ -24,13 +24,13 @@ __all__ = [
 class MosaicOptions(Options):
     """How a mosaic file is read."""
 
-    sci_planes: tuple[str, ...] = ("SCI_BKSUB", "SCI")
+    sci_planes: Annotated[tuple[str, ...], Field(max_length=20)] = ("SCI_BKSUB", "SCI")
     """Names of the science plane, the first that is there is read."""
     unit: Literal["", "MJy/sr", "uJy", "nJy", "10nJy", "Jy"] = ""
     """Unit of the pixels where BUNIT does not say; a unit that is neither stated nor known is refused."""
     min_valid_fraction: Share = 0.01
     """A mosaic with a smaller share of valid pixels is skipped."""
-    persistence: tuple[Regex, ...] = ()
+    persistence: Annotated[tuple[Regex, ...], Field(max_length=1000)] = ()
     """Mosaics known for persistence, whose sources get a flag: regular expressions that fit the whole obs_id."""
 
     def pixels_digest(self) -> str:
@@ -58,7 +58,7 @@ class DetectOptions(Options):
 
     recipe: Literal["recommended", "reference"] = "recommended"
     """Named set of defaults for the keys below; a key that is given wins over its recipe."""
-    bands: tuple[Band, ...] = ("F277W", "F356W", "F444W")
+    bands: Bands = ("F277W", "F356W", "F444W")
     """Detection bands; those the field has are used. None there: the field's reddest band is."""
     combine: Literal["ivw", "chi-mean", "single"] = "ivw"
     """Inverse-variance stack of the detection bands, their chi-mean image (segments and positions alone come from it;
@@ -125,7 +125,7 @@ class DetectOptions(Options):
 class PhotometryOptions(Options):
     """What is measured in every band."""
 
-    apertures_arcsec: tuple[Positive, ...] = (0.2, 0.3, 0.5, 0.7, 1.0)
+    apertures_arcsec: Annotated[tuple[Positive, ...], Field(max_length=20)] = (0.2, 0.3, 0.5, 0.7, 1.0)
     """Diameters of the fixed apertures."""
     pixels: Literal["smooth", "flat"] = "smooth"
     """Light inside a pixel: as its neighbours tell, so that grids agree on small circles; or even, as SExtractor's."""
@@ -218,7 +218,7 @@ class Cut(Options):
 class SelectOptions(Options):
     """Which sources of the survey catalog become cutouts; every cut and its count land in run.json."""
 
-    cuts: tuple[Cut, ...] = (
+    cuts: Annotated[tuple[Cut, ...], Field(max_length=100)] = (
         Cut(column="is_primary", equals=True, why="one row a sky object"),
         Cut(column="is_star", equals=False, why="no stars"),
         Cut(column="mag_ref", maximum=25.0, why="bright enough to see structure"),

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from gzjwst_core.options.base import Band, Options, Positive
+from gzjwst_core.options.base import Band, Bands, Options, Positive
 
 __all__ = ["ImageOptions"]
 
@@ -43,7 +43,7 @@ class ImageOptions(Options):
     """Side of an image, pixels."""
     layout: Literal["single", "panels"] = "single"
     """One colour picture, or a grid: the colour picture and each band in grey."""
-    panel_bands: tuple[Band, ...] = ()
+    panel_bands: Bands = ()
     """Bands of the grid, in its order; empty = every band of the cutout."""
     panel_gap_px: int = Field(default=4, ge=0, le=64)
     """Between panels, pixels of `gap_level`."""

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from gzjwst_core.options.base import Band, Link, Options, Positive, Share
+from gzjwst_core.options.base import Bands, Link, Options, Positive, Share
 
 __all__ = ["PublishOptions"]
 
@@ -20,7 +20,7 @@ class PublishOptions(Options):
     """Side of a sky cell; all galaxies of a cell are on one side of the split."""
     contact_sheet: int = Field(default=48, ge=0, le=400)
     """Images on each contact sheet of the report."""
-    zoobot_fits: tuple[Band, ...] = ()
+    zoobot_fits: Bands = ()
     """Bands that are handed to Zoobot as single-band FITS too, 2-D in HDU 0 and without gaps: `docs/zoobot.md`."""
     report_galaxies: int = Field(default=20000, ge=0)
     """Most galaxies that the report lists; beyond it, a random part of them."""

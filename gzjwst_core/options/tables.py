@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, model_validator
 
 from gzjwst_core.models import digest_of
-from gzjwst_core.options.base import Band, Options, Positive, Slug
+from gzjwst_core.options.base import Band, Options, Positive, Slug, checked_template
 
 __all__ = ["CompareOptions", "TableOptions", "TargetOptions"]
 
@@ -40,11 +40,7 @@ _FORMATS: Mapping[str, Mapping[str, Any]] = {
 
 
 def _of_band(template: str) -> str:
-    try:
-        template.format(band="", BAND="")
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
-        raise ValueError(f"{template!r}: {error} (allowed: {{band}}, {{BAND}})") from error
-    return template
+    return checked_template(template, band="", BAND="")
 
 
 BandColumn = Annotated[str, AfterValidator(_of_band)]

@@ -18,6 +18,7 @@ from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.geometry import Box
 from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
 from gzjwst_core.options import MosaicOptions, PsfOptions
+from gzjwst_core.paths import expanded
 from gzjwst_core.psf.model import model_psf
 from gzjwst_core.psf.stamp import Psf, odd_square, resampled, unit_sum
 from gzjwst_core.psf.stars import stack_stars
@@ -34,8 +35,14 @@ _NEIGHBOUR_ARCSEC = (0.2, 1.0)
 
 
 def with_folder(options: PsfOptions, folder: Path) -> PsfOptions:
-    """Return the options with paths of files that start from this folder."""
-    files = {band: str(folder / Path(path).expanduser()) for band, path in options.files.items()}
+    """Return the options with paths of files that start from this folder.
+
+    Raises
+    ------
+    ProfileError
+        A path names a variable that is not set.
+    """
+    files = {band: str(folder / expanded(path, f"psf.files.{band}", folder)) for band, path in options.files.items()}
     return options.model_copy(update={"files": files})
 
 

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from gzjwst_core.names import is_id_str
+from gzjwst_core.publish.zooniverse import runs_in_spreadsheets
 
 __all__ = ["MOST_IN_A_SET", "Checked", "Finding", "Media", "check_manifests"]
 
@@ -179,6 +180,9 @@ class _Table:
         for column, cell in cells.items():
             if not cell.strip():
                 yield Finding(self.name, number, column, "empty_cell", "it is empty: the client takes it for a folder")
+            elif runs_in_spreadsheets(cell):
+                said = f"{cell[:60]!r} begins like a formula: a spreadsheet runs it (not with an apostrophe before)"
+                yield Finding(self.name, number, column, "formula", said, refused=False)
         yield from self._media(number, header[0], row[0])
         yield from self._others(number, header, row)
         if "id_str" in cells:

@@ -31,7 +31,7 @@ from gzjwst_core.storage.tables import write_parquet
 
 __all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "hand_over", "plan"]
 
-_VERSION = "2"
+_VERSION = "3"
 ZOOBOT, SIDES = "zoobot/catalog.parquet", "zoobot/sides.parquet"
 REPORT, RUNS = "report.html", "run.json"
 

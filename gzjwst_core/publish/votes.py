@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gzjwst_core.errors import SubjectsError
-from gzjwst_core.publish.zooniverse import NOTHING
+from gzjwst_core.publish.zooniverse import NOTHING, text_of_cell
 
 __all__ = ["ANSWER", "Reading", "Subject", "read_votes", "subject_number", "subject_text"]
 
@@ -112,7 +112,7 @@ def subject_number(subject: Subject, name: str) -> float | None:
 
 def subject_text(subject: Subject, name: str) -> str:
     """Return a text of the subject's metadata, whatever hides its column; empty where there is none."""
-    told = (str(subject.metadata.get(key) or "").strip() for key in (f"#{name}", f"!{name}", name))
+    told = (text_of_cell(str(subject.metadata.get(key) or "").strip()) for key in (f"#{name}", f"!{name}", name))
     return next((text for text in told if text not in ("", NOTHING)), "")
 
 

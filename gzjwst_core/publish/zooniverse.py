@@ -3,11 +3,16 @@
 The client takes any cell of the first row that names an existing file for a medium, and an empty cell names the
 manifest's own folder: so no cell is empty, and only `file_name` looks like a path of ours. Columns with `#` are
 hidden from volunteers, those with `!` while classifying. Uploading is panoptes-cli's work, not ours.
+
+A spreadsheet runs a cell that begins with `=`, `+`, `-`, `@`, a tab or a carriage return. Such a text gets an
+apostrophe before it, which spreadsheets hide and `text_of_cell` takes off; so does a text that begins with one. Numbers
+stay as they are. Manifests and catalog are joined by `id_str`, which never begins so.
 """
 
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,10 +23,13 @@ from gzjwst_core import __version__
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import PublishOptions
 
-__all__ = ["MANIFEST_COLUMNS", "NOTHING", "chunked", "manifests"]
+__all__ = ["MANIFEST_COLUMNS", "NOTHING", "chunked", "manifests", "runs_in_spreadsheets", "text_of_cell"]
 
 NOTHING = "none"
 """Stands in every cell that has no value."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
+_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 _NUMBERS: dict[str, tuple[str, str]] = {
     "#ra": ("ra", ".6f"),
@@ -127,9 +135,22 @@ def _numbers(rows: Table, column: str, form: str) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    """Plain ASCII that is neither empty nor a path."""
+    """Plain ASCII that is neither empty nor a path nor a formula."""
     text = str(value).strip().encode("ascii", "backslashreplace").decode()
-    return NOTHING if text.strip("./\\~") == "" else text.replace("/", "-").replace("\\", "-")
+    if text.strip("./\\~") == "":
+        return NOTHING
+    text = text.replace("/", "-").replace("\\", "-")
+    return f"'{text}" if text.startswith("'") or runs_in_spreadsheets(text) else text
+
+
+def runs_in_spreadsheets(cell: str) -> bool:
+    """Whether a spreadsheet would take a cell for a formula: it begins like one, and is no number."""
+    return cell.startswith(_STARTS) and not _NUMBER.match(cell)
+
+
+def text_of_cell(cell: str) -> str:
+    """Return the text that a cell of a manifest stands for, without the apostrophe that keeps it from being run."""
+    return cell[1:] if cell.startswith("'") and (cell[1:2] == "'" or runs_in_spreadsheets(cell[1:])) else cell
 
 
 def _links(rows: Table, template: str) -> list[str]:

@@ -1,16 +1,19 @@
 """Offline, the run folder's lists and the cache take the archives' place, and nobody is asked."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gzjwst_core.archives import stages
+from gzjwst_core.archives.rules import INSTRUMENT_NOT_WANTED as ANOTHER
 from gzjwst_core.archives.tables import mosaics_of, write_products
-from gzjwst_core.errors import ProductNotFoundError, QueryError
+from gzjwst_core.errors import ProductNotFoundError, ProfileError, QueryError
 from gzjwst_core.estimate import estimate
 from gzjwst_core.models import Product, Work
 from gzjwst_core.request import RunRequest, start
 from gzjwst_core.run import Run
+from tests.archives.tiny import fits_bytes
 
 BANDS = ("F277W", "F444W")
 
@@ -93,3 +96,39 @@ def test_fields_that_left_the_survey_leave_the_table_of_mosaics(run: Run) -> Non
     field = stages.listing_of(run, stages.list_products(run)).fields[0]
     stages.record(run, [field])
     assert {mosaic.field for mosaic in mosaics_of(run)} == {"two"}
+
+
+def test_an_earlier_list_is_judged_by_the_instrument_of_this_run(run: Run) -> None:
+    keep(run, (product("F277W"), product("F444W", instrument="NIRISS/IMAGE")))
+    assert dict(stages.query(run).reasons) == {"instrument_not_wanted": 1}
+    keep(run, (product("F277W"), product("F444W", instrument="NIRCAM/IMAGE", outcome="dropped", reason=ANOTHER)))
+    with pytest.raises(QueryError, match="made without NIRCAM"):
+        stages.query(run)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"bands": ("F200W",)}, QueryError, "none of 2 products was kept .*asked for: NIRCAM, F200W"),
+        ({"overrides": ("survey.instrument=NIRISS",)}, QueryError, "2 instrument_not_wanted"),
+        ({"fields": ("nowhere",)}, ProfileError, "--fields nowhere: no such field"),
+    ],
+)
+def test_a_request_that_cannot_be_met_leaves_a_finished_folder_as_it_is(
+    tmp_path: Path, changes: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    """A file came since: a run that can be met lists it, and only such a run."""
+    (tmp_path / "p.toml").write_text(
+        '[survey]\nname="x"\nbands=["F200W","F277W"]\n[[local]]\npath="*.fits"\npattern="(?P<field>.)_(?P<band>f...w)"'
+    )
+    asked: dict[str, Any] = {"profile": str(tmp_path / "p.toml"), "out": str(tmp_path), "cache": str(tmp_path / "c")}
+    (tmp_path / "a_f277w_nircam.fits").write_bytes(fits_bytes())
+    first = start(RunRequest(**asked))
+    stages.query(first)
+    before = first.folder.read(stages.PRODUCTS)
+    (tmp_path / "b_f277w_nircam.fits").write_bytes(fits_bytes())
+    with pytest.raises(error, match=said):
+        stages.query(start(RunRequest(**asked, **changes)))
+    assert first.folder.read(stages.PRODUCTS) == before
+    stages.query(first)
+    assert first.folder.read(stages.PRODUCTS) != before

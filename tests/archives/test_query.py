@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from astropy.table import MaskedColumn, Table
 
-from gzjwst_core.archives.mast import _one_wildcard_each, _plain, _unique
+from gzjwst_core.archives.mast import _cell, _one_wildcard_each, _plain, _unique
 from gzjwst_core.archives.polling import PollingAdapter
 from gzjwst_core.archives.rules import choose_products
 from gzjwst_core.errors import ArchiveUnavailableError, QueryError
 from gzjwst_core.options import QueryOptions
 from gzjwst_core.sky.serving import archive_environment, write_astroquery_config
 from tests.archives.conftest import Served
-from tests.archives.tiny import OBS
+from tests.archives.tiny import OBS, row
 
 ALL = [{"proposal_id": ["9801"]}]
 NIRCAM3 = [{"proposal_id": ["9801"], "instrument_name": ["NIRCAM*"], "calib_level": ["3", "4"]}]
@@ -102,7 +102,7 @@ def test_rules_take_the_rows(answers: dict[str, Answer]) -> None:
     products = choose_products(rows, query, ("F277W", "F356W", "F444W"))
     assert len(products) == len(rows)
     reasons = {product.reason.partition(":")[0] for product in products}
-    assert {"", "side", "not_public", "no_field_or_band", "band_not_wanted"} <= reasons
+    assert {"", "side", "not_public", "instrument_not_wanted", "band_not_wanted"} <= reasons
     kept = {(product.field, product.band) for product in products if product.outcome == "kept"}
     assert ("jw09801-o001_t001", "F277W") in kept
 
@@ -169,6 +169,28 @@ def test_masked_cells_are_empty_text() -> None:
     size = MaskedColumn([1, 2], mask=[False, True], name="size")
     rows = _plain(Table([MaskedColumn(["a", "b"], mask=[True, False], name="x"), size]), ("x",))
     assert rows == [{"x": "", "size": 1}, {"x": "b", "size": 0}]
+
+
+@pytest.mark.parametrize(
+    ("given", "size", "reason"),
+    [
+        (7, 7, ""),
+        (5414328000.0, 5414328000, ""),
+        (None, 0, ""),
+        (-7, 0, "bad_size"),
+        (-7.0, 0, "bad_size"),
+        (7.5, 0, "bad_size"),
+        (float("nan"), 0, "bad_size"),
+        (float("inf"), 0, "bad_size"),
+        (1e300, 0, "bad_size"),
+        ("7 GB", 0, "bad_size"),
+        (True, 0, "bad_size"),
+    ],
+)
+def test_a_size_is_a_whole_number_of_bytes_or_its_row_is_dropped(given: object, size: int, reason: str) -> None:
+    rows = [{**row(OBS), "size": _cell("size", given)}]
+    [product] = choose_products(rows, QueryOptions(), ("F277W",))
+    assert (product.size, product.reason) == (size, reason)
 
 
 def test_partial_answer_is_no_success() -> None:

@@ -37,15 +37,37 @@ def judge(*rows: dict[str, str | int], query: QueryOptions = QUERY) -> dict[str,
         ({"dataRights": ""}, ""),
         ({"obs_id": LE3 + "f150w"}, "band_not_wanted"),
         ({"obs_id": "x", "productFilename": "x_i2d.fits"}, "no_field_or_band"),
-        ({"obs_id": "jw01345-o001_t021_miri_f770w", "productFilename": "y_i2d.fits"}, "no_field_or_band"),
+        ({"obs_id": "jw01345-o001_t021_miri_f770w", "productFilename": "y_i2d.fits"}, "instrument_not_wanted"),
+        ({"obs_id": "jw01345-o001_t021_niriss_clear-f200w"}, "instrument_not_wanted"),
+        ({"obs_id": "x-f200w", "productFilename": "x_niriss_f200w_i2d.fits"}, "instrument_not_wanted"),
+        ({"instrument_name": "NIRISS/IMAGE"}, "instrument_not_wanted"),
+        ({"instrument_name": "NIRISS/WFSS;NIRCAM/IMAGE"}, ""),
+        ({"instrument_name": "NIRCAM/IMAGE"}, ""),
+        ({"instrument_name": ""}, ""),
+        ({"size": -1}, "bad_size"),
+        ({"size": 10**16}, "bad_size"),
+        ({"size": "5 GB"}, "bad_size"),
+        ({"size": -1, "productFilename": "a_cat.ecsv"}, "not_a_mosaic"),
         ({"obs_id": "x", "productFilename": HLSP + "nircam1_f200w_v0.5_i2d.fits.gz"}, ""),  # the file's name tells
         ({"productFilename": "../../etc/passwd_i2d.fits"}, "bad_name"),
         ({"dataURI": "file:///etc/passwd"}, "bad_name"),
     ],
 )
-def test_each_reason(changes: dict[str, str], reason: str) -> None:
+def test_each_reason(changes: dict[str, str | int], reason: str) -> None:
     [product] = choose_products([{**row(LE3 + "f200w"), **changes}], QUERY, BANDS)
     assert (product.outcome, product.reason) == ("dropped" if reason else "kept", reason)
+    assert product.size >= 0
+
+
+def test_an_instrument_of_the_same_filter_is_never_taken_for_the_surveys() -> None:
+    """NIRISS' file is the larger one: among products of one instrument it would win."""
+    niriss = row("jw01345-o001_t021_niriss_clear-f200w", size=9) | {"instrument_name": "NIRISS/IMAGE"}
+    nircam = row(LE3 + "f200w", size=2) | {"instrument_name": "NIRCAM/IMAGE"}
+    for wanted, other, instrument in ((nircam, niriss, "NIRCAM"), (niriss, nircam, "NIRISS")):
+        found = {p.obs_id: p for p in choose_products([niriss, nircam], QUERY, BANDS, instrument)}
+        assert found[str(wanted["obs_id"])].outcome == "kept"
+        assert found[str(other["obs_id"])].reason == "instrument_not_wanted"
+        assert all(product.instrument for product in found.values())
 
 
 def test_kept_product_carries_field_band_and_programme() -> None:

@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import Table
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gzjwst_core import __version__
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import PublishOptions
+from gzjwst_core.publish.manifest_check import check_manifests
 from gzjwst_core.publish.rows import join_rows
-from gzjwst_core.publish.zooniverse import MANIFEST_COLUMNS, manifests
+from gzjwst_core.publish.zooniverse import MANIFEST_COLUMNS, _cell, manifests, text_of_cell
 from tests.publish.conftest import make_catalog, make_image
 
 OPTIONS = PublishOptions()
@@ -73,6 +76,52 @@ def test_the_client_finds_exactly_one_medium_whatever_a_cell_holds(tmp_path: Pat
     # panoptes-cli takes each cell whose path exists, seen from the manifest, for a medium
     found = [name for name, cell in line.items() if (folder / cell).exists()]
     assert found == ["file_name"]
+
+
+@pytest.mark.parametrize(
+    ("text_given", "cell"),
+    [
+        ('=HYPERLINK("x")', '\'=HYPERLINK("x")'),
+        ("=cmd|' /C calc'!A0", "'=cmd|' -C calc'!A0"),
+        ("+1+1", "'+1+1"),
+        ("-2-3", "'-2-3"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("\t=1", "'=1"),
+        ("\r\n=1", "'=1"),
+        ("/=1", "'-=1"),
+        ("\N{FULLWIDTH EQUALS SIGN}1", "'-uff1d1"),
+        ("'=1", "''=1"),
+        ("'quoted", "''quoted"),
+        ("-7", "-7"),
+        ("+12.5", "+12.5"),
+        ("-1e-3", "-1e-3"),
+        ("J100000-020000", "J100000-020000"),
+    ],
+)
+def test_no_cell_is_run_by_a_spreadsheet_and_none_loses_its_text(text_given: str, cell: str) -> None:
+    """OWASP's list of first characters; the apostrophe comes off again, and numbers stay numbers."""
+    catalog = make_catalog(2)
+    catalog["ext_id"] = np.array([text_given, "plain"], dtype=object).astype(str)
+    catalog["dec"] = [-2.0, -0.5]
+    text = manifests(join_rows(catalog, [make_image(catalog, n) for n in range(2)]), "demo", OPTIONS)[
+        "manifest-0001.csv"
+    ]
+    line = read(text)[0]
+    assert line["#ext_id"] == cell
+    assert text_of_cell(cell) == cell.removeprefix("'")
+    assert text_of_cell(line["#dec"]) == "-2.000000"
+    assert line["id_str"] == catalog["id_str"][0]
+    found = check_manifests({"m.csv": text.encode()}, lambda *_: None).findings
+    assert "formula" not in {one.kind for one in found}
+    ran = check_manifests({"m.csv": text.replace("plain", "=1").encode()}, lambda *_: None).findings
+    assert [(one.row, one.column, one.refused) for one in ran if one.kind == "formula"] == [(3, "#ext_id", False)]
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="/\\"), min_size=1, max_size=12))
+def test_a_cell_gives_its_text_back(text: str) -> None:
+    cell = _cell(text)
+    assert not cell.startswith(("=", "@"))
+    assert text_of_cell(cell) == (text.strip() if text.strip(" .~") else "none")
 
 
 def test_infinite_magnitudes_do_not_reach_volunteers(rows: Table) -> None:
