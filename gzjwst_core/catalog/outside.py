@@ -34,7 +34,7 @@ from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.fits_tables import fits_columns, read_fits_table
 from gzjwst_core.storage.other_tables import read_described_text, read_votable
 from gzjwst_core.storage.tables import parquet_columns, read_parquet
-from gzjwst_core.storage.text_tables import bare_name, read_text_table
+from gzjwst_core.storage.text_tables import bare_name, read_text_table, text_lines
 
 __all__ = ["Outside", "digest_of_files", "files_of", "read_outside"]
 
@@ -339,7 +339,11 @@ def _from_fits(path: Path, hdu: str, wanted: Callable[[str], bool]) -> _Part:
     return _Part(read_fits_table(path, hdu, _chosen(names, wanted)), names)
 
 
-def _from_text(path: Path, _hdu: str, wanted: Callable[[str], bool]) -> _Part:
+def _from_text(path: Path, hdu: str, wanted: Callable[[str], bool]) -> _Part:
+    with text_lines(path) as lines:
+        described = next(lines, "").startswith("# %ECSV")
+    if described:
+        return _from_described_text("ecsv", path, hdu, wanted)
     table, names = read_text_table(path, wanted)
     return _Part(table, dict.fromkeys(names, ""))
 
@@ -394,7 +398,7 @@ def _whole(column: Any, where: str) -> list[str]:
 def _refuse_doubles(found: Sequence[str], where: str) -> None:
     first: dict[str, int] = {}
     for row, identifier in enumerate(found, start=1):
-        if identifier in first:
+        if identifier in first and identifier:
             both = f"rows {first[identifier]} and {row}"
             raise CatalogError(f"{where}: {identifier!r} is in {both}; each may be there once")
         first[identifier] = row

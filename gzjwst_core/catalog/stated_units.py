@@ -25,9 +25,10 @@ _log = logging.getLogger(__name__)
 
 _NO_VALUE = frozenset(("", "nan", "-", "--", "null", "none", "n/a", "<na>", "masked"))
 _NO_UNIT = frozenset(("", "-", "--", "---", "none", "null"))
+_UNIT_IN_NAME = re.compile(r".*\S\s*(?:\[(?P<stated>[^][]*)\]|\((?P<perhaps>[^()]*)\))")
 _FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d+$)")
 
-_HOUR = u.Unit(15 * u.deg)  # astropy's own hourangle is 14.999999999999998 deg
+_HOUR = u.Unit(15 * u.deg)
 _H_M_S, _D_M_S = ("h:m:s", "hms", "hh:mm:ss"), ("d:m:s", "dms", "dd:mm:ss")
 _ANGLES: Mapping[str, u.UnitBase] = {
     **dict.fromkeys(("deg", "degs", "deg.", "degree", "degrees", "°", *_D_M_S), u.deg),
@@ -105,7 +106,7 @@ def values_of(column: Any, what: Quantity, where: str, *, default: str, pixel_ar
         The stated unit is none of this quantity's, or contradicts how the values are written; the column holds values
         and none of them is a number, or some are sexagesimal and some decimal.
     """
-    stated = _bare(str(column.unit or ""))
+    stated = _bare(str(column.unit or _in_name(column.name, what)))
     stated = "" if stated.lower() in _NO_UNIT else stated
     if not stated:
         tell(f"{where} states no unit: {default} is taken")
@@ -131,6 +132,14 @@ def texts_of(column: Any) -> list[str]:
 # ---------------------------------------------------------------- units
 
 
+def _in_name(name: str, what: Quantity) -> str:
+    """Return the unit behind a column's name: `ra [h]` states one, `ra (h)` where that is one."""
+    found = _UNIT_IN_NAME.fullmatch(name)
+    if found is None:
+        return ""
+    return found["stated"] or (found["perhaps"] if (found["perhaps"] or "").lower() in what.spellings else "")
+
+
 def _bare(unit: str) -> str:
     """Take a unit out of quotes or brackets."""
     unit = unit.strip()
@@ -153,7 +162,9 @@ def _factor(bare: str, what: Quantity, where: str, pixel_arcsec: float) -> float
         if not pixel_arcsec:
             raise CatalogError(f"{where} is in pixels: say with pixel_scale_arcsec how large one is (unit {bare!r})")
         return pixel_arcsec
-    factor = math.nan if unit is None else float(unit.to(what.unit))
+    factor = (
+        math.nan if unit is None else 15.0 if unit is _HOUR else float(unit.to(what.unit))
+    )  # not 14.999999999999998
     if not (math.isfinite(factor) and factor > 0):  # dex is -2.5 mag
         raise CatalogError(f"{where} states the unit {bare!r} (allowed: {what.allowed}, or none)")
     return factor

@@ -3,6 +3,7 @@
 The other formats, and what a table of ours may hold, are in `tables`. Same table, same library versions = same bytes.
 """
 
+import re
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -25,17 +26,11 @@ __all__ = ["fits_columns", "read_fits_table", "write_fits"]
 
 _TABLES = (fits.BinTableHDU, fits.TableHDU)
 _AnyTable: TypeAlias = fits.BinTableHDU | fits.TableHDU
+_FLAT = re.compile(r"1?[LBIJKED]|\d*A")
 _LDAC_HEADERS = "LDAC_IMHEAD"
 _DAMAGE = (
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    EOFError,
-    OverflowError,
-    VerifyError,
-    zlib.error,
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, OverflowError),
+    *(EOFError, VerifyError, zlib.error),
 )
 """What astropy raises over headers and data that contradict each other."""
 
@@ -122,7 +117,9 @@ def read_fits_table(path: AnyPath, hdu: str = "", columns: Collection[str] | Non
 def _opened(path: AnyPath, hdu: str) -> Iterator[_AnyTable]:
     try:
         with fits.open(fspath(path), memmap=True, character_as_bytes=True) as hdus:
-            yield _table_hdu(hdus, hdu, path)
+            found = _table_hdu(hdus, hdu, path)
+            _refuse_other_width(found, path)
+            yield found
     except OSError as error:
         raise storage_error(error, fspath(path)) from error
     except CatalogError:
@@ -188,6 +185,8 @@ def _from_fits(hdu: _AnyTable, number: int) -> TableColumn:
     column = hdu.columns[number - 1]
     values = np.asarray(hdu.data)[column.name] if isinstance(hdu, fits.TableHDU) else hdu.data.field(number - 1)
     values = np.asarray(values)
+    if column.ascii and (column.bscale or column.bzero):
+        raise CatalogError(f"column {column.name} of an ASCII table is scaled (TSCAL, TZERO), which is not read")
     if values.dtype.kind == "S":
         values = _texts(values, column)
     # a copy: the file's own memory is gone when it is closed
@@ -226,6 +225,13 @@ def _without_null(values: NDArray[Any], column: fits.Column) -> NDArray[Any]:
     return np.ma.array(values, mask=missing) if missing.any() else values
 
 
+def _refuse_other_width(hdu: _AnyTable, path: AnyPath) -> None:
+    """Refuse rows that are not as wide as their columns: astropy would take values from the wrong bytes."""
+    width, stated = hdu.columns.dtype.itemsize, hdu.header["NAXIS1"]
+    if width > stated or (width < stated and isinstance(hdu, fits.BinTableHDU)):
+        raise CatalogError(f"{path}: the FITS table is damaged: columns of {width} bytes in rows of {stated}")
+
+
 def _table_hdu(hdus: fits.HDUList, name: str, path: AnyPath) -> _AnyTable:
     tables = {n: h for n, h in enumerate(hdus) if isinstance(h, _TABLES)}
     if not tables:
@@ -243,6 +249,5 @@ def _table_hdu(hdus: fits.HDUList, name: str, path: AnyPath) -> _AnyTable:
 
 
 def _is_flat(column: fits.Column) -> bool:
-    """Whether it holds one value a row: vectors and arrays of other people's tables are left out."""
-    form = str(column.format)
-    return column.dim is None and ("A" in form or not form[0].isdigit() or form[:-1] == "1")
+    """Whether it holds one number or text a row: vectors and arrays of other people's tables are left out."""
+    return column.ascii or (column.dim is None and _FLAT.fullmatch(str(column.format)) is not None)

@@ -92,7 +92,7 @@ def read_votable(path: Path, which: str) -> tuple[Table, dict[str, str]]:
     except (ExpatError, OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error) as error:
         raise CatalogError(f"{path}: cannot be read as VOTable: {_one_line(error)}") from error
     have = ", ".join(f"{n} {name}".strip() for n, name in known.items())
-    raise CatalogError(f"{path}: no table {which} in this VOTable (it has {have or 'none'})")
+    raise CatalogError(f"{path}: no table {which or 1} in this VOTable (it has {have or 'none'})")
 
 
 def _one_line(error: Exception) -> str:
@@ -110,7 +110,7 @@ def _plain(table: Table) -> tuple[Table, dict[str, str]]:
         elif isinstance(column, Column | MaskedColumn) and column.ndim == 1 and _is_plain(column):
             made.append(column if column.dtype.kind != "O" else column.astype(str))
         else:
-            others[name] = type(column).__name__ if column.ndim == 1 else f"arrays of {column.shape[1:]}"
+            others[name] = f"arrays of {column.shape[1:]}" if column.ndim > 1 else "objects or lists"
     return Table(made, copy=False), others
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any
+from xml.etree.ElementTree import ParseError, fromstring
 
 import numpy as np
 import pyarrow as pa
@@ -55,6 +56,10 @@ COMMENTS = "comments"
 
 _YAML = b"table_meta_yaml"
 """Where astropy's own parquet reader looks for units, descriptions and column meta."""
+
+_VOTABLE = b"IVOA.VOTable-Parquet.content"
+"""Where TOPCAT and STILTS put a VOTable without data, whose fields have the units."""
+_BAD_METADATA = (table_meta.YamlParseError, ParseError, RecursionError, AttributeError, KeyError, TypeError, ValueError)
 
 AnyPath = str | PathLike[str]
 
@@ -124,8 +129,8 @@ def read_parquet(path: AnyPath, columns: Iterable[str] | None = None, *, where: 
         table = Table({name: _from_arrow(arrow[name]) for name in wanted}, copy=False)
     try:
         _restore(table, schema)
-    except (table_meta.YamlParseError, RecursionError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CatalogError(f"{path}: its metadata {_YAML.decode()} cannot be read") from error
+    except _BAD_METADATA as error:
+        raise CatalogError(f"{path}: its metadata, which state units, cannot be read") from error
     return table
 
 
@@ -340,9 +345,11 @@ def decoded(value: bytes) -> str:
 
 def _restore(table: Table, schema: Any) -> None:
     metadata: Mapping[bytes, bytes] = schema.metadata or {}
+    fields = fromstring(metadata[_VOTABLE]).iter() if _VOTABLE in metadata else ()  # noqa: S314 (expat bounds entities)
+    units = {field.get("name"): field.get("unit") for field in fields if field.tag.endswith("FIELD")}
     for name in table.colnames:
-        unit = (schema.field(name).metadata or {}).get(b"unit")
-        table[name].unit = unit.decode() if unit else None
+        unit = (schema.field(name).metadata or {}).get(b"unit", b"").decode() or units.get(name)
+        table[name].unit = unit or None
     if _YAML not in metadata:
         return
     header = table_meta.get_header_from_yaml(metadata[_YAML].decode().split("\n"))
@@ -350,6 +357,6 @@ def _restore(table: Table, schema: Any) -> None:
     for said in header["datatype"]:
         if said["name"] in table.colnames:
             column = table[said["name"]]
-            column.unit = said.get("unit")
+            column.unit = said.get("unit") or column.unit
             column.description = said.get("description")
             column.meta.update(said.get("meta", {}))

@@ -6,6 +6,7 @@ What a value means is its reader's business: numbers that were guessed here woul
 import codecs
 import csv
 import gzip
+import logging
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -24,8 +25,10 @@ from gzjwst_core.storage.atomic import storage_error
 
 __all__ = ["bare_name", "read_text_table", "text_lines"]
 
+_log = logging.getLogger(__name__)
+
 _BLANKS = " "
-_UNIT_IN_NAME = re.compile(r"(?P<name>.*?\S)\s*\[(?P<unit>[^][]*)\]")
+_UNIT_IN_NAME = re.compile(r"\s*\[[^][]*\]$")
 _SEXTRACTOR = re.compile(r"#\s*1\s+[A-Za-z_]\w*")
 _RULE = re.compile(r"[-+|,;\s]*---[-+|,;\s]*")
 _SURE = 2
@@ -41,8 +44,7 @@ class _Header(NamedTuple):
 
 def bare_name(name: str) -> str:
     """Return the name of a column without the unit that a header puts behind it: `ra [deg]` is `ra`."""
-    found = _UNIT_IN_NAME.fullmatch(name)
-    return found["name"] if found else name
+    return _UNIT_IN_NAME.sub("", name)
 
 
 @contextmanager
@@ -78,8 +80,8 @@ def read_text_table(path: Path, wanted: Callable[[str], bool]) -> tuple[Table, l
     Returns
     -------
     table
-        Columns of text, empty where there is none; `unit` where the header states it: `ra [deg]`, SExtractor's
-        comments, or a line of units above a line of dashes (VizieR).
+        Columns of text, empty where there is none; `unit` where SExtractor's comments state it, or a line of units
+        above a line of dashes (VizieR).
     names
         Of all columns.
 
@@ -92,6 +94,8 @@ def read_text_table(path: Path, wanted: Callable[[str], bool]) -> tuple[Table, l
     """
     with text_lines(path) as lines:
         header, rest = _header(lines, wanted)
+        if not header.names:
+            raise CatalogError(f"{path}: there is no line with the names of columns")
         kept = {name: n for n, name in enumerate(header.names) if wanted(bare_name(name))}
         double = [name for name in kept if header.names.count(name) > 1]
         if double:
@@ -126,6 +130,7 @@ def _encoding(path: Path) -> str:
                 decoder.decode(chunk)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
+            _log.info("%s is no UTF-8: it is read as Latin-1", path)
             return "latin-1"
     return "utf-8-sig"
 
@@ -167,9 +172,8 @@ def _count(text: str, wanted: Callable[[str], bool]) -> int:
 
 
 def _with_units(names: list[str], delimiter: str, rest: Iterator[str]) -> tuple[_Header, Iterator[str]]:
-    """Take units from the names, or from a line of them above a line of dashes."""
-    found = [_UNIT_IN_NAME.fullmatch(name) for name in names]
-    units = [one["unit"] if one else "" for one in found]
+    """Take units from a line of them above a line of dashes."""
+    units = [""] * len(names)
     peeked = list(islice(rest, 2))
     rules = [_RULE.fullmatch(line.strip()) is not None for line in peeked]
     if rules == [False, True]:
