@@ -162,9 +162,9 @@ def _factor(bare: str, what: Quantity, where: str, pixel_arcsec: float) -> float
         if not pixel_arcsec:
             raise CatalogError(f"{where} is in pixels: say with pixel_scale_arcsec how large one is (unit {bare!r})")
         return pixel_arcsec
-    factor = (
-        math.nan if unit is None else 15.0 if unit is _HOUR else float(unit.to(what.unit))
-    )  # not 14.999999999999998
+    if unit is _HOUR:
+        return 15.0  # astropy's arithmetic makes it 14.999999999999998
+    factor = math.nan if unit is None else float(unit.to(what.unit))
     if not (math.isfinite(factor) and factor > 0):  # dex is -2.5 mag
         raise CatalogError(f"{where} states the unit {bare!r} (allowed: {what.allowed}, or none)")
     return factor

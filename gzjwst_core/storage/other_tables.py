@@ -2,6 +2,7 @@
 
 import re
 import struct
+import warnings
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io.ascii import InconsistentTableError
 from astropy.io.votable import parse
+from astropy.io.votable.exceptions import W30, W51, VOWarning
 from astropy.table import Column, MaskedColumn, Table
+from astropy.utils.exceptions import AstropyWarning
 
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.storage.atomic import storage_error
@@ -20,6 +23,7 @@ from gzjwst_core.storage.text_tables import text_lines
 
 __all__ = ["read_described_text", "read_votable"]
 
+_NO_FLOAT = r"(?i).*Invalid literal for float '(?!(?:null|none|n/a|nan|-*)')"
 _STREAM = re.compile(rb"<(?:\w+:)?STREAM\b[^>]*\bhref\b")
 
 
@@ -84,12 +88,26 @@ def read_votable(path: Path, which: str) -> tuple[Table, dict[str, str]]:
     if _STREAM.search(data):
         raise CatalogError(f"{path}: the VOTable's data are elsewhere (STREAM href); they must be in the file")
     try:
-        tables = list(parse(BytesIO(data), filename=str(path), verify="ignore").iter_tables())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyWarning)
+            warnings.simplefilter("error", W51)  # else a whole number beyond its bits is cut down to them
+            warnings.filterwarnings("error", _NO_FLOAT, W30)  # else it is a missing value
+            tables = list(parse(BytesIO(data), filename=str(path), verify="warn").iter_tables())
         known = {str(n): (one.name or one.ID or "") for n, one in enumerate(tables, start=1)}
         chosen = [one for n, one in enumerate(tables, start=1) if which in ("", str(n), one.name, one.ID)]
         if chosen:
             return _plain(chosen[0].to_table(use_names_over_ids=True))
-    except (ExpatError, OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error) as error:
+    except (
+        ExpatError,
+        VOWarning,
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        struct.error,
+    ) as error:
         raise CatalogError(f"{path}: cannot be read as VOTable: {_one_line(error)}") from error
     have = ", ".join(f"{n} {name}".strip() for n, name in known.items())
     raise CatalogError(f"{path}: no table {which or 1} in this VOTable (it has {have or 'none'})")
