@@ -23,6 +23,7 @@ from gzjwst_core.storage.text_tables import text_lines
 
 __all__ = ["read_described_text", "read_votable"]
 
+_DAMAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, OverflowError, RecursionError)
 _NO_FLOAT = r"(?i).*Invalid literal for float '(?!(?:null|none|n/a|nan|-*)')"
 _STREAM = re.compile(rb"<(?:\w+:)?STREAM\b[^>]*\bhref\b")
 
@@ -55,7 +56,7 @@ def read_described_text(path: Path, form: str) -> tuple[Table, dict[str, str]]:
         text = [line.rstrip("\n") for line in lines]
     try:
         return _plain(Table.read(text, format=f"ascii.{form}"))
-    except (InconsistentTableError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (*_DAMAGE, InconsistentTableError) as error:
         raise CatalogError(f"{path}: cannot be read as {form.upper()}: {_one_line(error)}") from error
 
 
@@ -97,17 +98,7 @@ def read_votable(path: Path, which: str) -> tuple[Table, dict[str, str]]:
         chosen = [one for n, one in enumerate(tables, start=1) if which in ("", str(n), one.name, one.ID)]
         if chosen:
             return _plain(chosen[0].to_table(use_names_over_ids=True))
-    except (
-        ExpatError,
-        VOWarning,
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        struct.error,
-    ) as error:
+    except (*_DAMAGE, ExpatError, VOWarning, OSError, struct.error) as error:
         raise CatalogError(f"{path}: cannot be read as VOTable: {_one_line(error)}") from error
     have = ", ".join(f"{n} {name}".strip() for n, name in known.items())
     raise CatalogError(f"{path}: no table {which or 1} in this VOTable (it has {have or 'none'})")

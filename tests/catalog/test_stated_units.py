@@ -138,7 +138,7 @@ def column_of(values: list[Any], unit: str | None) -> Column:
 
 
 def read(values: list[Any], unit: str | None, what: Quantity) -> list[float]:
-    return values_of(column_of(values, unit), what, "t: column c", default=str(what.unit)).tolist()
+    return [*map(float, values_of(column_of(values, unit), what, "t: column c", default=str(what.unit)))]
 
 
 @pytest.mark.parametrize(
