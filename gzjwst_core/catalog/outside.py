@@ -318,7 +318,7 @@ def _read(path: Path, hdu: str, wanted: Callable[[str], bool]) -> _Part:
     packed = path.suffix.lower() == ".gz"
     suffix = (Path(path.stem).suffix if packed else path.suffix).lower()
     if suffix not in _READERS or (packed and suffix in _UNPACKED):
-        raise CatalogError(f"{path}: a table is one of {', '.join(_READERS)} (text and FITS also .gz)")
+        raise CatalogError(f"{path}: a table is one of {', '.join(_READERS)} (FITS and text, but no .cat, also .gz)")
     part = _READERS[suffix](path, hdu, wanted)
     if part.table.colnames and len(part.table) == 0:
         raise CatalogError(f"{path}: the table has no rows")
@@ -381,7 +381,7 @@ _READERS: Mapping[str, Callable[[Path, str, Callable[[str], bool]], _Part]] = {
     ".tbl": partial(_from_described_text, "ipac"),
     **dict.fromkeys((".vot", ".votable", ".xml"), _from_votable),
 }
-_UNPACKED = (".parquet", ".pq", ".vot", ".votable", ".xml")
+_UNPACKED = (".parquet", ".pq", ".cat", ".vot", ".votable", ".xml")
 
 
 def _whole(column: Any, where: str) -> list[str]:
