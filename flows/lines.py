@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _MOST_MISSING = 20
-_OF_TARGETS = ("bad_position", "outside_fields", "same_object", "not_asked", "field_failed")
+_OF_TARGETS = ("bad_position", "no_identifier", "outside_fields", "same_object", "not_asked", "field_failed")
 
 
 def query(listing: Listing) -> str:

@@ -16,7 +16,7 @@ from gzjwst_core.archives.known import local_of
 from gzjwst_core.catalog.columns import SURVEY_COLUMNS, catalog_columns
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.sky_tables import read_earlier, read_reference
-from gzjwst_core.catalog.target_list import BAD_POSITION, read_targets
+from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.engine import cores
 from gzjwst_core.errors import CatalogError, ProfileError, StorageError
 from gzjwst_core.options import Options, TargetOptions
@@ -69,7 +69,7 @@ class RunRequest(Options):
     until: Stage = "publish"
     """Last stage to run."""
     catalog: str = ""
-    """Table of targets (parquet, FITS, CSV, ECSV, or a pattern of several) that takes the place of detection."""
+    """Table of targets (parquet, FITS, VOTable, ECSV, CSV and other text, or a pattern) in the place of detection."""
     ids_from: str = ""
     """Catalog of an earlier release (id_str, ra, dec) whose names are carried over by position."""
     offline: bool = False
@@ -160,8 +160,8 @@ def _check(what: str, path: str, read: Callable[[str], object]) -> None:
 
 def _placed_targets(path: str, options: TargetOptions) -> None:
     """Read a table of targets; one without any position is refused now, not after the archives were asked."""
-    if np.all(read_targets(path, options)["reason"] == BAD_POSITION):
-        raise CatalogError(f"{path}: no row has a position (right ascension and declination are numbers in degrees)")
+    if np.all(read_targets(path, options)["reason"] != ""):
+        raise CatalogError(f"{path}: no row has a position on the sky and an identifier")
 
 
 def path_faults(run: Run) -> list[str]:

@@ -42,7 +42,9 @@ def test_cuts_are_held_against_the_catalog_before_it_is_made(
         start(ask(overrides=(f"select.cuts=[{cut}]",), bands=("F277W",)))
 
 
-@pytest.mark.parametrize(("name", "text"), [("t.csv", "a,b\n1,2\n"), ("t.txt", "ra,dec\n1,2\n"), ("t.csv", "ra,dec\n")])
+@pytest.mark.parametrize(
+    ("name", "text"), [("t.csv", "a,b\n1,2\n"), ("t.xlsx", "ra,dec\n1,2\n"), ("t.csv", "ra,dec\n")]
+)
 def test_a_wrong_table_of_targets_is_an_error_of_usage(
     name: str, text: str, ask: Callable[..., RunRequest], tmp_path: Path
 ) -> None:
@@ -118,6 +120,7 @@ def test_a_path_may_start_at_home_wherever_it_is_given(
     [
         ({"ids_from": "no.csv"}, "--ids-from no.csv: no such file"),
         ({"catalog": "nowhere.csv"}, "--catalog nowhere.csv: no row has a position"),
+        ({"catalog": "text.csv"}, "--catalog text.csv: column ra: 1 of 1 values are no numbers .row 1: abc"),
         ({"catalog": "plain.csv"}, "--catalog plain.csv: no column of ra"),
         ({"ids_from": "bad.csv"}, "--ids-from bad.csv: no column id_str"),
         ({"overrides": ("merge.ids_from=no.csv",)}, "merge.ids_from .*no.csv: no such file"),
@@ -127,7 +130,12 @@ def test_a_path_may_start_at_home_wherever_it_is_given(
 def test_a_table_that_is_not_there_or_cannot_be_used_is_an_error_of_usage(
     options: dict[str, object], said: str, ask: Callable[..., RunRequest], tmp_path: Path
 ) -> None:
-    for name, text in (("bad", "id,ra,dec\na,1,2\n"), ("nowhere", "ra,dec\nabc,2\n"), ("plain", "x,y\n1,2\n")):
+    for name, text in (
+        ("bad", "id,ra,dec\na,1,2\n"),
+        ("nowhere", "ra,dec\n1,95\n"),
+        ("text", "ra,dec\nabc,2\n"),
+        ("plain", "x,y\n1,2\n"),
+    ):
         (tmp_path / f"{name}.csv").write_text(text)
     with pytest.raises(ProfileError, match=said):
         start(ask(**options))

@@ -28,7 +28,7 @@ __all__ = ["CROSSMATCH", "STAGE", "crossmatch", "matches_path", "plan_crossmatch
 
 _log = logging.getLogger(__name__)
 
-STAGE, _VERSION = "crossmatch", "2"
+STAGE, _VERSION = "crossmatch", "3"
 CROSSMATCH = "catalog/crossmatch.parquet"
 _INPUT, _UNREADABLE = "compare:", "unreadable:"
 _REACH_ARCSEC = 10.0
@@ -120,12 +120,11 @@ def _theirs(run: Run, options: CompareOptions) -> Sources:
     if magnitude:
         mag = found.magnitudes(magnitude)
     elif flux:
-        unit = "1e-8 Jy" if options.flux_unit == "10nJy" else options.flux_unit
-        values = found.numbers(flux, unit, "uJy")
+        values = found.fluxes(flux, options.flux_unit)
         mag = 23.9 - 2.5 * np.log10(np.where(values > 0, values, np.nan))
     good = (np.abs(ra) <= 360) & (np.abs(dec) <= 90)  # NaN is not good
     ra = np.mod(ra, 360.0, out=ra.copy(), where=good)
-    return Sources(found.identifiers(options.id), ra, dec, mag).take(good)
+    return Sources(found.identifiers(options.id)[0], ra, dec, mag).take(good)
 
 
 def _path(run: Run, options: CompareOptions) -> str:

@@ -31,8 +31,8 @@ def read_reference(path: str | PathLike[str]) -> Table:
     Parameters
     ----------
     path
-        `.parquet`, `.fits` (also `.fits.gz`), `.csv` or `.ecsv`; positions as for `read_targets`, and where there is
-        one a magnitude (`mag`, `mag_auto`, `phot_g_mean_mag` ...).
+        Kinds of files and positions as for `read_targets`, and where there is one a magnitude (`mag`, `mag_auto`,
+        `phot_g_mean_mag` ...).
 
     Returns
     -------

@@ -59,8 +59,8 @@ __all__ = [
     "with_targets",
 ]
 
-_FIELD, _FIELD_VERSION = "catalog", "4"
-_MERGE, _MERGE_VERSION = "merge", "4"
+_FIELD, _FIELD_VERSION = "catalog", "5"
+_MERGE, _MERGE_VERSION = "merge", "5"
 CATALOG = "catalog/catalog.parquet"
 MOSAICS = "catalog/mosaics.parquet"
 ASTROMETRY = "catalog/astrometry.parquet"

@@ -3,7 +3,8 @@
 How tables of others are read is `outside`; how a target is measured on a field's mosaics is `targets`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from numpy.typing import NDArray
 from gzjwst_core.catalog.outside import Outside, read_outside
 from gzjwst_core.options import TargetOptions
 
-__all__ = ["BAD_POSITION", "FOV_OF_R50", "OUTSIDE", "read_targets", "unplaced"]
+__all__ = ["BAD_POSITION", "FOV_OF_R50", "NO_IDENTIFIER", "OUTSIDE", "read_targets", "unplaced"]
 
-BAD_POSITION, OUTSIDE = "bad_position", "outside_fields"
+BAD_POSITION, NO_IDENTIFIER, OUTSIDE = "bad_position", "no_identifier", "outside_fields"
 FOV_OF_R50 = 12.0
 """Fields of view where none is stated, in half-light radii."""
 
@@ -31,7 +32,7 @@ def read_targets(path: str | PathLike[str], options: TargetOptions = _USUAL) -> 
     Parameters
     ----------
     path
-        `.parquet`, `.fits` (also `.fits.gz`), `.csv` or `.ecsv`, or a pattern such as `fields/*_optap.fits`.
+        A table of a kind that `read_outside` reads, or a pattern such as `fields/*_optap.fits`.
     options
         Names of columns. Where none is named the usual ones are found, in any case: `ra`, `ALPHA_J2000`, `RAdeg`,
         `RAJ2000` ..., and where there are any an identifier (`id`, `name`, `number` ...) and a size (`fov_arcsec`, or
@@ -40,10 +41,11 @@ def read_targets(path: str | PathLike[str], options: TargetOptions = _USUAL) -> 
     Returns
     -------
     Table
-        One row a row of the files: `ext_id` (str, unique; a row's number from 1 where there is no identifier),
+        One row a row of the files: `ext_id` (str, unique; a row's number from 1 where there is no such column, `row 7`
+        where it holds none there),
         `which_catalogue` (str, the file), `ra`, `dec` (float64, deg), `fov_arcsec` (stated, or 12 r50; NaN = neither),
         `r50_arcsec`, `a_arcsec`, `b_arcsec` (NaN = not stated), `theta_sky` (deg, east of north; NaN = round),
-        `reason` (`bad_position`, or empty for a good row).
+        `reason` (`bad_position`, `no_identifier`, or empty for a good row).
 
     Raises
     ------
@@ -56,14 +58,15 @@ def read_targets(path: str | PathLike[str], options: TargetOptions = _USUAL) -> 
     named = (options.fov, options.r50, options.a, options.b, options.theta)
     found, ra, dec = read_outside(path, options, (*named, *_FOV, *_R50))
     good = (np.abs(ra) <= 360) & (np.abs(dec) <= 90)  # NaN is not good
+    names, known = found.identifiers(options.id)
     columns = {
-        "ext_id": found.identifiers(options.id),
+        "ext_id": names,
         "which_catalogue": found.which_catalogue,
         "ra": np.mod(ra, 360.0, out=ra.copy(), where=good),
         "dec": dec,
         **_sizes(found, options),
         **_shapes(found, options),
-        "reason": np.where(good, "", BAD_POSITION),
+        "reason": np.where(good, np.where(known, "", NO_IDENTIFIER), BAD_POSITION),
     }
     return Table(columns, meta={"targets": Path(path).name})
 
@@ -81,8 +84,8 @@ def unplaced(targets: Table, tables: Mapping[str, Table]) -> list[dict[str, str]
     Returns
     -------
     list of dict
-        `what` (the identifier), `reason` (`bad_position` or `outside_fields`), `detail` (the position), in the order of
-        the targets. With the rows of the tables they are all the targets there are.
+        `what` (the identifier), `reason` (`bad_position`, `no_identifier` or `outside_fields`), `detail` (the
+        position), in the order of the targets. With the rows of the tables they are all the targets there are.
     """
     placed = {name for table in tables.values() for name in np.asarray(table["ext_id"]).tolist()}
     return [
@@ -96,21 +99,26 @@ def unplaced(targets: Table, tables: Mapping[str, Table]) -> list[dict[str, str]
     ]
 
 
+def _lengths_of(found: Outside, options: TargetOptions) -> Callable[..., NDArray[np.float64]]:
+    return partial(found.lengths, unit=options.size_unit, pixel_arcsec=options.pixel_scale_arcsec)
+
+
 def _sizes(found: Outside, options: TargetOptions) -> dict[str, NDArray[np.float64]]:
     nothing = np.full(len(found), np.nan)
-    has_fov, has_r50 = found.has(options.fov, _FOV), found.has(options.r50, _R50)
-    fov = found.lengths(options.fov, _FOV, unit=options.size_unit) if has_fov else nothing
-    r50 = found.lengths(options.r50, _R50, unit=options.size_unit) if has_r50 else nothing
+    lengths = _lengths_of(found, options)
+    fov = lengths(options.fov, _FOV) if found.has(options.fov, _FOV) else nothing
+    r50 = lengths(options.r50, _R50) if found.has(options.r50, _R50) else nothing
     return {"fov_arcsec": np.where(np.isfinite(fov), fov, FOV_OF_R50 * r50), "r50_arcsec": r50}
 
 
 def _shapes(found: Outside, options: TargetOptions) -> dict[str, NDArray[np.float64]]:
     """Return axes and angle; those that are not whole are round, of the same area."""
     a, b, theta = (np.full(len(found), np.nan) for _ in range(3))
+    lengths = _lengths_of(found, options)
     if options.a and found.has(options.a):
-        a = b = found.lengths(options.a, unit=options.size_unit)
+        a = b = lengths(options.a)
     if options.a and options.b and found.has(options.b):
-        b = found.lengths(options.b, unit=options.size_unit)
+        b = lengths(options.b)
         b = np.where(np.isfinite(b), b, a)
     if options.theta and found.has(options.theta):
         theta = found.angles(options.theta) - (90.0 if options.theta_from == "x" else 0.0)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gzjwst_core.models import digest_of
 from gzjwst_core.options.base import Band, Options, Positive, Slug, checked_template
@@ -52,11 +52,11 @@ class TableOptions(Options):
     format: Literal["auto", "astrodeep", "cosmos-web", "jades"] = "auto"
     """Named set of defaults for the keys below; a key that is given wins over its format."""
     hdu: str = ""
-    """Extension of a FITS file, by name or number; empty = the first table."""
+    """Extension of a FITS file or table of a VOTable, by name or number; empty = the first table."""
     id: str = ""
-    """Identifier, unique in the table."""
+    """Identifier, unique in the table. It is text: leading zeros and every digit count."""
     ra: str = ""
-    """Right ascension, ICRS; degrees unless the column states another unit."""
+    """Right ascension, ICRS; degrees unless the column states another unit, or is sexagesimal: then hours."""
     dec: str = ""
     """Declination, likewise."""
 
@@ -87,8 +87,16 @@ class TargetOptions(TableOptions):
     """Zero of `theta`: north, towards east; or +x of an image with north up, towards north (THETA_IMAGE)."""
     axes: Literal["aperture", "rms"] = "aperture"
     """`a` and `b` are those of an aperture (a Kron ellipse), or second moments, whose Kron radius is then found."""
-    size_unit: Literal["arcsec", "arcmin", "deg"] = "arcsec"
+    size_unit: Literal["arcsec", "arcmin", "deg", "pixel"] = "arcsec"
     """Unit of `fov`, `r50`, `a` and `b` where the column states none."""
+    pixel_scale_arcsec: Annotated[float, Field(ge=0)] = 0.0
+    """Side of a pixel, for sizes in pixels; 0 = not known: such sizes are refused."""
+
+    @model_validator(mode="after")
+    def _knows_its_pixels(self) -> "TargetOptions":
+        if self.size_unit == "pixel" and not self.pixel_scale_arcsec:
+            raise ValueError("size_unit pixel needs pixel_scale_arcsec")
+        return self
 
 
 class CompareOptions(TableOptions):

@@ -31,7 +31,7 @@ from gzjwst_core.quality.stages import CHECKS, QUALITY, judged_images
 from gzjwst_core.run import FROZEN_PROFILE, Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import all_latest
-from gzjwst_core.storage.tables import parquet_column_names, read_parquet
+from gzjwst_core.storage.tables import parquet_columns, read_parquet
 
 __all__ = ["facts_of", "shown_rows"]
 
@@ -139,7 +139,7 @@ def _catalog(run: Run) -> Table | None:
     details = (one.name for one in (*DETAILS, *band_details(run.profile.survey.bands)))
     wanted = {*FROM_CATALOG, "is_primary", "is_star", *details, *(cut.column for cut in run.cuts)}
     with run.folder.reading(CATALOG) as path:
-        return read_parquet(path, [name for name in parquet_column_names(path) if name in wanted])
+        return read_parquet(path, [name for name in parquet_columns(path) if name in wanted])
 
 
 def shown_rows(run: Run) -> Table:

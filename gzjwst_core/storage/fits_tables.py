@@ -3,23 +3,36 @@
 The other formats, and what a table of ours may hold, are in `tables`. Same table, same library versions = same bytes.
 """
 
+import re
+import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from os import fspath
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from astropy import units as u
 from astropy.io import fits
+from astropy.io.fits.verify import VerifyError
 from astropy.table import Column as TableColumn
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 from numpy.typing import NDArray
 
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.storage.atomic import storage_error
-from gzjwst_core.storage.tables import COMMENTS, AnyPath, plain_table
+from gzjwst_core.storage.tables import COMMENTS, AnyPath, decoded, plain_table
 
-__all__ = ["fits_column_names", "read_fits_table", "write_fits"]
+__all__ = ["fits_columns", "read_fits_table", "write_fits"]
+
+_TABLES = (fits.BinTableHDU, fits.TableHDU)
+_AnyTable: TypeAlias = fits.BinTableHDU | fits.TableHDU
+_FLAT = re.compile(r"1?[LBIJKED]|\d*A")
+_LDAC_HEADERS = "LDAC_IMHEAD"
+_DAMAGE = (
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, OverflowError),
+    *(EOFError, VerifyError, zlib.error),
+)
+"""What astropy raises over headers and data that contradict each other."""
 
 
 def write_fits(table: Table, path: AnyPath) -> None:
@@ -56,56 +69,64 @@ def write_fits(table: Table, path: AnyPath) -> None:
         raise storage_error(error, fspath(path)) from error
 
 
-def fits_column_names(path: AnyPath, hdu: str = "") -> list[str]:
-    """Names of the columns that `read_fits_table` reads; raises what it raises."""
+def fits_columns(path: AnyPath, hdu: str = "") -> dict[str, str]:
+    """Return the TFORM of each column that holds more than one value a row; empty for those `read_fits_table` reads.
+
+    Raises what that raises.
+    """
     with _opened(path, hdu) as found:
-        return [column.name for column in found.columns if _is_flat(column)]
+        return {column.name: "" if _is_flat(column) else str(column.format) for column in found.columns}
 
 
 def read_fits_table(path: AnyPath, hdu: str = "", columns: Collection[str] | None = None) -> Table:
-    """Read a binary table of a FITS file; masked values become NaN or empty text.
+    """Read a table of a FITS file, binary or ASCII.
 
     Parameters
     ----------
     path
         Local path.
     hdu
-        Name (in any case) or number of the extension; empty = the first table.
+        Name (in any case) or number of the extension; empty = the first table, but not the headers of an LDAC file.
     columns
         Names of those to read; None = all. The others are not brought into memory.
 
     Returns
     -------
     Table
-        In the order of the file. Strings are `str`; integers with missing values are float64;
-        `unit`, `description` and UCD where the file has them.
+        In the order of the file. Strings are `str` (UTF-8, else Latin-1), and so are all columns of an ASCII table;
+        integers with missing values (TNULL) are masked; `unit`, `description` and UCD where the file has them.
 
     Raises
     ------
     CatalogError
-        There is no binary table in the file, or none of that name (says which there are), or its data are damaged.
+        There is no table in the file, or none of that name (says which there are), or it is damaged.
     StorageError
         The file cannot be opened.
     """
     with _opened(path, hdu) as found:
-        numbered = [(n, c) for n, c in enumerate(found.columns, start=1) if _is_flat(c)]
-        wanted = [n for n, column in numbered if columns is None or column.name in columns]
         try:
+            numbered = [(n, c) for n, c in enumerate(found.columns, start=1) if _is_flat(c)]
+            wanted = [n for n, column in numbered if columns is None or column.name in columns]
             return Table([_from_fits(found, n) for n in wanted], copy=False)
-        except (TypeError, ValueError) as error:  # what a cut file gives
-            raise CatalogError(f"{path}: the FITS table is damaged: {error}") from error
         finally:
             for column in found.columns:
                 column.array = None  # else astropy copies every column when the file is closed
 
 
 @contextmanager
-def _opened(path: AnyPath, hdu: str) -> Iterator[fits.BinTableHDU]:
+def _opened(path: AnyPath, hdu: str) -> Iterator[_AnyTable]:
     try:
-        with fits.open(fspath(path), memmap=True) as hdus:
-            yield _table_hdu(hdus, hdu, path)
+        with fits.open(fspath(path), memmap=True, character_as_bytes=True) as hdus:
+            found = _table_hdu(hdus, hdu, path)
+            _refuse_other_width(found, path)
+            yield found
     except OSError as error:
         raise storage_error(error, fspath(path)) from error
+    except CatalogError:
+        raise
+    except _DAMAGE as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise CatalogError(f"{path}: the FITS table is damaged: {said}") from error
 
 
 def _fits_column(column: TableColumn) -> fits.Column:
@@ -160,14 +181,17 @@ def _ascii(text: str) -> str:
     return text.encode("ascii", "backslashreplace").decode()
 
 
-def _from_fits(hdu: fits.BinTableHDU, number: int) -> TableColumn:
-    name = hdu.columns[number - 1].name
-    values = np.asarray(hdu.data.field(number - 1))
-    if values.dtype.kind in "SU":
-        values = np.char.rstrip(values.astype(str))
+def _from_fits(hdu: _AnyTable, number: int) -> TableColumn:
+    column = hdu.columns[number - 1]
+    values = np.asarray(hdu.data)[column.name] if isinstance(hdu, fits.TableHDU) else hdu.data.field(number - 1)
+    values = np.asarray(values)
+    if column.ascii and (column.bscale or column.bzero):
+        raise CatalogError(f"column {column.name} of an ASCII table is scaled (TSCAL, TZERO), which is not read")
+    if values.dtype.kind == "S":
+        values = _texts(values, column)
     # a copy: the file's own memory is gone when it is closed
-    made = TableColumn(_native(_with_nan(values, hdu.columns[number - 1])), name=name)
-    text = hdu.columns[number - 1].unit
+    made = _column(_native(_without_null(values, column)), column.name)
+    text = column.unit
     made.unit = u.Unit(text, parse_strict="silent") if text else None
     made.description = hdu.header.get(f"TCOMM{number}")
     for key, name in (("TUCD", "ucd"), ("TSRC", "source")):
@@ -176,30 +200,54 @@ def _from_fits(hdu: fits.BinTableHDU, number: int) -> TableColumn:
     return made
 
 
+def _column(values: NDArray[Any], name: str) -> TableColumn:
+    return MaskedColumn(values, name=name) if isinstance(values, np.ma.MaskedArray) else TableColumn(values, name=name)
+
+
+def _texts(values: NDArray[np.bytes_], column: fits.Column) -> NDArray[np.str_]:
+    """Decode text: a NUL ends it, blanks fill it, and TNULL of an ASCII table stands for none."""
+    texts = [decoded(value.partition(b"\0")[0]).rstrip() for value in values.tolist()]
+    if column.ascii:
+        null = str(column.null or "").strip()
+        texts = ["" if text.strip() == null else text.strip() for text in texts]
+    return np.array(texts, dtype=str)
+
+
 def _native(values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(values.dtype.newbyteorder("="))
 
 
-def _with_nan(values: NDArray[Any], column: fits.Column) -> NDArray[Any]:
-    """Put NaN where the stored integer is the one that stands for no value (TNULL)."""
+def _without_null(values: NDArray[Any], column: fits.Column) -> NDArray[Any]:
+    """Mask the integers that stand for no value (TNULL)."""
     if not isinstance(column.null, int) or values.dtype.kind not in "iuf":
         return values
     missing = values == column.null * (column.bscale or 1) + (column.bzero or 0)
-    return np.where(missing, np.nan, values) if missing.any() else values
+    return np.ma.array(values, mask=missing) if missing.any() else values
 
 
-def _table_hdu(hdus: fits.HDUList, name: str, path: AnyPath) -> fits.BinTableHDU:
-    tables = {n: h for n, h in enumerate(hdus) if isinstance(h, fits.BinTableHDU)}
+def _refuse_other_width(hdu: _AnyTable, path: AnyPath) -> None:
+    """Refuse rows that are not as wide as their columns: astropy would take values from the wrong bytes."""
+    width, stated = hdu.columns.dtype.itemsize, hdu.header["NAXIS1"]
+    if width > stated or (width < stated and isinstance(hdu, fits.BinTableHDU)):
+        raise CatalogError(f"{path}: the FITS table is damaged: columns of {width} bytes in rows of {stated}")
+
+
+def _table_hdu(hdus: fits.HDUList, name: str, path: AnyPath) -> _AnyTable:
+    tables = {n: h for n, h in enumerate(hdus) if isinstance(h, _TABLES)}
     if not tables:
-        raise CatalogError(f"{path}: no binary table in this FITS file")
-    wanted = [h for n, h in tables.items() if name.upper() in ("", str(n), h.name.upper())]
+        raise CatalogError(f"{path}: no table in this FITS file")
+    have = ", ".join(f"{n} {h.name}".strip() for n, h in tables.items())
+    if not name:
+        kept = [h for h in tables.values() if h.name.upper() != _LDAC_HEADERS] or list(tables.values())
+        if len(kept) > 1 and len(kept) < len(tables):
+            raise CatalogError(f"{path}: several catalogs in one LDAC file: name one with hdu (it has {have})")
+        return kept[0]
+    wanted = [h for n, h in tables.items() if name.upper() in (str(n), h.name.upper())]
     if not wanted:
-        have = ", ".join(f"{n} {h.name}".strip() for n, h in tables.items())
         raise CatalogError(f"{path}: no table {name} in this FITS file (it has {have})")
     return wanted[0]
 
 
 def _is_flat(column: fits.Column) -> bool:
-    """Whether it holds one value a row: vectors and arrays of other people's tables are left out."""
-    form = str(column.format)
-    return column.dim is None and ("A" in form or not form[0].isdigit() or form[:-1] == "1")
+    """Whether it holds one number or text a row: vectors and arrays of other people's tables are left out."""
+    return column.ascii or (column.dim is None and _FLAT.fullmatch(str(column.format)) is not None)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any
+from xml.etree.ElementTree import ParseError, fromstring
 
 import numpy as np
 import pyarrow as pa
@@ -27,8 +28,9 @@ __all__ = [
     "COMMENTS",
     "Column",
     "apply_columns",
+    "decoded",
     "empty_table",
-    "parquet_column_names",
+    "parquet_columns",
     "plain_table",
     "read_parquet",
     "write_ecsv",
@@ -54,6 +56,10 @@ COMMENTS = "comments"
 
 _YAML = b"table_meta_yaml"
 """Where astropy's own parquet reader looks for units, descriptions and column meta."""
+
+_VOTABLE = b"IVOA.VOTable-Parquet.content"
+"""Where TOPCAT and STILTS put a VOTable without data, whose fields have the units."""
+_BAD_METADATA = (table_meta.YamlParseError, ParseError, RecursionError, AttributeError, KeyError, TypeError, ValueError)
 
 AnyPath = str | PathLike[str]
 
@@ -105,29 +111,34 @@ def read_parquet(path: AnyPath, columns: Iterable[str] | None = None, *, where: 
     Returns
     -------
     Table
-        Strings are `str`, missing strings empty, missing numbers NaN.
+        Strings are `str`, missing strings empty, missing floats NaN; other columns with missing values are masked.
 
     Raises
     ------
     CatalogError
-        The file is not parquet, or a column asked for is not in it (both named).
+        The file is not parquet, its metadata are damaged, a column asked for is not in it, or holds more than one value
+        a row.
     StorageError
         The file cannot be opened.
     """
     with _reading(path):
         schema = pq.read_schema(fspath(path))
-        wanted = _wanted(schema.names, columns, path)
+        wanted = _wanted(schema, columns, path)
         keep = None if where is None else [(where[0], "==", where[1])]
         arrow = pq.read_table(fspath(path), columns=wanted, filters=keep)
-    table = Table({name: _from_arrow(arrow[name]) for name in wanted}, copy=False)
-    _restore(table, schema.metadata or {})
+        table = Table({name: _from_arrow(arrow[name]) for name in wanted}, copy=False)
+    try:
+        _restore(table, schema)
+    except _BAD_METADATA as error:
+        raise CatalogError(f"{path}: its metadata, which state units, cannot be read") from error
     return table
 
 
-def parquet_column_names(path: AnyPath) -> list[str]:
-    """Names of the columns of a parquet file; raises what `read_parquet` raises."""
+def parquet_columns(path: AnyPath) -> dict[str, str]:
+    """Return the type of each column of a parquet file that holds more than one value a row; empty for the others."""
     with _reading(path):
-        return list(pq.read_schema(fspath(path)).names)
+        schema = pq.read_schema(fspath(path))
+        return {field.name: "" if _is_plain(field.type) else str(field.type) for field in schema}
 
 
 @contextmanager
@@ -287,23 +298,58 @@ def _file_metadata(table: Table) -> dict[bytes, bytes]:
     return {**lengths, _YAML: "\n".join(table_meta.get_yaml_from_table(table)).encode()}
 
 
-def _wanted(names: list[str], columns: Iterable[str] | None, path: AnyPath) -> list[str]:
-    wanted = names if columns is None else list(columns)
-    missing = [n for n in wanted if n not in names]
+def _wanted(schema: Any, columns: Iterable[str] | None, path: AnyPath) -> list[str]:
+    wanted = schema.names if columns is None else list(columns)
+    missing = [n for n in wanted if n not in schema.names]
     if missing:
-        raise CatalogError(f"{path}: no column {', '.join(missing)} (it has {', '.join(names)})")
+        raise CatalogError(f"{path}: no column {', '.join(missing)} (it has {', '.join(schema.names)})")
+    for name in wanted:
+        if schema.names.count(name) > 1:
+            raise CatalogError(f"{path}: column {name} is there twice")
+        if not _is_plain(kind := schema.field(name).type):
+            raise CatalogError(f"{path}: column {name} holds {kind} (allowed: one number or text a row)")
     return wanted
 
 
+def _is_plain(kind: Any) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return not (pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType))
+
+
 def _from_arrow(column: Any) -> NDArray[Any]:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return np.asarray(column.fill_null("").to_pylist(), dtype=str)
-    # a copy: Arrow's own buffers are read-only
-    return np.array(column.to_numpy())
+    if pa.types.is_floating(kind):
+        return np.array(column.to_numpy())  # a copy: Arrow's own buffers are read-only
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        if not column.null_count:
+            return np.array(column.to_numpy())
+        return np.ma.array(column.fill_null(0).to_numpy(), mask=column.is_null().to_numpy())
+    return np.asarray([_text(value) for value in column.to_pylist()], dtype=str)
 
 
-def _restore(table: Table, metadata: Mapping[bytes, bytes]) -> None:
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return decoded(value)
+    return "" if value is None else str(value)
+
+
+def decoded(value: bytes) -> str:
+    """Return text that came as bytes: UTF-8, else Latin-1."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _restore(table: Table, schema: Any) -> None:
+    metadata: Mapping[bytes, bytes] = schema.metadata or {}
+    fields = fromstring(metadata[_VOTABLE]).iter() if _VOTABLE in metadata else ()  # noqa: S314 (expat bounds entities)
+    units = {field.get("name"): field.get("unit") for field in fields if field.tag.endswith("FIELD")}
+    for name in table.colnames:
+        unit = (schema.field(name).metadata or {}).get(b"unit", b"").decode() or units.get(name)
+        table[name].unit = unit or None
     if _YAML not in metadata:
         return
     header = table_meta.get_header_from_yaml(metadata[_YAML].decode().split("\n"))
@@ -311,6 +357,6 @@ def _restore(table: Table, metadata: Mapping[bytes, bytes]) -> None:
     for said in header["datatype"]:
         if said["name"] in table.colnames:
             column = table[said["name"]]
-            column.unit = said.get("unit")
+            column.unit = said.get("unit") or column.unit
             column.description = said.get("description")
             column.meta.update(said.get("meta", {}))

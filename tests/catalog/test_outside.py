@@ -59,7 +59,7 @@ def test_columns_that_nobody_asks_for_stay_out_of_memory(name: str, tmp_path: Pa
     finally:
         tracemalloc.stop()
     assert peak < 0.4 * (tmp_path / name).stat().st_size
-    assert (ra[-1], found.magnitudes("mag")[-1], found.identifiers("")[-1]) == (2.0, 1.0, str(rows - 1))
+    assert (ra[-1], found.magnitudes("mag")[-1], found.identifiers("")[0][-1]) == (2.0, 1.0, str(rows - 1))
     with pytest.raises(CatalogError, match=r"no column FLUX \(it has ID, RA, DEC, MAG, c0, c1"):
         read_targets(tmp_path / name, options(a="FLUX"))
 
@@ -126,8 +126,8 @@ def test_a_named_column_that_is_not_there_is_an_error_and_a_given_key_wins_over_
 def test_numbers_are_brought_to_the_unit_that_is_asked_for(tmp_path: Path) -> None:
     Table({"ra": [1.0], "dec": [1.0], "f": [5.0] * u.nJy, "g": [5.0]}).write(tmp_path / "t.fits")
     found, _, _ = read_outside(tmp_path / "t.fits", options(), ("F", "g"))
-    assert found.numbers("F", "uJy", "uJy")[0] == pytest.approx(0.005)
-    assert found.numbers("g", "mJy", "uJy")[0] == pytest.approx(5000.0)
+    assert found.fluxes("F", "uJy")[0] == pytest.approx(0.005)
+    assert found.fluxes("g", "mJy")[0] == pytest.approx(5000.0)
 
 
 def test_the_profile_names_formats_that_are_known() -> None:

@@ -70,7 +70,7 @@ def test_masked_values_are_missing(tmp_path: Path) -> None:
         ("t.csv", "ra,y\n1,2\n", r"no column of dec, "),
         ("t.csv", "ra,dec\n", "no rows"),
         ("t.csv", "id,ra,dec\na,1,2\nb,1,2\na,3,4\n", "'a' is in rows 1 and 3"),
-        ("t.txt", "ra,dec\n1,2\n", r"one of \.parquet, .*\.csv"),
+        ("t.xlsx", "ra,dec\n1,2\n", r"one of \.parquet, .*\.csv"),
         ("t.ecsv", "ra,dec\n1,2\n", "cannot be read as ECSV"),
         ("t.parquet", "junk", "not a parquet table"),
     ],
