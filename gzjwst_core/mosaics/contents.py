@@ -5,7 +5,7 @@ Headers alone are looked at. What a plane is in, and what is noise, is read by n
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,8 @@ class PlaneIn:
 
     path: Path
     plane: Plane
+    where: str
+    """File and plane, for messages."""
     ujy: float = 1.0
     """What one unit of it is in uJy per pixel."""
 
@@ -78,18 +80,19 @@ def read_contents(source: MosaicSource, options: MosaicOptions, *, tell: bool = 
     wcs = _geometry(sci, source, where)
     units = _Units(source, options, sci, planes[0], wcs, tell)
     ujy = units.of_science(where)
-    err = named.get("ERR")
-    found = None if err is None else PlaneIn(path, err, units.of_noise(err, err, f"{source.uri} [ERR]", ujy))
+    err, found = named.get("ERR"), None
     if source.err_path:
         beside = plain_path(Path(source.err_path))
         first, err = noise_plane(beside)
-        found = PlaneIn(beside, err, units.of_noise(err, first, f"{beside.name} [{err.name}]", ujy))
+        found = units.of_noise(PlaneIn(beside, err, f"{beside.name} [{err.name}]"), first, ujy)
+    elif err is not None:
+        found = units.of_noise(PlaneIn(path, err, f"{source.uri} [ERR]"), err, ujy)
     wht = named.get("WHT")
     for plane in (err, wht):
         if plane is not None and plane.shape != sci.shape:
             raise MosaicLayoutError(f"{source.uri}: {plane.name} is {plane.shape}, {sci.name} is {sci.shape}")
-    weights = None if wht is None else PlaneIn(path, wht)
-    return Contents(planes[0].header, PlaneIn(path, sci, ujy), found, weights, wcs)
+    weights = None if wht is None else PlaneIn(path, wht, f"{source.uri} [WHT]")
+    return Contents(planes[0].header, PlaneIn(path, sci, where, ujy), found, weights, wcs)
 
 
 def _science_plane(
@@ -139,13 +142,14 @@ class _Units:
         unit = self._science_unit(_written(self.sci, self.primary), where)
         return ujy_per_unit(unit, self._area(unit, (self.sci, self.primary), where), where)
 
-    def of_noise(self, plane: Plane, first: Plane, where: str, science: float) -> float:
-        """UJy per pixel of one unit of a noise map: by its own BUNIT, the science plane's where it has none."""
-        written = _written(plane, first)
+    def of_noise(self, noise: PlaneIn, first: Plane, science: float) -> PlaneIn:
+        """Add what a noise map is in: by its own BUNIT, as the science plane where it has none or the same."""
+        written = _written(noise.plane, first)
         same = written in {"", _written(self.sci, self.primary)}
         if same or (names_no_flux(written) and (self.source.unit or self.options.unit)):
-            return science
-        return ujy_per_unit(written, self._area(written, (plane, self.sci, self.primary), where), where)
+            return replace(noise, ujy=science)
+        area = self._area(written, (noise.plane, self.sci, self.primary), noise.where)
+        return replace(noise, ujy=ujy_per_unit(written, area, noise.where))
 
     def _science_unit(self, written: str, where: str) -> str:
         """Choose: what the profile states for this file, else BUNIT, else what the profile states for all files."""

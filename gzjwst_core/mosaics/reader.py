@@ -7,7 +7,7 @@ Archives, caches and gzip are elsewhere; the file at a source's path is plain FI
 import logging
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +28,7 @@ from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.contents import Contents, PlaneIn, read_contents
 from gzjwst_core.mosaics.geometry import Box, pixel_scale_arcsec, whole
 from gzjwst_core.mosaics.layout import HEADER_FAULTS, Plane
+from gzjwst_core.mosaics.noise_map import check_noise, noise_samples
 from gzjwst_core.mosaics.tiled import TiledImage
 from gzjwst_core.mosaics.zeros import surroundings, zero_gaps
 from gzjwst_core.options import MosaicOptions
@@ -106,6 +107,8 @@ class MosaicReader:
         What one unit of the science plane is in uJy per pixel.
     primary, header
         Headers of the PRIMARY HDU and of the science plane.
+    noise_name
+        File and plane of the noise map, for messages; empty without one.
     planes
         Which of `SCI`, `ERR`, `WHT` exist.
     """
@@ -119,6 +122,7 @@ class MosaicReader:
         self.wcs: WCS = contents.wcs
         self.pixel_scale_arcsec = pixel_scale_arcsec(contents.wcs)
         self.ujy_per_unit = contents.sci.ujy
+        self.noise_name = "" if contents.err is None else contents.err.where
         planes = {"SCI": contents.sci, "ERR": contents.err, "WHT": contents.wht}
         self._pixels = {name: _Pixels(plane) for name, plane in planes.items() if plane is not None}
         self.planes = frozenset(self._pixels)
@@ -257,6 +261,7 @@ def open_mosaic(source: MosaicSource, options: MosaicOptions, *, check: bool = T
         The file is damaged.
     MosaicLayoutError
         A plane, the unit or the WCS is missing or cannot be understood.
+        The noise map is none by its name, or off by a factor beyond 30 (`bad_noise_map`).
     NoValidPixelsError
         Fewer valid pixels than `options.min_valid_fraction` of the rows that are there, or all of one value.
     StorageError
@@ -287,26 +292,39 @@ def _check_pixels(reader: MosaicReader, smallest: float) -> None:
     step = max(len(reader.rows) // _SAMPLED_ROWS, 1)
     for stride in (step, 1):
         rows = reader.rows[::stride].tolist()
-        valid, lowest, highest = _tally(reader, rows)
+        seen = _tally(reader, rows)
         looked_at = len(rows) * reader.shape[1]
-        if valid > 0 and valid >= smallest * looked_at:
+        if seen.valid > 0 and seen.valid >= smallest * looked_at:
             break
     else:
         if not rows:
             raise NoValidPixelsError(f"{reader.source.uri}: none of its rows holds a target")
-        share = valid / looked_at
+        share = seen.valid / looked_at
         raise NoValidPixelsError(f"{reader.source.uri}: {share:.2%} of its pixels hold data, {smallest:.2%} needed")
-    if lowest == highest:
-        raise NoValidPixelsError(f"{reader.source.uri}: every pixel that was looked at is {lowest:g}")
+    if seen.lowest == seen.highest:
+        raise NoValidPixelsError(f"{reader.source.uri}: every pixel that was looked at is {seen.lowest:g}")
+    check_noise(seen.noise, reader.noise_name, reader.source.uri)
 
 
-def _tally(reader: MosaicReader, rows: Iterable[int]) -> tuple[int, float, float]:
-    valid, lowest, highest = 0, math.inf, -math.inf
+@dataclass(slots=True)
+class _Seen:
+    """What some rows hold."""
+
+    valid: int = 0
+    lowest: float = math.inf
+    highest: float = -math.inf
+    noise: list[NDArray[np.float64]] = field(default_factory=list)
+
+
+def _tally(reader: MosaicReader, rows: Iterable[int]) -> _Seen:
+    seen = _Seen()
     full = whole(reader.shape)
     for row in rows:
-        sci = reader.sample(full._replace(y0=row, y1=row + 1)).sci
-        good = sci[np.isfinite(sci)]
+        window = reader.sample(full._replace(y0=row, y1=row + 1))
+        good = window.sci[np.isfinite(window.sci)]
         if good.size:
-            valid += good.size
-            lowest, highest = min(lowest, float(good.min())), max(highest, float(good.max()))
-    return valid, lowest, highest
+            seen.valid += good.size
+            seen.lowest, seen.highest = min(seen.lowest, float(good.min())), max(seen.highest, float(good.max()))
+            if window.err is not None:
+                seen.noise.append(noise_samples(window.sci[0], window.err[0]))
+    return seen
