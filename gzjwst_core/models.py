@@ -157,7 +157,7 @@ class MosaicSource(Value):
     err_path: str = ""
     """A separate file with the noise map, where the planes come as files of their own."""
     unit: str = ""
-    """Unit of the pixels where the header does not say (`MJy/sr`, `uJy`, `nJy`, `10nJy`, `Jy`); empty = BUNIT."""
+    """Unit of the pixels, stated for this file: it wins over BUNIT; empty = BUNIT."""
     pixel_scale_arcsec: float | None = None
     centre_ra_deg: float | None = None
     centre_dec_deg: float | None = None

@@ -17,12 +17,13 @@ from gzjwst_core.archives.pace import paced
 from gzjwst_core.archives.slots import transfer_slot
 from gzjwst_core.errors import ArchiveError, ArchiveUnavailableError, GzJwstError, MosaicError, StorageError
 from gzjwst_core.models import Mosaic, MosaicSource, Value
-from gzjwst_core.mosaics.planes import MAX_MOSAIC_BYTES, check_structure, keep_planes
+from gzjwst_core.mosaics.planes import MAX_MOSAIC_BYTES, check_structure, keep_planes, unpack
 from gzjwst_core.mosaics.rows import Rows
+from gzjwst_core.names import safe_name
 from gzjwst_core.options import ArchiveOptions
 from gzjwst_core.storage.atomic import atomic_path, storage_error
 
-__all__ = ["Fetched", "fetch", "is_fetched", "lies_here", "source_of"]
+__all__ = ["Fetched", "fetch", "is_fetched", "lies_here", "noise_key", "source_of"]
 
 
 class Fetched(Value):
@@ -60,7 +61,8 @@ def fetch(
     Returns
     -------
     Fetched
-        The source's path is a plain FITS file with PRIMARY header, science plane, ERR and WHT, as far as they exist.
+        The source's path is a plain FITS file with PRIMARY header, science plane, ERR and WHT, as far as they exist; a
+        noise map of its own is one, too.
 
     Raises
     ------
@@ -78,7 +80,7 @@ def fetch(
     lying = lies_here(mosaic, archive)
     if lying is not None:
         _check_in_place(lying)
-        return Fetched(source=source_of(mosaic, archive, lying), bytes_moved=0)
+        return Fetched(source=_with_plain_noise(source_of(mosaic, archive, lying), mosaic, cache), bytes_moved=0)
     key = cache.key(mosaic, sci_planes)
     path, moved = cache.find(key, mosaic), 0
     if path is None:
@@ -87,7 +89,7 @@ def fetch(
             if path is None:
                 path = cache.put(key, mosaic)
                 moved = _fill(_Filling(mosaic, archive, cache, options, sci_planes, path, partial), progress)
-    return Fetched(source=source_of(mosaic, archive, path), bytes_moved=moved)
+    return Fetched(source=_with_plain_noise(source_of(mosaic, archive, path), mosaic, cache), bytes_moved=moved)
 
 
 def is_fetched(mosaic: Mosaic, archive: Archive, cache: MosaicCache, sci_planes: tuple[str, ...]) -> bool:
@@ -115,6 +117,27 @@ def source_of(mosaic: Mosaic, archive: Archive, path: Path, rows: Rows | None = 
             **archive.stated(mosaic),
         }
     )
+
+
+def noise_key(mosaic: Mosaic, err_path: str, cache: MosaicCache) -> str:
+    """Name of the cache entry that holds a mosaic's gzipped noise map, unpacked; empty where it needs none."""
+    return cache.key(mosaic, (), "noise") if err_path.endswith(".gz") else ""
+
+
+def _with_plain_noise(source: MosaicSource, mosaic: Mosaic, cache: MosaicCache) -> MosaicSource:
+    """Unpack a gzipped noise map into the cache; the mosaic's identity covers it."""
+    key, packed = noise_key(mosaic, source.err_path, cache), Path(source.err_path)
+    if not key:
+        return source
+    with cache.filling(key):
+        path = cache.find(key, mosaic)
+        if path is None:
+            path = cache.put(key, mosaic).with_name(safe_name(packed.stem))
+            with packed.open("rb") as stream, atomic_path(path) as temporary, temporary.open("wb") as target:
+                unpack(stream, target, packed.name)
+            facts = {"uri": f"{mosaic.uri} noise", "identity": mosaic.identity, "source_size": packed.stat().st_size}
+            cache.record(path, **facts, source_sha256="", planes=("ERR",), checked="gzip")
+    return source.replace(err_path=str(path))
 
 
 def _check_in_place(path: Path) -> None:

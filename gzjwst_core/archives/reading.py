@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gzjwst_core.archives.base import Archive
 from gzjwst_core.archives.cache import MosaicCache
-from gzjwst_core.archives.fetch import Fetched, is_fetched, lies_here
+from gzjwst_core.archives.fetch import Fetched, is_fetched, lies_here, noise_key
 from gzjwst_core.archives.fetch import fetch as fetch_whole
 from gzjwst_core.archives.known import archives_of, cache_of
 from gzjwst_core.archives.traffic import TRAFFIC
@@ -253,6 +253,9 @@ def _room(run: Run, cache: MosaicCache, found: Iterable[tuple[Mosaic, Archive]])
         if key:
             sizes[key] = _kept(run, cache, mosaic, archive)
             bodies[key] = _body(run, cache, mosaic, archive)
+        packed = str(archive.stated(mosaic).get("err_path") or "")
+        if noise := noise_key(mosaic, packed, cache):
+            sizes[noise] = cache.size(noise) or round(Path(packed).stat().st_size * _UNPACKED)
     largest = max(bodies, key=lambda key: bodies[key], default="")
     return sizes | ({largest: sizes[largest] + bodies[largest]} if largest else {})
 

@@ -130,7 +130,7 @@ def learn_bands(
 
 
 def _first_look(source: MosaicSource, options: MosaicOptions, mesh_arcsec: float) -> Learned:
-    with open_mosaic(source, options) as reader:
+    with open_mosaic(source, options, check=False) as reader:
         scale = pixel_scale_arcsec(reader.wcs)
         grid = Grid(reader.shape, scale, mesh_of(scale, mesh_arcsec))
         nothing = np.zeros((1, 1))

@@ -24,6 +24,7 @@ _MAX_HEADER_BYTES = 8 << 20  # of all HDUs together: 100,000 cards; an i2d has a
 _MAX_AXES = 8
 _KEYWORD = re.compile(rb"([A-Z0-9_-]{1,8}) *\Z")
 _TEXT, _NUMBER = rb"'(?:[ -&(-~]|'')*'", rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EeDd][+-]?[0-9]{1,3})?"
+_MICRO = re.compile(rb"\xc2?\xb5|\xce\xbc")  # of BUNIT, where somebody's editor or locale has written it
 _VALUE = re.compile(rb" *(" + _TEXT + rb"|[TF]|" + _NUMBER + rb")(?= *(?:/|\Z))")
 
 
@@ -138,7 +139,7 @@ def _understood(raw: bytes, *, first: bool, what: str) -> Hdu:
 def _cards(raw: bytes) -> dict[str, str]:
     values: dict[str, str] = {}
     for start in range(0, len(raw), _CARD):
-        card = raw[start : start + _CARD]
+        card = _MICRO.sub(b"u", raw[start : start + _CARD])
         keyword, value = _KEYWORD.match(card[:8]), _VALUE.match(card, 10)
         if keyword and value and card[8:10] == b"= ":
             values.setdefault(keyword[1].decode("ascii"), value[1].decode("ascii"))

@@ -15,7 +15,7 @@ from gzjwst_core.errors import CorruptMosaicError, MosaicLayoutError
 from gzjwst_core.mosaics.gunzip import Gunzip
 from gzjwst_core.mosaics.headers import MAX_MOSAIC_BYTES, Hdu, Headers
 
-__all__ = ["MAX_MOSAIC_BYTES", "OTHER_PLANES", "check_structure", "keep_planes"]
+__all__ = ["MAX_MOSAIC_BYTES", "OTHER_PLANES", "check_structure", "keep_planes", "unpack"]
 
 _CHUNK = 4 << 20
 OTHER_PLANES = ("ERR", "WHT")
@@ -73,6 +73,20 @@ def keep_planes(
         wanted, has = " or ".join(sci_planes), ", ".join(seen[:50])
         raise MosaicLayoutError(f"{what}: no science plane {wanted} (it has {has})", reason="missing_extension")
     return tuple(kept)
+
+
+def unpack(stream: _Stream, target: BinaryIO, what: str, *, limit: int = MAX_MOSAIC_BYTES) -> None:
+    """Copy a FITS file with all of its planes to a plain one, checked as `keep_planes` does.
+
+    Raises
+    ------
+    CorruptMosaicError
+        It is damaged, or larger than `limit`.
+    """
+    plain = _plain(stream, what, limit)
+    for hdu in Headers(plain.read, what):
+        target.write(hdu.raw)
+        plain.copy(hdu.data_bytes, target.write)
 
 
 def check_structure(path: Path) -> tuple[str, ...]:

@@ -7,13 +7,12 @@ Archives, caches and gzip are elsewhere; the file at a source's path is plain FI
 import logging
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
@@ -26,19 +25,19 @@ from gzjwst_core.errors import (
     StorageError,
 )
 from gzjwst_core.models import MosaicSource
-from gzjwst_core.mosaics.geometry import Box, celestial_wcs, check_reach, pixel_scale_arcsec, stated_wcs, whole
-from gzjwst_core.mosaics.layout import HEADER_FAULTS, Plane, read_layout
+from gzjwst_core.mosaics.contents import Contents, PlaneIn, read_contents
+from gzjwst_core.mosaics.geometry import Box, pixel_scale_arcsec, whole
+from gzjwst_core.mosaics.layout import HEADER_FAULTS, Plane
+from gzjwst_core.mosaics.noise_map import check_noise, noise_samples
 from gzjwst_core.mosaics.tiled import TiledImage
-from gzjwst_core.mosaics.units import ujy_per_unit
+from gzjwst_core.mosaics.zeros import surroundings, zero_gaps
 from gzjwst_core.options import MosaicOptions
 
 __all__ = ["MosaicReader", "Window", "open_mosaic"]
 
 _log = logging.getLogger(__name__)
 
-_STERADIAN_PER_ARCSEC2 = (math.pi / 180 / 3600) ** 2
 _SAMPLED_ROWS = 64
-_AREA_FACTOR = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,8 @@ class Window:
 class _Pixels:
     """Raw pixels of one plane, read as scaled float32 windows."""
 
-    def __init__(self, path: Path, plane: Plane, scale: float = 1.0) -> None:
+    def __init__(self, source: PlaneIn) -> None:
+        path, plane, scale = source.path, source.plane, source.ujy
         bscale, bzero = _scaling(path, plane)
         if plane.compressed:  # astropy has applied it
             bscale, bzero = 1.0, 0.0
@@ -107,24 +107,24 @@ class MosaicReader:
         What one unit of the science plane is in uJy per pixel.
     primary, header
         Headers of the PRIMARY HDU and of the science plane.
+    noise_name
+        File and plane of the noise map, for messages; empty without one.
     planes
         Which of `SCI`, `ERR`, `WHT` exist.
     """
 
-    def __init__(self, source: MosaicSource, layout: "_Layout") -> None:
+    def __init__(self, source: MosaicSource, contents: Contents) -> None:
         self.source = source
         self.band = source.band
-        self.primary, self.header = layout.primary, layout.sci.header
-        self.shape: tuple[int, int] = (layout.sci.shape[0], layout.sci.shape[1])
-        self.wcs: WCS = layout.wcs
-        self.pixel_scale_arcsec = pixel_scale_arcsec(layout.wcs)
-        self.ujy_per_unit = layout.ujy
-        self._pixels = {"SCI": _Pixels(Path(source.path), layout.sci, layout.ujy)}
-        if layout.err is not None:
-            path, plane = layout.err
-            self._pixels["ERR"] = _Pixels(path, plane, layout.ujy)
-        if layout.wht is not None:
-            self._pixels["WHT"] = _Pixels(Path(source.path), layout.wht)
+        sci = contents.sci.plane
+        self.primary, self.header = contents.primary, sci.header
+        self.shape: tuple[int, int] = (sci.shape[0], sci.shape[1])
+        self.wcs: WCS = contents.wcs
+        self.pixel_scale_arcsec = pixel_scale_arcsec(contents.wcs)
+        self.ujy_per_unit = contents.sci.ujy
+        self.noise_name = "" if contents.err is None else contents.err.where
+        planes = {"SCI": contents.sci, "ERR": contents.err, "WHT": contents.wht}
+        self._pixels = {name: _Pixels(plane) for name, plane in planes.items() if plane is not None}
         self.planes = frozenset(self._pixels)
         self._unread = _unread(source, self.shape[0])
         self._light = np.memmap(source.light, np.float32, "r", shape=self.shape) if source.light else None
@@ -156,8 +156,8 @@ class MosaicReader:
         -------
         ndarray
             (ny, nx) native float32, C order. SCI and ERR in uJy per pixel with NaN where there is no coverage: outside
-            the array, not finite, no positive error, no weight, or exactly 0 in a file without weights. WHT as in the
-            file, 0 where there is no coverage.
+            the array, not finite, no positive error, no weight, or a gap of exact zeros in a file without weights
+            (`zeros.zero_gaps`). WHT as in the file, 0 where there is no coverage.
 
         Raises
         ------
@@ -180,6 +180,13 @@ class MosaicReader:
 
     def windows(self, box: Box) -> Window:
         """Read every plane of a window at once, cleaned as `window` says."""
+        return self._windows(box, alone=False)
+
+    def sample(self, box: Box) -> Window:
+        """Read as `windows`, but tell gaps without weights from these pixels alone: cheap, and only nearly right."""
+        return self._windows(box, alone=True)
+
+    def _windows(self, box: Box, *, alone: bool) -> Window:
         inside = box.clip(self.shape)
         wanted = np.flatnonzero(~self._unread[inside.y0 : inside.y1])
         y0, y1 = (inside.y0 + int(wanted[0]), inside.y0 + int(wanted[-1]) + 1) if wanted.size else (inside.y0,) * 2
@@ -188,6 +195,8 @@ class MosaicReader:
         sci, err, wht = parts["SCI"], parts.get("ERR"), parts.get("WHT")
         empty = _no_coverage(sci, err, wht)
         empty[self._unread[touched.y0 : touched.y1]] = True
+        if wht is None and (sci == 0).any():
+            empty |= self._zero_gaps(touched, touched if alone else surroundings(touched, self.shape))
         sci[empty] = np.nan
         if self._light is not None:
             sci += self._light[touched.slices]
@@ -200,6 +209,11 @@ class MosaicReader:
             None if err is None else _place(err, box, touched, np.nan),
             None if wht is None else _place(wht, box, touched, 0.0),
         )
+
+    def _zero_gaps(self, touched: Box, around: Box) -> NDArray[np.bool_]:
+        sci = self._pixels["SCI"].read(around)
+        sci[self._unread[around.y0 : around.y1]] = np.nan
+        return zero_gaps(sci, around, touched)
 
 
 def _unread(source: MosaicSource, count: int) -> NDArray[np.bool_]:
@@ -215,8 +229,9 @@ def _no_coverage(
     empty: NDArray[np.bool_] = ~np.isfinite(sci)
     if err is not None:
         empty |= ~np.isfinite(err) | (err <= 0)
-    with np.errstate(invalid="ignore"):
-        empty |= (sci == 0) if wht is None else ~(wht > 0)
+    if wht is not None:
+        with np.errstate(invalid="ignore"):
+            empty |= ~(wht > 0)
     return empty
 
 
@@ -226,18 +241,6 @@ def _place(part: NDArray[np.float32], box: Box, inside: Box, fill: float) -> NDA
     out = np.full(box.shape, fill, dtype=np.float32)
     out[inside.shift(-box.y0, -box.x0).slices] = part
     return out
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """What `open_mosaic` found out about a file."""
-
-    primary: fits.Header
-    sci: Plane
-    err: tuple[Path, Plane] | None
-    wht: Plane | None
-    wcs: WCS
-    ujy: float
 
 
 def open_mosaic(source: MosaicSource, options: MosaicOptions, *, check: bool = True) -> MosaicReader:
@@ -258,13 +261,14 @@ def open_mosaic(source: MosaicSource, options: MosaicOptions, *, check: bool = T
         The file is damaged.
     MosaicLayoutError
         A plane, the unit or the WCS is missing or cannot be understood.
+        The noise map is none by its name, or off by a factor beyond 30 (`bad_noise_map`).
     NoValidPixelsError
         Fewer valid pixels than `options.min_valid_fraction` of the rows that are there, or all of one value.
     StorageError
         The file cannot be opened.
     """
     try:
-        reader = MosaicReader(source, _understand(source, options))
+        reader = MosaicReader(source, read_contents(source, options, tell=check))
     except GzJwstError:
         raise
     except HEADER_FAULTS as error:
@@ -280,85 +284,6 @@ def open_mosaic(source: MosaicSource, options: MosaicOptions, *, check: bool = T
     return reader
 
 
-def _understand(source: MosaicSource, options: MosaicOptions) -> _Layout:
-    path = Path(source.path)
-    planes = read_layout(path)
-    named = {p.name: p for p in reversed(planes)}  # of two planes with one name the first counts
-    sci = _science_plane(planes, named, options.sci_planes, source)
-    where = f"{source.uri} [{sci.name}]"
-    wcs = _geometry(sci, source, where)
-    unit = str(sci.header.get("BUNIT", "")).strip()
-    area = _pixel_area(sci, planes[0], wcs, where)
-    ujy = ujy_per_unit(_unit(unit, source.unit or options.unit, where), area, where)
-    err = (path, named["ERR"]) if "ERR" in named else None
-    if source.err_path:
-        err = (Path(source.err_path), _noise_plane(Path(source.err_path)))
-    wht = named.get("WHT")
-    for plane in (err[1] if err else None, wht):
-        if plane is not None and plane.shape != sci.shape:
-            raise MosaicLayoutError(f"{source.uri}: {plane.name} is {plane.shape}, {sci.name} is {sci.shape}")
-    return _Layout(planes[0].header, sci, err, wht, wcs, ujy)
-
-
-def _science_plane(
-    planes: tuple[Plane, ...], named: dict[str, Plane], wanted: tuple[str, ...], source: MosaicSource
-) -> Plane:
-    for name in wanted:
-        if name in named:
-            return _checked_image(named[name], source.uri)
-    if planes[0].shape:
-        return _checked_image(planes[0], source.uri)
-    has = ", ".join(p.name or "(no name)" for p in planes)
-    raise MosaicLayoutError(
-        f"{source.uri} has no science plane {' or '.join(wanted)} (it has {has})", reason="missing_extension"
-    )
-
-
-def _checked_image(plane: Plane, where: str) -> Plane:
-    if len(plane.shape) != 2 or 0 in plane.shape:
-        raise MosaicLayoutError(f"{where}: {plane.name} is {plane.shape or 'empty'}, a 2-D image is needed")
-    return plane
-
-
-def _noise_plane(path: Path) -> Plane:
-    for plane in read_layout(path):
-        if plane.is_image:
-            return plane
-    raise MosaicLayoutError(f"{path.name} holds no 2-D noise map", reason="missing_extension")
-
-
-def _geometry(sci: Plane, source: MosaicSource, where: str) -> WCS:
-    stated = (source.pixel_scale_arcsec, source.centre_ra_deg, source.centre_dec_deg)
-    shape = (sci.shape[0], sci.shape[1])
-    if "CTYPE1" in sci.header or any(v is None for v in stated):
-        wcs = celestial_wcs(sci.header, where)
-        check_reach(wcs, shape, where)
-        return wcs
-    scale, ra, dec = (float(v) for v in stated if v is not None)
-    return stated_wcs(shape, scale, ra, dec)
-
-
-def _unit(written: str, stated: str, where: str) -> str:
-    if written and stated and written != stated:
-        _log.warning("%s: BUNIT %s is used, not the stated %s", where, written, stated)
-    if not written and not stated:
-        raise MosaicLayoutError(f"{where} has no BUNIT; state `unit` in the profile", reason="bad_unit")
-    return written or stated
-
-
-def _pixel_area(sci: Plane, primary: Plane, wcs: WCS, where: str) -> float:
-    """Return the stated area of a pixel, sr; it must be about the grid's, which counts where none is stated."""
-    grid = pixel_scale_arcsec(wcs) ** 2 * _STERADIAN_PER_ARCSEC2
-    for header in (sci.header, primary.header):
-        area = header.get("PIXAR_SR")
-        if isinstance(area, float) and area > 0:
-            if not grid / _AREA_FACTOR < area < grid * _AREA_FACTOR:
-                said = f"PIXAR_SR is {area:g} sr, a pixel of the grid has {grid:g} sr"
-                raise MosaicLayoutError(f"{where}: {said}", reason="bad_unit")
-            return area
-    return grid
-
-
 def _check_pixels(reader: MosaicReader, smallest: float) -> None:
     """Look at evenly spaced rows; count all of them only where those are nearly empty.
 
@@ -367,26 +292,39 @@ def _check_pixels(reader: MosaicReader, smallest: float) -> None:
     step = max(len(reader.rows) // _SAMPLED_ROWS, 1)
     for stride in (step, 1):
         rows = reader.rows[::stride].tolist()
-        valid, lowest, highest = _tally(reader, rows)
+        seen = _tally(reader, rows)
         looked_at = len(rows) * reader.shape[1]
-        if valid > 0 and valid >= smallest * looked_at:
+        if seen.valid > 0 and seen.valid >= smallest * looked_at:
             break
     else:
         if not rows:
             raise NoValidPixelsError(f"{reader.source.uri}: none of its rows holds a target")
-        share = valid / looked_at
+        share = seen.valid / looked_at
         raise NoValidPixelsError(f"{reader.source.uri}: {share:.2%} of its pixels hold data, {smallest:.2%} needed")
-    if lowest == highest:
-        raise NoValidPixelsError(f"{reader.source.uri}: every pixel that was looked at is {lowest:g}")
+    if seen.lowest == seen.highest:
+        raise NoValidPixelsError(f"{reader.source.uri}: every pixel that was looked at is {seen.lowest:g}")
+    check_noise(seen.noise, reader.noise_name, reader.source.uri)
 
 
-def _tally(reader: MosaicReader, rows: Iterable[int]) -> tuple[int, float, float]:
-    valid, lowest, highest = 0, math.inf, -math.inf
+@dataclass(slots=True)
+class _Seen:
+    """What some rows hold."""
+
+    valid: int = 0
+    lowest: float = math.inf
+    highest: float = -math.inf
+    noise: list[NDArray[np.float64]] = field(default_factory=list)
+
+
+def _tally(reader: MosaicReader, rows: Iterable[int]) -> _Seen:
+    seen = _Seen()
     full = whole(reader.shape)
     for row in rows:
-        sci = reader.windows(full._replace(y0=row, y1=row + 1)).sci
-        good = sci[np.isfinite(sci)]
+        window = reader.sample(full._replace(y0=row, y1=row + 1))
+        good = window.sci[np.isfinite(window.sci)]
         if good.size:
-            valid += good.size
-            lowest, highest = min(lowest, float(good.min())), max(highest, float(good.max()))
-    return valid, lowest, highest
+            seen.valid += good.size
+            seen.lowest, seen.highest = min(seen.lowest, float(good.min())), max(seen.highest, float(good.max()))
+            if window.err is not None:
+                seen.noise.append(noise_samples(window.sci[0], window.err[0]))
+    return seen

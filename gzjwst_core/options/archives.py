@@ -118,9 +118,10 @@ class LocalMosaics(Options):
     band: BandOrNone = ""
     """Band, where the name does not tell."""
     err: str = ""
-    """A separate noise map beside a single mosaic; relative to the profile's folder."""
-    unit: Literal["", "MJy/sr", "uJy", "nJy", "10nJy", "Jy"] = ""
-    """Unit of the pixels where BUNIT does not say."""
+    """A separate noise map (1 sigma) beside a single mosaic, `.gz` too; relative to the profile's folder. Of several
+    planes that named `ERR`, `RMS`, `SIGMA`, `NOISE` or such is read; its BUNIT counts, the mosaic's where it has none."""
+    unit: Literal["", "MJy/sr", "mJy", "uJy", "nJy", "10nJy", "Jy"] = ""
+    """Unit of the pixels of these files; it wins over BUNIT (told where they differ)."""
     pixel_scale_arcsec: Positive | None = None
     """Pixel scale of a file without WCS (the three go together; north up, east left is assumed)."""
     centre_ra_deg: Annotated[float, Field(ge=0, lt=360)] | None = None

@@ -26,8 +26,12 @@ class MosaicOptions(Options):
 
     sci_planes: Annotated[tuple[str, ...], Field(max_length=20)] = ("SCI_BKSUB", "SCI")
     """Names of the science plane, the first that is there is read."""
-    unit: Literal["", "MJy/sr", "uJy", "nJy", "10nJy", "Jy"] = ""
-    """Unit of the pixels where BUNIT does not say; a unit that is neither stated nor known is refused."""
+    unit: Literal["", "MJy/sr", "mJy", "uJy", "nJy", "10nJy", "Jy"] = ""
+    """Unit of the pixels where there is no BUNIT, or one that is no flux (electrons/s, DN, counts: told); any other
+    BUNIT counts, and one that is not known is refused. `local[].unit` wins over every BUNIT."""
+    pixel_area: Literal["", "header", "wcs"] = ""
+    """Whose area of a pixel turns MJy/sr into uJy where PIXAR_SR and the WCS differ by more than 3 %: the header's, or
+    that of the pixel in the middle of the grid; empty = such a mosaic is refused. Without PIXAR_SR the WCS counts."""
     min_valid_fraction: Share = 0.01
     """A mosaic with a smaller share of valid pixels is skipped."""
     persistence: Annotated[tuple[Regex, ...], Field(max_length=1000)] = ()

@@ -12,7 +12,7 @@ from gzjwst_core.archives.fetch import fetch
 from gzjwst_core.archives.fields import fields_of
 from gzjwst_core.archives.local import Local
 from gzjwst_core.archives.locate import locate
-from gzjwst_core.errors import MosaicLayoutError, ProfileError
+from gzjwst_core.errors import CorruptMosaicError, MosaicLayoutError, ProfileError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.mosaics.instrument import check_instrument
 from gzjwst_core.options import LocalMosaics, ProductRule, QueryOptions
@@ -104,6 +104,29 @@ def test_what_the_profile_states_reaches_the_source_and_the_identity(tmp_path: P
     assert identity(centre_ra_deg=150.2) != first
     noise.write_bytes(fits_bytes(("SCI",)))
     assert identity() != first
+
+
+def test_a_gzipped_noise_map_is_unpacked_into_the_cache_once(tmp_path: Path, cache: MosaicCache) -> None:
+    put(tmp_path / "data.fits")
+    noise = put(tmp_path / "noise_rms.fits.gz", packed(fits_bytes(("SCI", "ERR"))))
+    entry = {"path": "data.fits", "field": "ring", "band": "F277W", "err": "noise_rms.fits.gz"}
+    paths = set()
+    for data in (("SCI", "ERR"), ("SCI", "ERR"), ("ERR", "SCI")):
+        noise.write_bytes(packed(fits_bytes(data)))
+        archive = archive_of(tmp_path, cache, entry)
+        [mosaic] = mosaics(archive)
+        source = fetch(locate(mosaic, [archive]), archive, cache, FAST, SCI).source
+        assert source.path == str(tmp_path / "data.fits")
+        assert Path(source.err_path).name == "noise_rms.fits"
+        assert Path(source.err_path).read_bytes() == fits_bytes(data)
+        paths.add(source.err_path)
+    assert len(paths) == len(cache.entries()) == 2
+    noise.write_bytes(packed(fits_bytes())[:-9])
+    archive = archive_of(tmp_path, cache, entry)
+    [mosaic] = mosaics(archive)
+    with pytest.raises(CorruptMosaicError, match=r"noise_rms\.fits\.gz: gzip ends too early"):
+        fetch(locate(mosaic, [archive]), archive, cache, FAST, SCI)
+    assert len(cache.entries()) == 2
 
 
 @pytest.mark.parametrize(

@@ -241,10 +241,10 @@ def test_a_file_without_wcs_takes_what_is_stated(tmp_path: Path) -> None:
             open_mosaic(source.replace(**{missing: None if missing != "unit" else ""}), MosaicOptions())
 
 
-def test_the_header_s_unit_wins_over_the_stated_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_unit_stated_for_the_file_wins_over_its_header_s(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = write(tmp_path / "m.fits", planes(), unit="uJy").replace(unit="nJy")
-    assert open_mosaic(source, MosaicOptions()).ujy_per_unit == 1.0
-    assert "uJy is used" in caplog.text
+    assert open_mosaic(source, MosaicOptions()).ujy_per_unit == 1e-3
+    assert caplog.text.count("the stated unit nJy is used, not BUNIT uJy") == 1
 
 
 def test_the_area_of_a_pixel_comes_from_the_wcs_where_the_header_is_silent(tmp_path: Path) -> None:
