@@ -27,10 +27,10 @@ from gzjwst_core.catalog.learn import Learned
 from gzjwst_core.catalog.light import FRACTIONS, light_radii
 from gzjwst_core.catalog.measure import Kron, Scene
 from gzjwst_core.catalog.reach import segment_reaches
-from gzjwst_core.catalog.shapes import position_angle, segment_shapes
+from gzjwst_core.catalog.shapes import segment_shapes
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
-from gzjwst_core.mosaics.geometry import Box, fit_affine
+from gzjwst_core.mosaics.geometry import Box, fit_affine, sky_axes, sky_jacobian
 from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
 from gzjwst_core.mosaics.segmap import open_segmap
 from gzjwst_core.options import PhotometryOptions
@@ -269,6 +269,7 @@ def _band_light(learned: Learned, there: There, flux: NDArray[np.float64], snr: 
     band, scene = learned.source.band, there.scene
     radii = light_radii(scene, there.x, there.y, _REACH_OF_KRON * there.kron.a, flux)
     ellipticity, theta = segment_shapes(scene, there.x, there.y, snr)
-    angle = position_angle(there.wcs, there.x + there.box.x0, there.y + there.box.y0, theta)
-    shape: Columns = {f"{band}_ellipticity": ellipticity, f"{band}_theta_sky": angle}
+    jacobian = sky_jacobian(there.wcs, there.x + there.box.x0, there.y + there.box.y0)
+    a, b, angle = sky_axes(jacobian, np.ones_like(theta), 1 - ellipticity, theta)
+    shape: Columns = {f"{band}_ellipticity": 1 - b / a, f"{band}_theta_sky": angle}
     return shape | _named(f"{band}_", radii, learned.grid.scale_arcsec)

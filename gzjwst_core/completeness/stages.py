@@ -43,7 +43,7 @@ __all__ = [
     "standing_survey",
 ]
 
-INJECTION, _INJECTION_VERSION = "injection", "2"
+INJECTION, _INJECTION_VERSION = "injection", "3"
 SURVEY, _SURVEY_VERSION = "completeness", "2"
 PURITY = "catalog/purity.parquet"
 FIELDS = "catalog/fields.parquet"

@@ -27,7 +27,7 @@ from gzjwst_core.storage.tables import read_parquet
 
 __all__ = ["CUTOUTS", "Batch", "Plan", "cut_batch", "cut_chunk", "cut_columns", "cut_inputs", "cut_job", "plan", "tidy"]
 
-CUTOUTS, _VERSION = "cutouts", "4"
+CUTOUTS, _VERSION = "cutouts", "5"
 _OF_CHUNKS = (CUTOUTS, "images", "training")
 _BATCH = 100
 _COLUMNS = ("id_str", "field", "ra", "dec", "segment_id")

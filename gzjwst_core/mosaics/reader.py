@@ -26,10 +26,11 @@ from gzjwst_core.errors import (
     StorageError,
 )
 from gzjwst_core.models import MosaicSource
-from gzjwst_core.mosaics.geometry import Box, celestial_wcs, check_reach, pixel_scale_arcsec, stated_wcs, whole
+from gzjwst_core.mosaics.geometry import Box, pixel_scale_arcsec, stated_wcs, whole
 from gzjwst_core.mosaics.layout import HEADER_FAULTS, Plane, read_layout
 from gzjwst_core.mosaics.tiled import TiledImage
 from gzjwst_core.mosaics.units import ujy_per_unit
+from gzjwst_core.mosaics.wcs import celestial_wcs, check_reach
 from gzjwst_core.options import MosaicOptions
 
 __all__ = ["MosaicReader", "Window", "open_mosaic"]
