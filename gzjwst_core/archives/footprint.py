@@ -18,9 +18,15 @@ __all__ = ["Footprint", "join_footprints", "overlap_of_smaller", "parse_footprin
 Vectors: TypeAlias = NDArray[np.float64]
 Shape: TypeAlias = shapely.geometry.base.BaseGeometry
 
-_SHAPE = re.compile(r"(POLYGON|CIRCLE)\s*((?:[A-Z][A-Z0-9_]*\s+)*)([-+0-9.E\s,()]*)")
+_FRAMES = "ICRS|FK5|J2000"
+_PLACES = "BARYCENTER|GEOCENTER|TOPOCENTER|HELIOCENTER|UNKNOWNREFPOS|SPHERICAL2"
+_SHAPE = re.compile(rf"(POLYGON|CIRCLE)[\s(]*(?:(?:{_FRAMES}|{_PLACES})\s+)*([-+0-9.E\s,()]*)")
+_BETWEEN = re.compile(rf"(?:UNION|{_FRAMES}|{_PLACES}|[\s(),])*")
 _CIRCLE_CORNERS = 64
-_MAX_CIRCLE_DEG = 10.0
+_MAX_RADIUS_DEG = 10.0
+_MAX_RA_DEG = 720.0
+_HALF_OF_LEAST_WIDTH_DEG = 0.1 / 3600
+_COS_NEAR = 0.98  # 11 degrees: a plane's areas are right within some per cent
 _COS_FAR = 0.5  # 60 degrees from the middle: no survey's field, and the tangent plane still behaves
 
 
@@ -44,8 +50,14 @@ class Footprint:
 
     @cached_property
     def area_deg2(self) -> float:
-        """Area on the plane that touches the sky at the centre."""
-        return float(self.on_plane(self.centre).area)
+        """Area, overlaps counted once: on a plane for each group of polygons that are near each other."""
+        area, left = 0.0, list(self.rings)
+        while left:
+            middle = _unit(left[0].mean(axis=0))
+            near = [ring for ring in left if _unit(ring.mean(axis=0)) @ middle > _COS_NEAR]
+            area += float(Footprint(tuple(near)).on_plane(middle).area)
+            left = [ring for ring in left if not any(ring is other for other in near)]
+        return area
 
     def holds_any(self, ra_deg: Vectors, dec_deg: Vectors, *, margin_deg: float) -> bool:
         """Tell whether some position lies inside, or nearer than a margin."""
@@ -56,25 +68,21 @@ class Footprint:
         positions = _vectors(ra_deg, dec_deg)
         if positions is None:
             return np.ones(ra_deg.shape, dtype=bool)  # nobody can tell
-        near = positions @ self.centre > np.cos(np.radians(self.radius_deg + margin_deg))
-        east, north = _axes(self.centre)
-        close = positions[near]
-        plane = np.degrees(np.column_stack([close @ east, close @ north]) / (close @ self.centre)[:, None])
-        inside = np.zeros(near.shape, dtype=bool)
-        inside[near] = shapely.dwithin(self.on_plane(self.centre), shapely.points(plane), margin_deg)
+        inside = np.zeros(ra_deg.shape, dtype=bool)
+        for ring in self.rings:
+            one = Footprint((ring,))
+            near = positions @ one.centre > np.cos(np.radians(one.radius_deg + margin_deg))
+            polygon = shapely.Polygon(_on_plane(ring, one.centre))
+            if not polygon.is_valid:  # its corners are in some other order: what they enclose is not known
+                polygon = polygon.convex_hull
+            places = shapely.points(_on_plane(positions[near], one.centre))
+            inside[near] |= shapely.dwithin(polygon, places, margin_deg)
         return inside
 
     def on_plane(self, centre: Vectors) -> Shape:
-        """Gnomonic projection (degrees), in which great circles are straight; empty if a corner is too far away."""
-        east, north = _axes(centre)
-        polygons = []
-        for ring in self.rings:
-            depth = ring @ centre
-            if depth.min() < _COS_FAR:
-                return shapely.Polygon()
-            plane = np.degrees(np.column_stack([ring @ east, ring @ north]) / depth[:, None])
-            polygons.append(shapely.make_valid(shapely.Polygon(plane)))
-        return shapely.union_all(polygons)
+        """Gnomonic projection (degrees), in which great circles are straight, of what is within 60 degrees of it."""
+        near = [ring for ring in self.rings if (ring @ centre).min() > _COS_FAR]
+        return shapely.union_all([shapely.make_valid(shapely.Polygon(_on_plane(ring, centre))) for ring in near])
 
 
 def parse_footprint(s_region: str) -> Footprint | None:
@@ -83,14 +91,19 @@ def parse_footprint(s_region: str) -> Footprint | None:
     Parameters
     ----------
     s_region
-        `POLYGON [frame] ra dec ra dec ...` or `CIRCLE [frame] ra dec radius`, in degrees, one or several.
+        `POLYGON [frame] ra dec ra dec ...` or `CIRCLE [frame] ra dec radius`, in degrees, one or several, or a UNION
+        of them; the frame is ICRS, FK5 or J2000, which differ by less than 0.1 arcsec.
 
     Returns
     -------
     Footprint or None
-        None when there is no region or any part of it cannot be read.
+        None where nobody can tell what it covers: there is no region, some part of it cannot be read, is in another
+        frame, reaches farther than 10 degrees from its middle, or is nowhere 0.2 arcsec wide.
     """
-    shapes = [_ring(kind, numbers) for kind, _frame, numbers in _SHAPE.findall(s_region.upper())]
+    text = s_region.upper()
+    if not _BETWEEN.fullmatch(_SHAPE.sub(" ", text)):
+        return None
+    shapes = [_usable(_ring(kind, numbers)) for kind, numbers in _SHAPE.findall(text)]
     rings = tuple(ring for ring in shapes if ring is not None)
     return Footprint(rings) if rings and len(rings) == len(shapes) else None
 
@@ -119,6 +132,21 @@ def _ring(kind: str, text: str) -> Vectors | None:
     return _circle(numbers) if kind == "CIRCLE" else _polygon(numbers)
 
 
+def _usable(ring: Vectors | None) -> Vectors | None:
+    if ring is None:
+        return None
+    one = Footprint((ring,))
+    if not one.radius_deg <= _MAX_RADIUS_DEG or one.on_plane(one.centre).buffer(-_HALF_OF_LEAST_WIDTH_DEG).is_empty:
+        return None
+    return ring
+
+
+def _on_plane(vectors: Vectors, centre: Vectors) -> Vectors:
+    """Return (n, 2) degrees on the plane that touches the sky at a centre."""
+    east, north = _axes(centre)
+    return np.degrees(np.column_stack([vectors @ east, vectors @ north]) / (vectors @ centre)[:, None])
+
+
 def _polygon(numbers: Vectors) -> Vectors | None:
     if numbers.size < 6 or numbers.size % 2:
         return None
@@ -126,7 +154,7 @@ def _polygon(numbers: Vectors) -> Vectors | None:
 
 
 def _circle(numbers: Vectors) -> Vectors | None:
-    if numbers.size != 3 or not 0 < numbers[2] <= _MAX_CIRCLE_DEG:
+    if numbers.size != 3 or not 0 < numbers[2] <= _MAX_RADIUS_DEG:
         return None
     middle = _vectors(numbers[:1], numbers[1:2])
     if middle is None:
@@ -138,7 +166,7 @@ def _circle(numbers: Vectors) -> Vectors | None:
 
 
 def _vectors(ra_deg: Vectors, dec_deg: Vectors) -> Vectors | None:
-    if not (np.isfinite(ra_deg).all() and (np.abs(dec_deg) <= 90.0).all()):  # NaN fails the comparison too
+    if not ((np.abs(ra_deg) <= _MAX_RA_DEG).all() and (np.abs(dec_deg) <= 90.0).all()):  # NaN fails the comparison too
         return None
     ra, dec = np.radians(ra_deg), np.radians(dec_deg)
     return np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])

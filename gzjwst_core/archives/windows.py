@@ -21,11 +21,11 @@ from gzjwst_core.archives.fetch import Fetched, source_of
 from gzjwst_core.archives.slots import transfer_slot
 from gzjwst_core.errors import ArchiveUnavailableError, CorruptMosaicError, MosaicLayoutError, StorageError
 from gzjwst_core.models import Mosaic, Value
-from gzjwst_core.mosaics.geometry import celestial_wcs
 from gzjwst_core.mosaics.headers import DTYPES
 from gzjwst_core.mosaics.layout import Plane, read_hdu, read_layout
 from gzjwst_core.mosaics.planes import OTHER_PLANES
 from gzjwst_core.mosaics.rows import Places, Rows, joined, rows_around, without
+from gzjwst_core.mosaics.wcs import celestial_wcs
 from gzjwst_core.options import ArchiveOptions
 from gzjwst_core.storage.atomic import atomic_path
 

@@ -22,10 +22,10 @@ from gzjwst_core.catalog.forced import Columns, ForcedPlan
 from gzjwst_core.catalog.learn import Learned
 from gzjwst_core.catalog.light import concentration, mean_brightness
 from gzjwst_core.catalog.outline import missing_kind
-from gzjwst_core.catalog.shapes import position_angle
 from gzjwst_core.catalog.tiles import BLOCK_PX, Detected
 from gzjwst_core.catalog.totals import Growth, total_factors
 from gzjwst_core.catalog.wings import Wings
+from gzjwst_core.mosaics.geometry import sky_axes, sky_jacobian
 from gzjwst_core.mosaics.units import ab_magnitude, magnitude_error, zero_point_ab
 from gzjwst_core.storage.tables import apply_columns
 
@@ -104,22 +104,25 @@ def _shape(objects: NDArray[Any], columns: Columns, wcs: WCS, scale: float) -> d
     x, y, theta = objects["x"], objects["y"], objects["theta"]
     ra, dec = (np.asarray(v, dtype=float) for v in wcs.all_pix2world(x, y, 0))
     width, height = columns["xmax"] - columns["xmin"] + 1, columns["ymax"] - columns["ymin"] + 1
+    jacobian = sky_jacobian(wcs, x, y)
+    a, b, angle = sky_axes(jacobian, objects["a"], objects["b"], theta)
+    kron_a, kron_b, _ = sky_axes(jacobian, columns["kron_a"], columns["kron_b"], theta)
     shape = {name: columns[name] for name in ("npix", "xmin", "xmax", "ymin", "ymax", "kron_factor")}
     return shape | {
         "x": x,
         "y": y,
         "ra": ra,
         "dec": dec,
-        "a": objects["a"] * scale,
-        "b": objects["b"] * scale,
+        "a": a,
+        "b": b,
         "theta_image": np.degrees(theta),
-        "theta_sky": position_angle(wcs, x, y, theta),
-        "ellipticity": 1 - objects["b"] / np.maximum(objects["a"], 1e-12),
+        "theta_sky": angle,
+        "ellipticity": 1 - b / np.maximum(a, 1e-12),
         "bbox_diagonal": np.hypot(width, height) * scale,
         "isophote_diagonal": columns["isophote_diagonal"] * scale,
         "segment_reach": columns["segment_reach"] * scale,
-        "kron_a": columns["kron_a"] * scale,
-        "kron_b": columns["kron_b"] * scale,
+        "kron_a": kron_a,
+        "kron_b": kron_b,
     }
 
 

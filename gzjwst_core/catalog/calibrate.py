@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve
 
 from gzjwst_core.catalog.background import source_mask
-from gzjwst_core.catalog.detect import kernel_for
 from gzjwst_core.catalog.filtered import FilteredSky, filtered_sky, with_filters
 from gzjwst_core.catalog.learn import source_scale
 from gzjwst_core.catalog.noise import mad_sigma
@@ -79,7 +78,7 @@ def _look(item: _Item) -> _Quiet:
     smooth_px, grow_px = source_scale(plan.scale_arcsec)
     sources = source_mask(frame.sub, ~frame.bad, frame.err, smooth_px=smooth_px, grow_px=grow_px)
     quiet = ~(frame.bad | sources)
-    kernel = kernel_for(plan.options, plan.scale_arcsec)
+    kernel = plan.kernel(plan.options)
     smooth = convolve(frame.sub, kernel, mode="nearest")
     step = max(int(quiet.sum()) // _SAMPLES, 1)
     err = frame.err[quiet][::step]

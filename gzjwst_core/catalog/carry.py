@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import affine_transform, uniform_filter
 
 from gzjwst_core.catalog.frames import Frame
-from gzjwst_core.mosaics.geometry import Affine, Box
+from gzjwst_core.mosaics.geometry import Affine, Box, mapped_axes
 
 __all__ = ["Ellipses", "Owners", "aligned_shift", "box_on", "carry_ellipses", "carry_labels", "resample"]
 
@@ -80,22 +80,8 @@ def carry_ellipses(ellipses: Ellipses, affine: Affine, x: Floats, y: Floats) -> 
         Map to the other grid.
     x, y
         Centres on the other grid (exact, from the WCS).
-
-    Notes
-    -----
-    The quadratic form of an ellipse, C = R diag(a^2, b^2) R^T, becomes M C M^T; its axes are the roots of the
-    eigenvalues.
     """
-    cos, sin = np.cos(ellipses.theta), np.sin(ellipses.theta)
-    a2, b2 = ellipses.a**2, ellipses.b**2
-    form = np.empty((ellipses.a.size, 2, 2))
-    form[:, 0, 0] = a2 * cos**2 + b2 * sin**2
-    form[:, 1, 1] = a2 * sin**2 + b2 * cos**2
-    form[:, 0, 1] = form[:, 1, 0] = (a2 - b2) * sin * cos
-    carried = affine.matrix @ form @ affine.matrix.T
-    values, vectors = np.linalg.eigh(carried)
-    b, a = np.sqrt(np.maximum(values, 0)).T
-    theta = np.arctan2(vectors[:, 1, 1], vectors[:, 0, 1])
+    a, b, theta = mapped_axes(affine.matrix, ellipses.a, ellipses.b, ellipses.theta)
     return Ellipses(x, y, a, b, half_turn(theta))
 
 

@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from gzjwst_core.mosaics.rows import near
+from gzjwst_core.mosaics.geometry import grid_positions
 from gzjwst_core.storage.folder import Folder
 
 __all__ = ["on_data"]
@@ -61,10 +61,8 @@ def _images(path: Path, *, with_data: bool) -> Iterator[tuple[WCS, tuple[int, in
 def _covered(
     wcs: WCS, shape: tuple[int, int], data: NDArray[np.bool_] | None, ra: Floats, dec: Floats
 ) -> NDArray[np.bool_]:
-    found = near(ra, dec, wcs)
-    x, y = (np.rint(v).astype(int) for v in wcs.all_world2pix(ra[found], dec[found], 0))
+    x, y = (np.rint(v) for v in grid_positions(wcs, ra, dec))
     inside = (x >= 0) & (x < shape[1]) & (y >= 0) & (y < shape[0])
     if data is not None:
-        inside[inside] = data[y[inside], x[inside]]
-    found[found] = inside
-    return found
+        inside[inside] = data[y[inside].astype(int), x[inside].astype(int)]
+    return inside

@@ -92,8 +92,20 @@ def _at_border(place: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
     return any(s.start == 0 or s.stop == n for s, n in zip(place, shape, strict=True))
 
 
-def kernel_for(options: DetectOptions, pixel_scale_arcsec: float) -> NDArray[np.float32]:
+def kernel_for(
+    options: DetectOptions, pixel_scale_arcsec: float, stretch: Sequence[Sequence[float]] | None = None
+) -> NDArray[np.float32]:
     """Return the detection kernel on this grid.
+
+    Parameters
+    ----------
+    options
+        Its shape and size.
+    pixel_scale_arcsec
+        Of this grid.
+    stretch
+        Rows of the map from pixels to the sky, of unit area, where pixels are not square: the kernel is round on the
+        sky.
 
     Returns
     -------
@@ -102,9 +114,12 @@ def kernel_for(options: DetectOptions, pixel_scale_arcsec: float) -> NDArray[np.
         the sum, so that a threshold is in units of the noise of one pixel.
     """
     size = options.kernel_arcsec / pixel_scale_arcsec
-    half = max(int(np.ceil(3 * size if options.kernel == "gaussian" else size)), 1)
+    linear = np.eye(2) if stretch is None else np.array(stretch)
+    reach = (3 * size if options.kernel == "gaussian" else size) * np.linalg.norm(np.linalg.inv(linear), 2)
+    half = max(int(np.ceil(reach)), 1)
     fine = (np.arange((2 * half + 1) * 5) + 0.5) / 5 - half - 0.5
-    r2 = fine[:, None] ** 2 + fine[None, :] ** 2
+    y, x = fine[:, None], fine[None, :]
+    r2 = (linear[0, 0] * x + linear[0, 1] * y) ** 2 + (linear[1, 0] * x + linear[1, 1] * y) ** 2
     values = np.exp(-r2 / (2 * size**2)) if options.kernel == "gaussian" else (r2 <= size**2).astype(float)
     kernel = values.reshape(2 * half + 1, 5, 2 * half + 1, 5).mean(axis=(1, 3))
     return np.ascontiguousarray(kernel / kernel.sum(), dtype=np.float32)
@@ -120,6 +135,7 @@ def extract(
     options: DetectOptions,
     pixel_scale_arcsec: float,
     *,
+    kernel: NDArray[np.float32] | None = None,
     filter_noise: float = 1.0,
     rms: float | None = None,
     filtered: bool = False,
@@ -134,6 +150,8 @@ def extract(
         Threshold, kernel, area, deblending, cleaning.
     pixel_scale_arcsec
         Of this grid.
+    kernel
+        From `kernel_for`, where it is not that of square pixels.
     filter_noise
         Noise of the filtered image in units of the frame's noise map: the threshold counts in it.
     rms
@@ -152,12 +170,14 @@ def extract(
     SEP leaves masked pixels in its segmap (sep issue 149): they are taken out here, and so are objects that have no
     other.
     """
+    if kernel is None:
+        kernel = kernel_for(options, pixel_scale_arcsec)
     given: dict[str, Any] = {
         "thresh": options.threshold * (filter_noise if rms is None else rms),
         "err": frame.err if rms is None else None,
         "mask": frame.bad,
         "minarea": area_px(options, pixel_scale_arcsec),
-        "filter_kernel": None if filtered else kernel_for(options, pixel_scale_arcsec),
+        "filter_kernel": None if filtered else kernel,
         "filter_type": "conv",
         "deblend_nthresh": options.deblend_levels,
         "deblend_cont": options.deblend_contrast,

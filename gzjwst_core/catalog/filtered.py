@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve
 
 from gzjwst_core.catalog.chi import smoothed_snr
-from gzjwst_core.catalog.detect import kernel_for
 from gzjwst_core.catalog.frames import Frame
 from gzjwst_core.catalog.noise import mad_sigma
 from gzjwst_core.catalog.tiles import DetectionPlan
@@ -55,7 +54,7 @@ def filtered_sky(plan: DetectionPlan, frames: Sequence[Frame], stack: Frame, sou
     """
     found = FilteredSky()
     if plan.options.combine == "chi-mean":
-        kernel = kernel_for(plan.options, plan.scale_arcsec)
+        kernel = plan.kernel(plan.options)
         smooth = [smoothed_snr(frame, kernel) for frame in frames]
         empty = [~frame.bad & ~sources for frame in frames]
         bands = tuple(_thinned(snr, quiet) for snr, quiet in zip(smooth, empty, strict=True))
@@ -63,7 +62,7 @@ def filtered_sky(plan: DetectionPlan, frames: Sequence[Frame], stack: Frame, sou
         found = replace(found, bands=bands, steps=steps)
     if plan.options.passes == "hot+cold":
         quiet = ~stack.bad & ~sources
-        cold = convolve(stack.sub, kernel_for(plan.options.cold, plan.scale_arcsec), mode="nearest")
+        cold = convolve(stack.sub, plan.kernel(plan.options.cold), mode="nearest")
         snr = np.divide(cold, stack.err, out=np.zeros_like(cold), where=quiet)
         found = replace(found, cold=_thinned(snr, quiet))
     return found

@@ -15,7 +15,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from gzjwst_core.catalog import measure
-from gzjwst_core.catalog.carry import Ellipses, Owners, aligned_shift, box_on, carry_ellipses, carry_labels
+from gzjwst_core.catalog.carry import Ellipses, Owners, aligned_shift, box_on, carry_ellipses, carry_labels, half_turn
 from gzjwst_core.catalog.centres import windowed_centres
 from gzjwst_core.catalog.columns import aperture_name, naive_name
 from gzjwst_core.catalog.depth import SkyNoise
@@ -27,10 +27,10 @@ from gzjwst_core.catalog.learn import Learned
 from gzjwst_core.catalog.light import FRACTIONS, light_radii
 from gzjwst_core.catalog.measure import Kron, Scene
 from gzjwst_core.catalog.reach import segment_reaches
-from gzjwst_core.catalog.shapes import position_angle, segment_shapes
+from gzjwst_core.catalog.shapes import segment_shapes
 from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
-from gzjwst_core.mosaics.geometry import Box, fit_affine
+from gzjwst_core.mosaics.geometry import Box, fit_affine, grid_axes, sky_axes, sky_jacobian
 from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
 from gzjwst_core.mosaics.segmap import open_segmap
 from gzjwst_core.options import PhotometryOptions
@@ -212,6 +212,11 @@ class There:
     wcs: WCS
     box: Box
 
+    @property
+    def jacobian(self) -> NDArray[np.float64]:
+        """How the sky runs along the pixels at each source, (n, 2, 2) arcsec per pixel."""
+        return sky_jacobian(self.wcs, self.x + self.box.x0, self.y + self.box.y0)
+
 
 def band_scene(learned: Learned, reader: MosaicReader, place: Place) -> There:
     """Prepare a band's window, with ellipses, centres and labels carried to its grid."""
@@ -256,8 +261,7 @@ def _measure_band(plan: ForcedPlan, learned: Learned, there: There) -> Columns:
     }
     columns |= _band_light(learned, there, columns[f"{band}_flux_auto"], segment["flux"] / segment["error"])
     for diameter in plan.photometry.apertures_arcsec:
-        radius = diameter / 2 / learned.grid.scale_arcsec
-        circle = measure.aperture_sums(scene, there.x, there.y, radius)
+        circle = _circle(learned, there, diameter / 2)
         error = aperture_name(band, diameter, error=True)
         columns |= {aperture_name(band, diameter): circle.flux, error: circle.error, naive_name(error): circle.naive}
     if band == plan.reference_band:
@@ -265,10 +269,19 @@ def _measure_band(plan: ForcedPlan, learned: Learned, there: There) -> Columns:
     return columns
 
 
+def _circle(learned: Learned, there: There, radius_arcsec: float) -> measure.Sums:
+    """Sum the light of circles on the sky, which are ellipses on a grid whose pixels are not square."""
+    if learned.grid.stretch is None:
+        return measure.aperture_sums(there.scene, there.x, there.y, radius_arcsec / learned.grid.scale_arcsec)
+    radius = np.full(there.x.shape, radius_arcsec)
+    a, b, theta = grid_axes(there.jacobian, radius, radius, np.zeros_like(radius))
+    return measure.ellipse_sums(there.scene, Ellipses(there.x, there.y, a, b, half_turn(theta)))
+
+
 def _band_light(learned: Learned, there: There, flux: NDArray[np.float64], snr: NDArray[np.float64]) -> Columns:
     band, scene = learned.source.band, there.scene
     radii = light_radii(scene, there.x, there.y, _REACH_OF_KRON * there.kron.a, flux)
     ellipticity, theta = segment_shapes(scene, there.x, there.y, snr)
-    angle = position_angle(there.wcs, there.x + there.box.x0, there.y + there.box.y0, theta)
-    shape: Columns = {f"{band}_ellipticity": ellipticity, f"{band}_theta_sky": angle}
+    a, b, angle = sky_axes(there.jacobian, np.ones_like(theta), 1 - ellipticity, theta)
+    shape: Columns = {f"{band}_ellipticity": 1 - b / a, f"{band}_theta_sky": angle}
     return shape | _named(f"{band}_", radii, learned.grid.scale_arcsec)

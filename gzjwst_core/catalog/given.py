@@ -25,9 +25,8 @@ from gzjwst_core.catalog.measure import Scene, kron_ellipses
 from gzjwst_core.catalog.noise import WHITE
 from gzjwst_core.catalog.tiles import BLOCK_PX, OBJECT_DTYPE, Detected, DetectionPlan, detection_frame
 from gzjwst_core.engine import CpuMap
-from gzjwst_core.mosaics.geometry import Box, tiles
+from gzjwst_core.mosaics.geometry import Box, grid_axes, grid_positions, sky_jacobian, tiles
 from gzjwst_core.mosaics.reader import open_mosaic
-from gzjwst_core.mosaics.rows import near
 from gzjwst_core.mosaics.segmap import SegmapWriter
 from gzjwst_core.options import PhotometryOptions
 
@@ -37,7 +36,6 @@ Floats = NDArray[np.float64]
 
 _LEAST_ARCSEC = 0.175
 _SEGMENT_OF_APERTURE = 0.5
-_STEP_DEG = 1.0 / 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,28 +143,20 @@ def places_on(targets: Table, wcs: WCS, shape: tuple[int, int]) -> Placed:
     """Find the targets with a good position that lie inside a grid."""
     rows = np.flatnonzero(np.asarray(targets["reason"]) == "")
     ra, dec = (np.asarray(targets[name], dtype=np.float64)[rows] for name in ("ra", "dec"))
-    close = near(ra, dec, wcs)
-    x, y = (np.asarray(v) for v in wcs.all_world2pix(ra[close], dec[close], 0))
+    x, y = grid_positions(wcs, ra, dec)
     inside = (x >= -0.5) & (x < shape[1] - 0.5) & (y >= -0.5) & (y < shape[0] - 0.5)
-    return Placed(rows[close][inside], x[inside], y[inside])
+    return Placed(rows[inside], x[inside], y[inside])
 
 
 def _stated(targets: Table, placed: Placed, wcs: WCS, scale: float) -> Ellipses:
     """Bring the list's shapes onto the grid, pixels: its ellipse, else 3 half-light radii, else NaN."""
-    r50, a, b = (np.asarray(targets[f"{name}_arcsec"])[placed.rows] / scale for name in ("r50", "a", "b"))
-    circle = CIRCLE_OF_R50 * r50
-    theta = _angle_on(targets, placed, wcs)
-    shaped = np.isfinite(a)
+    columns = ("r50_arcsec", "a_arcsec", "b_arcsec", "theta_sky")
+    r50, a, b, angle = (np.asarray(targets[name], dtype=float)[placed.rows] for name in columns)
+    circle = CIRCLE_OF_R50 * r50 / scale
+    a, b, theta = grid_axes(sky_jacobian(wcs, placed.x, placed.y), a, b, np.nan_to_num(angle))
+    shaped, turned = np.isfinite(a), np.isfinite(a) & np.isfinite(angle)
+    theta = np.where(turned, half_turn(theta), 0.0)
     return Ellipses(placed.x, placed.y, np.where(shaped, a, circle), np.where(shaped, b, circle), theta)
-
-
-def _angle_on(targets: Table, placed: Placed, wcs: WCS) -> Floats:
-    """Return the angle on the grid (radian, from +x to +y) of position angles; 0 where there is none."""
-    ra, dec, angle = (np.asarray(targets[name], dtype=float)[placed.rows] for name in ("ra", "dec", "theta_sky"))
-    turned = np.radians(np.nan_to_num(angle))
-    there = ra + _STEP_DEG * np.sin(turned) / np.cos(np.radians(dec)), dec + _STEP_DEG * np.cos(turned)
-    x, y = (np.asarray(v) for v in wcs.all_world2pix(*there, 0))
-    return np.where(np.isfinite(angle), half_turn(np.arctan2(y - placed.y, x - placed.x)), 0.0)
 
 
 def _at_least(ellipses: Ellipses, least: float) -> Ellipses:

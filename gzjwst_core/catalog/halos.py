@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from gzjwst_core.catalog.measure import Scene
+from gzjwst_core.mosaics.geometry import sky_jacobian
 from gzjwst_core.mosaics.layout import HEADER_FAULTS
 
 __all__ = ["Zones", "in_zones", "sixfold_moments", "v3_angle", "zones_of"]
@@ -141,11 +142,9 @@ def _measured_angle(stars: Mapping[str, Any], rows: NDArray[np.int64]) -> float:
 
 def _on_grid(wcs: WCS, x: Floats, y: Floats, angle_deg: float) -> Floats:
     """Direction on the grid of a position angle on the sky, radian from +x to +y."""
-    ra, dec = wcs.all_pix2world(x, y, 0)
-    step = 1 / 3600
-    north, east = step * np.cos(np.deg2rad(angle_deg)), step * np.sin(np.deg2rad(angle_deg))
-    there = wcs.all_world2pix(ra + east / np.cos(np.deg2rad(dec)), dec + north, 0)
-    return np.asarray(np.arctan2(there[1] - y, there[0] - x), dtype=float)
+    east, north = np.sin(np.deg2rad(angle_deg)), np.cos(np.deg2rad(angle_deg))
+    along = np.linalg.inv(sky_jacobian(wcs, x, y)) @ np.array([east, north])
+    return np.asarray(np.arctan2(along[:, 1], along[:, 0]))
 
 
 def in_zones(zones: Zones, x: Floats, y: Floats, mag: Floats) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ depend on the tiles of detection. The arithmetic is in `background` and `noise`;
 once sources are known, in `empty`.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,17 +21,21 @@ from gzjwst_core.catalog.noise import snr_scatter
 from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import NoValidPixelsError
 from gzjwst_core.models import MosaicSource
-from gzjwst_core.mosaics.geometry import Box, pixel_scale_arcsec, tiles
-from gzjwst_core.mosaics.reader import open_mosaic
+from gzjwst_core.mosaics.geometry import Box, pixel_scale_arcsec, sky_axes, sky_jacobian, tiles
+from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
 from gzjwst_core.options import MosaicOptions
 
 __all__ = ["Grid", "Learned", "learn_bands", "source_scale", "spread"]
 
 _TILE_PX = 1024
+_log = logging.getLogger(__name__)
+
 _MARGIN_PX = 32
 _SMOOTH_ARCSEC = 0.06
 _GROW_ARCSEC = 0.24
 _SAMPLE_TILES, _LEAST_DATA = 12, 0.25
+_SQUARE = 1.02
+"""Pixels that are longer than wide by less count as square."""
 _STEP_DOWN, _STEP_ALONG = 0.7548776662, 0.5698402910
 """Steps that put the first few of any number of tiles evenly over a plane (inverse powers of the plastic number)."""
 
@@ -43,6 +48,8 @@ class Grid:
     scale_arcsec: float
     side: int
     """Side of a background mesh, pixels."""
+    stretch: tuple[tuple[float, float], tuple[float, float]] | None = None
+    """Rows of the map from pixels to the sky at the grid's centre, of unit area; None where pixels are square."""
 
     @property
     def tiles(self) -> list[Box]:
@@ -132,9 +139,23 @@ def learn_bands(
 def _first_look(source: MosaicSource, options: MosaicOptions, mesh_arcsec: float) -> Learned:
     with open_mosaic(source, options, check=False) as reader:
         scale = pixel_scale_arcsec(reader.wcs)
-        grid = Grid(reader.shape, scale, mesh_of(scale, mesh_arcsec))
+        grid = Grid(reader.shape, scale, mesh_of(scale, mesh_arcsec), _stretch(reader))
         nothing = np.zeros((1, 1))
         return Learned(source, grid, BandModel(Mesh(grid.side, nothing, nothing)), reader.ujy_per_unit, 0)
+
+
+def _stretch(reader: MosaicReader) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    middle = np.array([[(side - 1) / 2] for side in reader.shape])
+    linear = sky_jacobian(reader.wcs, middle[1], middle[0])
+    long, short, _ = sky_axes(linear, *np.array([[1.0], [1.0], [0.0]]))
+    if long[0] < _SQUARE * short[0]:
+        return None
+    said = (
+        "lengths that are counted in pixels (radii of light, distances, boxes) are those of square ones of their area"
+    )
+    _log.warning("%s: pixels are %.2f times as long as wide: %s", reader.source.uri, long[0] / short[0], said)
+    (a, b), (c, d) = linear[0] / np.sqrt(long[0] * short[0])
+    return (float(a), float(b)), (float(c), float(d))
 
 
 def _tile_statistics(item: _Item) -> _TileStatistics:

@@ -1,16 +1,15 @@
-"""Shapes of sources in one band, from second moments of their segment's pixels; and angles on the sky.
+"""Shapes of sources in one band, from second moments of their segment's pixels.
 
 The segment is the detection image's, so that bands are compared over the same sky and neighbours are left out. The PSF
 is in the moments. Arrays in, arrays out.
 """
 
 import numpy as np
-from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from gzjwst_core.catalog.measure import Scene, ranked_labels
 
-__all__ = ["position_angle", "segment_shapes"]
+__all__ = ["segment_shapes"]
 
 Floats = NDArray[np.float64]
 
@@ -57,28 +56,3 @@ def segment_shapes(scene: Scene, x: Floats, y: Floats, snr: Floats) -> tuple[Flo
     ratio = np.divide(mean - half, mean + half, out=np.ones_like(mean), where=good)
     theta = 0.5 * np.arctan2(2 * xy, xx - yy)
     return np.where(good, 1 - np.sqrt(ratio), np.nan), np.where(good, theta, np.nan)
-
-
-def position_angle(wcs: WCS, x: Floats, y: Floats, theta: Floats) -> Floats:
-    """Return the position angle on the sky of axes on the grid.
-
-    Parameters
-    ----------
-    wcs
-        Of the grid.
-    x, y
-        Where, 0-based pixels.
-    theta
-        Angle from +x to +y, radian; NaN stays NaN.
-
-    Returns
-    -------
-    ndarray
-        Degrees east of north, in [0, 180).
-    """
-    known = np.where(np.isfinite(theta), theta, 0.0)
-    ra, dec = wcs.all_pix2world(x, y, 0)
-    there_ra, there_dec = wcs.all_pix2world(x + np.cos(known), y + np.sin(known), 0)
-    east = (np.asarray(there_ra) - ra + 180) % 360 - 180
-    angle = np.degrees(np.arctan2(east * np.cos(np.radians(dec)), np.asarray(there_dec) - dec))
-    return np.where(np.isfinite(theta), np.asarray(angle % 180, dtype=float) % 180, np.nan)

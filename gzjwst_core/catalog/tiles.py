@@ -76,6 +76,10 @@ class DetectionPlan:
         """Pixel scale of the detection grid."""
         return self.bands[0].grid.scale_arcsec
 
+    def kernel(self, options: DetectOptions) -> NDArray[np.float32]:
+        """Return a pass's detection kernel on the detection grid."""
+        return kernel_for(options, self.scale_arcsec, self.bands[0].grid.stretch)
+
 
 @dataclass(frozen=True, slots=True)
 class _Item:
@@ -225,16 +229,20 @@ def _passes(plan: DetectionPlan, frames: list[Frame], frame: Frame) -> list[Extr
     rms = plan.sigma if options.noise == "scalar" else None
     passes = []
     if options.passes == "hot+cold":
-        passes.append(extract(whole, options.cold, scale, filter_noise=plan.cold_noise, rms=rms))
+        passes.append(
+            extract(whole, options.cold, scale, kernel=plan.kernel(options.cold), filter_noise=plan.cold_noise, rms=rms)
+        )
     if options.combine == "chi-mean":
         passes.append(extract(_chi(plan, frames), options, scale, filtered=True))
     else:
-        passes.append(extract(whole, options, scale, filter_noise=plan.filter_noise, rms=rms))
+        passes.append(
+            extract(whole, options, scale, kernel=plan.kernel(options), filter_noise=plan.filter_noise, rms=rms)
+        )
     return passes
 
 
 def _chi(plan: DetectionPlan, frames: list[Frame]) -> Frame:
-    kernel = kernel_for(plan.options, plan.scale_arcsec)
+    kernel = plan.kernel(plan.options)
     filled = [fill_cores(frame, plan.scale_arcsec) for frame in frames]
     snrs = [smoothed_snr(f, kernel) / np.float32(noise) for f, noise in zip(filled, plan.band_noise, strict=True)]
     island = plan.roughness * area_px(plan.options, plan.scale_arcsec) / (2 * np.pi)

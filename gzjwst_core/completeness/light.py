@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
 from gzjwst_core.catalog.sersic import sersic_stamp
-from gzjwst_core.mosaics.geometry import Box
+from gzjwst_core.mosaics.geometry import Box, sky_jacobian
 from gzjwst_core.psf.stamp import Psf, resampled
 
 __all__ = ["GridPlaces", "add_galaxies", "galaxy_light", "grid_places", "kernels"]
@@ -22,7 +22,6 @@ Floats = NDArray[np.float64]
 Kernels = Mapping[int, NDArray[np.float32]]
 
 _FINE, _SMALL_PX = 3, 5.0
-_STEP_DEG = 0.1 / 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +39,8 @@ def grid_places(wcs: WCS, galaxies: Table) -> GridPlaces:
     """Bring places and position angles (`ra`, `dec`, `pa`, deg) onto a grid."""
     ra, dec, pa = (np.asarray(galaxies[name], dtype=float) for name in ("ra", "dec", "pa"))
     x, y = (np.asarray(v) for v in wcs.all_world2pix(ra, dec, 0))
-    east = _STEP_DEG * np.sin(np.radians(pa)) / np.cos(np.radians(dec))
-    there = wcs.all_world2pix(ra + east, dec + _STEP_DEG * np.cos(np.radians(pa)), 0)
-    step = np.column_stack([there[0] - x, there[1] - y])
+    sky = np.column_stack([np.sin(np.radians(pa)), np.cos(np.radians(pa))])[:, :, None]
+    step = (np.linalg.inv(sky_jacobian(wcs, x, y)) @ sky)[:, :, 0]
     return GridPlaces(x, y, step / np.hypot(*step.T)[:, None])
 
 

@@ -16,10 +16,11 @@ from scipy.ndimage import binary_dilation
 
 from gzjwst_core.catalog.carry import box_on, carry_labels
 from gzjwst_core.models import MosaicSource
-from gzjwst_core.mosaics.geometry import Box, fit_affine, wcs_cards
+from gzjwst_core.mosaics.geometry import Box, fit_affine
 from gzjwst_core.mosaics.headers import BLOCK
 from gzjwst_core.mosaics.reader import MosaicReader, Window, open_mosaic
 from gzjwst_core.mosaics.segmap import SegmapReader, open_segmap
+from gzjwst_core.mosaics.wcs import wcs_rows
 from gzjwst_core.options import MosaicOptions
 
 __all__ = ["empty_and_turned", "write_negative"]
@@ -139,5 +140,5 @@ def _header(name: str, reader: MosaicReader) -> fits.Header:
     header["EXTNAME"] = name
     if name == "SCI":
         header["BUNIT"] = "uJy"
-        header.extend(wcs_cards(reader.header, reader.source.uri), strip=False)
+        header.extend(wcs_rows(reader.wcs), strip=False)
     return header

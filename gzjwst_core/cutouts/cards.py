@@ -8,11 +8,10 @@ import math
 from collections.abc import Container, Iterable
 
 from astropy.io import fits
-from astropy.wcs import WCS
 
 from gzjwst_core.cutouts.checksum import ZERO_CHECKSUM, checksum_text, datasum
 
-__all__ = ["CardRow", "CardValue", "cards", "copied", "hdu_bytes", "parsed", "wcs_rows"]
+__all__ = ["CardRow", "CardValue", "cards", "copied", "hdu_bytes", "parsed"]
 
 CardValue = str | int | float | bool
 CardRow = tuple[str, CardValue | None, str]
@@ -20,7 +19,6 @@ CardRow = tuple[str, CardValue | None, str]
 
 _BLOCK = 2880
 _LONGEST = 68
-_KEPT_WCS = ("WCSAXES", "CTYPE", "CUNIT", "LONPOLE", "LATPOLE", "RADESYS", "EQUINOX", "PV", "A_", "B_", "AP_", "BP_")
 
 
 def cards(rows: Iterable[CardRow]) -> str:
@@ -115,29 +113,6 @@ def _value(text: str) -> CardValue:
     if text in ("T", "F"):
         return text == "T"
     return int(text) if text.lstrip("+-").isdigit() else float(text)
-
-
-def wcs_rows(wcs: WCS) -> list[CardRow]:
-    """Cards of a celestial WCS but for CRPIX, which each window shifts.
-
-    Parameters
-    ----------
-    wcs
-        Two celestial axes; a SIP distortion is kept.
-
-    Notes
-    -----
-    The numbers are written in full, not to the 12 digits of `to_header`; the linear part as CDi_j.
-    """
-    rows: list[CardRow] = [
-        (card.keyword, card.value, card.comment)
-        for card in wcs.to_header(relax=True).cards
-        if card.keyword.startswith(_KEPT_WCS)
-    ]
-    rows += [(f"CRVAL{i + 1}", float(wcs.wcs.crval[i]), "[deg] at the reference pixel") for i in (0, 1)]
-    matrix = wcs.pixel_scale_matrix
-    rows += [(f"CD{i + 1}_{j + 1}", float(matrix[i, j]), "[deg] for each pixel") for i in (0, 1) for j in (0, 1)]
-    return rows
 
 
 def hdu_bytes(header: str, data: bytes) -> bytes:

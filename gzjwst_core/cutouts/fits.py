@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gzjwst_core.cutouts.cards import CardRow, cards, hdu_bytes, wcs_rows
+from gzjwst_core.cutouts.cards import CardRow, cards, hdu_bytes
 from gzjwst_core.cutouts.extract import BandWindow, Extract, Target, extract
 from gzjwst_core.mosaics.geometry import Box
 from gzjwst_core.mosaics.reader import MosaicReader
 from gzjwst_core.mosaics.segmap import SegmapReader
 from gzjwst_core.mosaics.shift import NO_SHIFT, SkyShift
+from gzjwst_core.mosaics.wcs import wcs_rows
 from gzjwst_core.options import CutoutOptions
 
 __all__ = ["Cutter", "Provenance", "make_cutout", "reference_band"]
@@ -84,7 +85,8 @@ class Cutter:
             ("ASTRDRA", self.shift.dra_mas, f"{said} E"),
             ("ASTRDDEC", self.shift.ddec_mas, f"{said} N"),
         ]
-        return [*wcs_rows(grid.wcs), *(shift if self.shift != NO_SHIFT else [])]
+        kept = [row for row in wcs_rows(grid.wcs) if not row[0].startswith("CRPIX")]
+        return [*kept, *(shift if self.shift != NO_SHIFT else [])]
 
     def _band_rows(self, reader: MosaicReader) -> Iterator[CardRow]:
         band, source, scale = reader.band, reader.source, _scale(reader)

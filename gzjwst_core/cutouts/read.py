@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gzjwst_core.cutouts.cards import CardValue, parsed
 from gzjwst_core.cutouts.place import Placement, place
 from gzjwst_core.errors import ImageError
-from gzjwst_core.mosaics.geometry import celestial_wcs
+from gzjwst_core.mosaics.wcs import celestial_wcs
 
 Header = Mapping[str, CardValue]
 """Cards by keyword."""
@@ -238,7 +238,8 @@ def _wcs(header: Header) -> WCS:
 
 
 def _celestial(header: Header) -> WCS:
-    if header["CTYPE1"] != "RA---TAN" or header["CTYPE2"] != "DEC--TAN":
+    is_tan = (header["CTYPE1"], header["CTYPE2"]) == ("RA---TAN", "DEC--TAN")
+    if not is_tan or any(key.startswith("PV") for key in header):
         return celestial_wcs(fits.Header([(keyword, value) for keyword, value in header.items()]), "cutout")
     wcs = WCS(naxis=2)  # the same as from the header, ten times as fast
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
@@ -246,6 +247,7 @@ def _celestial(header: Header) -> WCS:
     wcs.wcs.crpix = [header["CRPIX1"], header["CRPIX2"]]
     wcs.wcs.crval = [header["CRVAL1"], header["CRVAL2"]]
     wcs.wcs.cd = np.array([[header[f"CD{i}_{j}"] for j in (1, 2)] for i in (1, 2)])
-    wcs.wcs.radesys = str(header.get("RADESYS", "ICRS"))
+    wcs.wcs.lonpole = header["LONPOLE"]
+    wcs.wcs.radesys = "ICRS"
     wcs.wcs.set()
     return wcs

@@ -14,10 +14,11 @@ from astropy.wcs import WCS
 
 from gzjwst_core.errors import MosaicLayoutError
 from gzjwst_core.models import MosaicSource
-from gzjwst_core.mosaics.geometry import celestial_wcs, check_reach, stated_wcs
+from gzjwst_core.mosaics.geometry import stated_wcs
 from gzjwst_core.mosaics.layout import Plane, read_layout
 from gzjwst_core.mosaics.noise_map import noise_plane, plain_path
 from gzjwst_core.mosaics.units import SURFACE_BRIGHTNESS, known_unit, names_no_flux, ujy_per_unit
+from gzjwst_core.mosaics.wcs import celestial_wcs, check_reach
 from gzjwst_core.options import MosaicOptions
 
 __all__ = ["Contents", "PlaneIn", "read_contents"]

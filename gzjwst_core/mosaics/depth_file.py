@@ -11,11 +11,10 @@ from astropy.io import fits
 from astropy.wcs import WCS, Sip
 from numpy.typing import NDArray
 
+from gzjwst_core.mosaics.wcs import wcs_rows
 from gzjwst_core.storage.atomic import storage_error
 
 __all__ = ["binned_wcs", "write_depth"]
-
-_CLOCKS = {"MJDREF", "DATE-OBS", "MJD-OBS"}
 
 
 def write_depth(path: Path, field: str, maps: Sequence[tuple[str, NDArray[np.float32], WCS, int]]) -> None:
@@ -41,7 +40,7 @@ def write_depth(path: Path, field: str, maps: Sequence[tuple[str, NDArray[np.flo
     hdus = fits.HDUList([primary])
     for name, depth, wcs, side in maps:
         hdu = fits.ImageHDU(np.asarray(depth, dtype=">f4"), name=name)
-        hdu.header.extend(c for c in binned_wcs(wcs, side).to_header(relax=True).cards if c.keyword not in _CLOCKS)
+        hdu.header.extend(wcs_rows(binned_wcs(wcs, side)))
         hdu.header["BUNIT"] = ("mag", "AB")
         hdu.header["DEPSIGMA"] = (5.0, "significance of the limit")
         hdu.header["DEPDIAM"] = (0.3, "[arcsec] diameter of the aperture")

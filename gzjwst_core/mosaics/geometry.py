@@ -1,49 +1,40 @@
-"""Boxes of pixels: windows, tiles and the WCS that places them on the sky.
+"""Boxes of pixels: windows, tiles, and where a WCS places them on the sky.
 
-Axis order is (y, x) everywhere; boxes are half-open and may reach beyond their array. Nothing here opens a file.
+How a WCS is read and written is `wcs`. Axis order is (y, x) everywhere; boxes are half-open and may reach beyond their
+array. Nothing here opens a file.
 """
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from astropy.io import fits
 from astropy.wcs import WCS, NoConvergence
 from astropy.wcs.utils import proj_plane_pixel_scales
 from numpy.typing import NDArray
 
 from gzjwst_core.errors import MosaicLayoutError
 
+Floats: TypeAlias = NDArray[np.float64]
+
 __all__ = [
     "Affine",
     "Box",
-    "celestial_wcs",
-    "check_reach",
     "fit_affine",
+    "grid_axes",
+    "grid_positions",
+    "mapped_axes",
     "pixel_scale_arcsec",
+    "sky_axes",
+    "sky_jacobian",
     "stated_wcs",
     "tiles",
-    "wcs_cards",
     "whole",
 ]
 
-_WCS_KEY = re.compile(
-    r"((CTYPE|CUNIT|CRPIX|CRVAL|CDELT|CROTA)[12]|(PC|CD)[12]_[12]|PV[12]_[0-9]{1,2}|LONPOLE|LATPOLE|RADESYS|EQUINOX"
-    r"|(A|B|AP|BP)_(ORDER|[0-9]_[0-9]))\Z"
-)
-_TEXTS = {"CTYPE1", "CTYPE2", "CUNIT1", "CUNIT2", "RADESYS"}
-_NEEDED = ("CTYPE1", "CTYPE2", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2")
-_AXIS = re.compile(r"(RA--|DEC-)-([A-Z]{3})(-SIP)?")
-_PROJECTIONS = {"TAN", "SIN", "STG", "ARC", "ZEA"}
-_DISTORTIONS = ("CPDIS1", "CPDIS2", "D2IMDIS1", "D2IMDIS2", "CQDIS1", "CQDIS2")
-_SIP_ORDERS = ("A_ORDER", "B_ORDER", "AP_ORDER", "BP_ORDER")
-_MOST_SIP_ORDER = 9
-_WIDEST_SCALE_ARCSEC = 10.0
-_NARROWEST_SCALE_ARCSEC = 1e-3
-_MOST_RETURN_ERROR_PX = 0.1
+_ARCSEC = math.pi / 180 / 3600
+_MOST_RETURN_ERROR = 0.01 * _ARCSEC
 
 
 class Box(NamedTuple):
@@ -109,101 +100,6 @@ def tiles(shape: tuple[int, int], side: int) -> Iterator[Box]:
             yield Box(y0, min(y0 + side, shape[0]), x0, min(x0 + side, shape[1]))
 
 
-def celestial_wcs(header: fits.Header, where: str) -> WCS:
-    """Build the 2-D celestial WCS of an image header, checked and without side effects.
-
-    Only the keywords of the image plane are handed to wcslib: dates and observer positions, which it would "fix" with
-    a warning, are of no use here.
-
-    Parameters
-    ----------
-    header
-        Header of the image plane.
-    where
-        File and plane, for the error message.
-
-    Raises
-    ------
-    MosaicLayoutError
-        With reason `bad_wcs`: absent, not of right ascension and declination (ICRS or FK5 J2000) in that order, with a
-        distortion that is not applied, not finite, singular, or of an absurd scale.
-    """
-    kept = wcs_cards(header, where)
-    _check_system(kept, header, where)
-    try:
-        with np.errstate(all="ignore"):
-            wcs = WCS(kept, naxis=2, fix=False)
-            scale = pixel_scale_arcsec(wcs)
-            corner = np.asarray(wcs.all_pix2world([[0.0, 0.0], [10.0, 10.0]], 0))
-    except (ValueError, TypeError, KeyError, MemoryError) as error:
-        raise MosaicLayoutError(f"{where}: the WCS cannot be used: {error}", reason="bad_wcs") from error
-    good = wcs.has_celestial and np.isfinite(corner).all() and np.isfinite(scale)
-    if not (good and _NARROWEST_SCALE_ARCSEC < scale < _WIDEST_SCALE_ARCSEC):
-        raise MosaicLayoutError(f"{where}: the WCS is not celestial, singular or absurd", reason="bad_wcs")
-    return wcs
-
-
-def check_reach(wcs: WCS, shape: tuple[int, int], where: str) -> None:
-    """Make sure that a WCS serves the whole of its array: pixels to sky and back, at the corners and the centre.
-
-    Raises
-    ------
-    MosaicLayoutError
-        With reason `bad_wcs`, if it does not.
-    """
-    y, x = np.meshgrid([0.0, shape[0] / 2, shape[0]], [0.0, shape[1] / 2, shape[1]], indexing="ij")
-    here = np.column_stack([x.ravel(), y.ravel()])
-    try:
-        with np.errstate(all="ignore"):
-            there = np.asarray(wcs.all_pix2world(here, 0))
-            back = np.asarray(wcs.all_world2pix(there, 0))
-    except (NoConvergence, ValueError) as error:
-        raise MosaicLayoutError(f"{where}: the WCS fails on its own pixels: {error}", reason="bad_wcs") from error
-    if not (np.isfinite(there).all() and np.abs(back - here).max() < _MOST_RETURN_ERROR_PX):  # NaN is no, too
-        raise MosaicLayoutError(f"{where}: the WCS fails on its own pixels", reason="bad_wcs")
-
-
-def wcs_cards(header: fits.Header, where: str) -> fits.Header:
-    """Return the cards of a header that make its celestial WCS; none where it has no WCS.
-
-    Raises
-    ------
-    MosaicLayoutError
-        One of them is no number or text, as it must be (reason `bad_wcs`).
-    """
-    kept = fits.Header()
-    for card in header.cards:
-        if _WCS_KEY.match(card.keyword):
-            kept[card.keyword] = card.value
-    for key, value in kept.items():
-        good = isinstance(value, str) if key in _TEXTS else type(value) in {int, float} and math.isfinite(value)
-        if not good:
-            raise MosaicLayoutError(f"{where}: the WCS cannot be used: {key} is {value!r}", reason="bad_wcs")
-    return kept
-
-
-def _check_system(kept: fits.Header, header: fits.Header, where: str) -> None:
-    missing = [key for key in _NEEDED if key not in kept]
-    if missing:
-        raise MosaicLayoutError(f"{where} has no WCS: {', '.join(missing)} missing", reason="bad_wcs")
-    axes = tuple(_AXIS.fullmatch(kept[key].strip()) for key in ("CTYPE1", "CTYPE2"))
-    kinds = [axis[2] for axis in axes if axis]
-    system, equinox = kept.get("RADESYS", "").strip() or "ICRS", kept.get("EQUINOX", 2000.0)
-    distorted = "-SIP" if any(key in kept for key in ("A_ORDER", "B_ORDER")) else ""
-    checks = {
-        "CTYPE1, CTYPE2 are not RA---TAN, DEC--TAN or such": [a[1] for a in axes if a] == ["RA--", "DEC-"],
-        "its axes are projected differently, or by what is not read": len(set(kinds)) == 1 and kinds[0] in _PROJECTIONS,
-        "SIP terms and CTYPE do not agree": {axis[3] or "" for axis in axes if axis} == {distorted},
-        "a distortion of it is not read": not any(key in header for key in _DISTORTIONS),
-        "its system is none of ICRS and FK5 J2000": system in {"ICRS", "FK5"} and abs(equinox - 2000.0) < 1e-6,
-        "its reference is not on the sky": abs(kept["CRVAL1"]) <= 360 and abs(kept["CRVAL2"]) <= 90,
-        "its SIP order is absurd": all(0 <= kept.get(key, 2) <= _MOST_SIP_ORDER for key in _SIP_ORDERS),
-    }
-    wrong = [said for said, good in checks.items() if not good]
-    if wrong:
-        raise MosaicLayoutError(f"{where}: the WCS cannot be used: {'; '.join(wrong)}", reason="bad_wcs")
-
-
 def stated_wcs(shape: tuple[int, int], scale_arcsec: float, ra_deg: float, dec_deg: float) -> WCS:
     """Build the WCS of an array whose geometry is stated: TAN, north up, east left, given point at its centre.
 
@@ -230,6 +126,124 @@ def stated_wcs(shape: tuple[int, int], scale_arcsec: float, ra_deg: float, dec_d
 def pixel_scale_arcsec(wcs: WCS) -> float:
     """Return the side of a square of a pixel's area at the WCS's reference point, arcsec."""
     return float(np.sqrt(np.prod(proj_plane_pixel_scales(wcs.celestial) * 3600.0)))
+
+
+def grid_positions(wcs: WCS, ra_deg: NDArray[Any], dec_deg: NDArray[Any]) -> tuple[Floats, Floats]:
+    """Find sky positions on a grid.
+
+    Parameters
+    ----------
+    wcs
+        Celestial.
+    ra_deg, dec_deg
+        (n,) ICRS; anywhere on the sky.
+
+    Returns
+    -------
+    x, y
+        (n,) 0-based pixels; NaN where the grid does not show the position: a tangent plane has no far side, and a
+        distortion is good near its own pixels alone.
+    """
+    sky = np.column_stack([ra_deg, dec_deg]).astype(float)
+    if sky.size == 0:
+        return np.empty(0), np.empty(0)
+    with np.errstate(all="ignore"):
+        found = np.asarray(wcs.all_world2pix(sky, 0, quiet=True))
+        found[~np.isfinite(found).all(axis=1)] = np.nan
+        back = np.asarray(wcs.all_pix2world(found, 0))
+        missed = np.linalg.norm(_vectors(*back.T) - _vectors(*sky.T), axis=0)
+        found[~(missed < _MOST_RETURN_ERROR)] = np.nan
+    return found[:, 0], found[:, 1]
+
+
+def sky_jacobian(wcs: WCS, x: NDArray[Any], y: NDArray[Any]) -> Floats:
+    """Return how the sky runs along a grid's pixels.
+
+    Parameters
+    ----------
+    wcs
+        Celestial; its distortion counts.
+    x, y
+        (n,) 0-based pixels.
+
+    Returns
+    -------
+    ndarray
+        (n, 2, 2) arcsec per pixel: [[east along x, east along y], [north along x, north along y]], from differences
+        over a pixel. They are taken between unit vectors, so that they hold at a pole and across RA 0.
+    """
+    x, y, step = np.asarray(x, dtype=float), np.asarray(y, dtype=float), 0.5
+    places = [(x, y), (x + step, y), (x - step, y), (x, y + step), (x, y - step)]
+    ra, dec = (np.asarray(v) for v in wcs.all_pix2world(*(np.concatenate(v) for v in zip(*places, strict=True)), 0))
+    _, right, left, up, down = np.split(_vectors(ra, dec), 5, axis=1)
+    lon, lat = np.radians(ra[: x.size]), np.radians(dec[: x.size])
+    east = np.stack([-np.sin(lon), np.cos(lon), np.zeros(x.size)])
+    north = np.stack([-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)])
+    along = [[np.sum(axis * step, axis=0) for step in (right - left, up - down)] for axis in (east, north)]
+    return np.moveaxis(np.array(along), -1, 0) / _ARCSEC
+
+
+def mapped_axes(matrix: Floats, a: Floats, b: Floats, theta: Floats) -> tuple[Floats, Floats, Floats]:
+    """Carry ellipses through linear maps.
+
+    Parameters
+    ----------
+    matrix
+        (2, 2), or (n, 2, 2) with one for each ellipse.
+    a, b, theta
+        (n,) semi-axes, and the angle of the major one from the first axis to the second, radian.
+
+    Returns
+    -------
+    a, b, theta
+        After the map; NaN where one of them was not finite.
+
+    Notes
+    -----
+    The quadratic form of an ellipse, C = R diag(a^2, b^2) R^T, becomes M C M^T; its axes are the roots of the
+    eigenvalues.
+    """
+    known = np.isfinite(a) & np.isfinite(b) & np.isfinite(theta)
+    cos, sin = np.cos(np.where(known, theta, 0.0)), np.sin(np.where(known, theta, 0.0))
+    a2, b2 = np.where(known, a, 1.0) ** 2, np.where(known, b, 1.0) ** 2
+    form = np.empty((a2.size, 2, 2))
+    form[:, 0, 0] = a2 * cos**2 + b2 * sin**2
+    form[:, 1, 1] = a2 * sin**2 + b2 * cos**2
+    form[:, 0, 1] = form[:, 1, 0] = (a2 - b2) * sin * cos
+    values, vectors = np.linalg.eigh(matrix @ form @ np.swapaxes(matrix, -1, -2))
+    short, long = np.sqrt(np.maximum(values, 0)).T
+    angle = np.arctan2(vectors[:, 1, 1], vectors[:, 0, 1])
+    return np.where(known, long, np.nan), np.where(known, short, np.nan), np.where(known, angle, np.nan)
+
+
+def sky_axes(jacobian: Floats, a: Floats, b: Floats, theta: Floats) -> tuple[Floats, Floats, Floats]:
+    """Carry ellipses from pixels to the sky.
+
+    Parameters
+    ----------
+    jacobian
+        (n, 2, 2) from `sky_jacobian`, at their centres.
+    a, b, theta
+        (n,) semi-axes in pixels, and the angle of the major one from +x to +y, radian; NaN where not known.
+
+    Returns
+    -------
+    a, b, angle
+        (n,) semi-axes in arcsec; position angle of the major one, degrees east of north, in [0, 180).
+    """
+    long, short, turned = mapped_axes(jacobian, a, b, theta)
+    return long, short, np.mod(np.mod(90.0 - np.degrees(turned), 180.0), 180.0)
+
+
+def grid_axes(jacobian: Floats, a: Floats, b: Floats, angle_deg: Floats) -> tuple[Floats, Floats, Floats]:
+    """Carry ellipses from the sky to pixels: the inverse of `sky_axes`."""
+    return mapped_axes(np.asarray(np.linalg.inv(jacobian), dtype=np.float64), a, b, np.radians(90.0 - angle_deg))
+
+
+def _vectors(ra_deg: NDArray[Any], dec_deg: NDArray[Any]) -> Floats:
+    """Return unit vectors, (3, n)."""
+    ra, dec = np.radians(ra_deg), np.radians(dec_deg)
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
 
 
 @dataclass(frozen=True, slots=True)

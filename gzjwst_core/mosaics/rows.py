@@ -11,10 +11,11 @@ import numpy as np
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-__all__ = ["Places", "Rows", "joined", "near", "rows_around", "without"]
+from gzjwst_core.mosaics.geometry import grid_positions
+
+__all__ = ["Places", "Rows", "joined", "rows_around", "without"]
 
 Rows = tuple[tuple[int, int], ...]
-_FARTHEST_COSINE = float(np.cos(np.deg2rad(3.0)))
 _MARGIN_PX = 2
 
 
@@ -44,22 +45,13 @@ def rows_around(wcs: WCS, shape: tuple[int, int], places: Places) -> Rows:
     tuple of (int, int)
         Bands of rows, whatever the grid's roll.
     """
-    close = near(places.ra_deg, places.dec_deg, wcs)
-    x, y = (np.asarray(v) for v in wcs.all_world2pix(places.ra_deg[close], places.dec_deg[close], 0))
+    x, y = grid_positions(wcs, places.ra_deg, places.dec_deg)
     px_per_deg = np.linalg.inv(wcs.pixel_scale_matrix)
-    reach = places.reach_arcsec[close] / 3600.0 * float(np.abs(px_per_deg).sum(axis=1).max()) + _MARGIN_PX
+    reach = places.reach_arcsec / 3600.0 * float(np.abs(px_per_deg).sum(axis=1).max()) + _MARGIN_PX
     on_grid = (x > -reach) & (x < shape[1] + reach) & (y > -reach) & (y < shape[0] + reach)
     low = np.clip(np.floor(y - reach)[on_grid], 0, shape[0]).astype(int)
     high = np.clip(np.ceil(y + reach)[on_grid] + 1, 0, shape[0]).astype(int)
     return joined(zip(low.tolist(), high.tolist(), strict=True))
-
-
-def near(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64], wcs: WCS) -> NDArray[np.bool_]:
-    """Whether positions are within three degrees of a grid: a tangent plane shows the far side of the sky too."""
-    ra0, dec0 = np.deg2rad(wcs.wcs.crval)
-    ra, dec = np.deg2rad(ra_deg), np.deg2rad(dec_deg)
-    cosine: NDArray[np.float64] = np.sin(dec) * np.sin(dec0) + np.cos(dec) * np.cos(dec0) * np.cos(ra - ra0)
-    return cosine > _FARTHEST_COSINE
 
 
 def joined(bands: Iterable[tuple[int, int]], gap: int = 0) -> Rows:

@@ -14,8 +14,9 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from gzjwst_core.errors import CorruptMosaicError, StorageError
-from gzjwst_core.mosaics.geometry import Box, celestial_wcs, pixel_scale_arcsec
+from gzjwst_core.mosaics.geometry import Box, pixel_scale_arcsec
 from gzjwst_core.mosaics.layout import read_layout
+from gzjwst_core.mosaics.wcs import celestial_wcs, wcs_rows
 
 __all__ = ["SegmapReader", "SegmapWriter", "open_segmap"]
 
@@ -136,5 +137,5 @@ def _headers(shape: tuple[int, int], wcs: WCS) -> bytes:
     header["NAXIS1"], header["NAXIS2"] = shape[1], shape[0]
     header["PCOUNT"], header["GCOUNT"] = 0, 1
     header["EXTNAME"] = (_NAME, "segment_id of each pixel, 0 = none")
-    header.extend(c for c in wcs.to_header().cards if c.keyword not in {"MJDREF", "DATE-OBS", "MJD-OBS"})
+    header.extend(wcs_rows(wcs))
     return b"".join(h.tostring(padding=True).encode("ascii") for h in (primary, header))

@@ -11,7 +11,8 @@ from gzjwst_core.catalog.frames import Frame
 from gzjwst_core.catalog.light import concentration, light_radii, mean_brightness
 from gzjwst_core.catalog.measure import Scene
 from gzjwst_core.catalog.noise import WHITE
-from gzjwst_core.catalog.shapes import position_angle, segment_shapes
+from gzjwst_core.catalog.shapes import segment_shapes
+from gzjwst_core.mosaics.geometry import sky_axes, sky_jacobian
 from gzjwst_core.sky.geometry import tangent_wcs
 
 FLUX, SIGMA = 100.0, 3.0
@@ -105,6 +106,8 @@ def test_a_neighbour_is_no_part_of_a_shape() -> None:
 def test_a_position_angle_counts_from_north_through_east_and_keeps_nan() -> None:
     wcs = tangent_wcs(150.0, 2.0, 20.0, 0.06, (50.0, 50.0))
     x = np.full(3, 49.0)
-    angle = position_angle(wcs, x, x, floats(np.pi / 2, 0.0, np.nan))
+    a, b, angle = sky_axes(sky_jacobian(wcs, x, x), floats(2, 2, 2), floats(1, 1, 1), floats(np.pi / 2, 0.0, np.nan))
+    assert a[:2] == pytest.approx([0.12, 0.12])
+    assert b[:2] == pytest.approx([0.06, 0.06])
     assert angle[:2] == pytest.approx([20, 110], abs=0.01)
     assert np.isnan(angle[2])

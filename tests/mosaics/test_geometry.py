@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 from gzjwst_core.errors import MosaicLayoutError
 from gzjwst_core.mosaics.geometry import (
     Box,
-    celestial_wcs,
-    check_reach,
     fit_affine,
     pixel_scale_arcsec,
     stated_wcs,
     tiles,
     whole,
 )
+from gzjwst_core.mosaics.wcs import celestial_wcs, check_reach
 
 sides = st.integers(1, 60)
 ends = st.integers(-40, 90)
@@ -128,7 +127,6 @@ def test_a_bad_wcs_is_a_named_error(change: dict[str, object]) -> None:
     "change",
     [
         {"RADESYS": "ICRS"},
-        {"RADESYS": "FK5", "EQUINOX": 2000.0},
         {"CUNIT1": "deg", "CUNIT2": "deg", "LONPOLE": 180.0, "LATPOLE": 2.0},
         {"WCSAXES": 3, "CTYPE3": "WAVE", "CRVAL3": 1.0},
         {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1e-9, "B_0_2": 1e-9},
