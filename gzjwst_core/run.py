@@ -24,7 +24,7 @@ from gzjwst_core.profile import SurveyProfile, profile_toml, read_frozen
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.folder import Folder
 
-__all__ = ["FROZEN_PROFILE", "Run", "default_cache", "freeze_profile", "locked", "pinned_images", "writing_alone"]
+__all__ = ["FROZEN_PROFILE", "Run", "default_cache", "freeze_profile", "frozen_pins", "locked", "writing_alone"]
 
 FROZEN_PROFILE = "profile.toml"
 _log = logging.getLogger(__name__)
@@ -48,6 +48,8 @@ class Run(Value):
     """What the cache may hold, GB; 0 = what its disk gives."""
     profile_folder: str = "."
     """Folder that relative paths of the profile are read from."""
+    bands: tuple[str, ...] = ()
+    """Only these of the profile's own bands, which the profile here has no more; empty = all."""
     fields: tuple[str, ...] = ()
     """Only these fields; empty = all."""
     limit: int | None = None
@@ -90,6 +92,12 @@ class Run(Value):
         return path and str(Path(self.profile_folder) / Path(path).expanduser())
 
     @property
+    def part(self) -> str:
+        """Which part of the survey was asked for, as the command line says it; empty = all of it."""
+        asked = {"--bands": " ".join(self.bands), "--fields": " ".join(self.fields), "--limit": self.limit}
+        return " ".join(f"{option} {value}" for option, value in asked.items() if value)
+
+    @property
     def cuts(self) -> tuple[Cut, ...]:
         """Selection cuts of this run; whoever made a table of targets has selected them already."""
         return (_ONE_ROW_AN_OBJECT,) if self.targets else self.profile.select.cuts
@@ -117,22 +125,20 @@ def _digest(path: str, said: str, *, named: bool = False) -> str:
         raise ProfileError(f"{said} {error}") from None
 
 
-def pinned_images(run: Run) -> ImageOptions:
-    """Colour that was pinned before: the profile's own values win, then those of the run folder's frozen copy.
+def frozen_pins(folder: Folder) -> ImageOptions:
+    """Colour that was pinned in a run folder before: sigma, gain and pins alone; empty where none was.
 
     Raises
     ------
     ProfileError
-        The frozen copy is there but cannot be read: colour that volunteers have seen is never guessed anew.
+        The frozen profile is there but cannot be read: colour that volunteers have seen is never guessed anew.
     """
-    images = run.profile.images
     try:
-        frozen = read_frozen(run.folder.read(FROZEN_PROFILE), f"{run.folder.url}/{FROZEN_PROFILE}")
+        return read_frozen(folder.read(FROZEN_PROFILE), f"{folder.url}/{FROZEN_PROFILE}")
     except StorageError as error:
         if error.reason == "not_found":
-            return images
+            return ImageOptions()
         raise
-    return images.model_copy(update={"sigma": {**frozen.sigma, **images.sigma}, "gain": {**frozen.gain, **images.gain}})
 
 
 def freeze_profile(run: Run, images: ImageOptions) -> Run:

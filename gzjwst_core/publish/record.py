@@ -51,6 +51,8 @@ class RunLog(Value):
     stages: tuple[StageRecord, ...]
     troubles: tuple[Missing, ...] = ()
     """Units that failed."""
+    colour: Mapping[str, str] = {}
+    """As of a run's record."""
     error: Missing | None = None
     """What ended the run before its time."""
 
@@ -89,6 +91,7 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         asked=log.asked,
         sums={name: parts for name, parts in sums.items() if parts},
         missing=tuple(missing),
+        colour=log.colour,
         made=_made(folder, images),
         cut_flow=_cut_flow(merged),
         stages=log.stages,

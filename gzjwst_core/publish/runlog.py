@@ -44,6 +44,8 @@ class Missing(Value):
     """The profile said so beforehand."""
     aside: bool = False
     """Wanted for the survey's checks alone: the run is whole without it."""
+    passing: bool = False
+    """The next run may well have it: the reason is none of the archive's or the mosaic's own for good."""
 
     @property
     def is_loss(self) -> bool:
@@ -78,6 +80,8 @@ class RunRecord(Value):
     sums: Mapping[str, Mapping[str, int]] = {}
     """By what is counted (`products`, `mosaics`, `targets`): `total`, and the parts that must add up to it."""
     missing: tuple[Missing, ...] = ()
+    colour: Mapping[str, str] = {}
+    """Of the survey's images: `state` (provisional or final) and `why`; empty where the run did not come so far."""
     made: Mapping[str, int] = {}
     """Files or rows by kind."""
     cut_flow: tuple[CutStep, ...] = ()

@@ -12,14 +12,14 @@ from astropy.table import Table
 
 from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.errors import CatalogError
-from gzjwst_core.images.stages import IMAGES
+from gzjwst_core.images.stages import IMAGES, is_provisional
 from gzjwst_core.models import Receipt, Value, Work, digest_of
 from gzjwst_core.publish.gather import facts_of, shown_rows
 from gzjwst_core.publish.record import RunLog, read_table, record_of
 from gzjwst_core.publish.report import report_html, told_of
 from gzjwst_core.publish.runlog import append_run, earlier_runs
 from gzjwst_core.publish.split import SIDES_COLUMNS, remembered
-from gzjwst_core.publish.subjects_folder import STAGE, news_of, uploads_identity, write_news
+from gzjwst_core.publish.subjects_folder import STAGE, news_of, recorded, uploads_identity, write_news
 from gzjwst_core.publish.training import singles_of
 from gzjwst_core.publish.zoobot import zoobot_table
 from gzjwst_core.publish.zooniverse import manifests
@@ -29,10 +29,11 @@ from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
 from gzjwst_core.storage.tables import write_parquet
 
-__all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "hand_over", "plan"]
+__all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "count_uploads", "hand_over", "keep_sides", "plan"]
 
 _VERSION = "2"
 ZOOBOT, SIDES = "zoobot/catalog.parquet", "zoobot/sides.parquet"
+_SIDES_NAMES = tuple(column.name for column in SIDES_COLUMNS)
 REPORT, RUNS = "report.html", "run.json"
 
 
@@ -67,9 +68,21 @@ def plan(run: Run) -> Work:
         | {"catalog": merged.outputs[0].digest}
         | verdicts
         | _singles_input(run)
+        | ({"colour": "provisional"} if is_provisional(run.profile.images) else {})
         | uploads_identity(run.folder),
         options=digest_of([run.profile.publish.digest(), *(cut.digest() for cut in run.cuts)]),
     )
+
+
+def count_uploads(run: Run) -> int:
+    """Count the uploads on record.
+
+    Raises
+    ------
+    SubjectsError
+        The record is damaged.
+    """
+    return len(recorded(run.folder))
 
 
 def _singles_input(run: Run) -> dict[str, str]:
@@ -96,10 +109,11 @@ def _make(run: Run, work: Work) -> Receipt:
     singles = singles_of(run) if options.zoobot_fits else {}
     earlier = _earlier(folder)
     catalog = zoobot_table(rows, run.profile.name, options, singles=singles, earlier=earlier)
-    # sides first: whoever is in a catalog that somebody may train on is remembered, even if a run is killed here
-    for path, table in ((SIDES, remembered(catalog, earlier)), (ZOOBOT, catalog)):
-        with folder.writing(path) as local:
-            write_parquet(table, local)
+    # sides first: whoever is in a catalog that somebody may train on is remembered, even if a run is killed here;
+    # a catalog whose colour is provisional is not to be trained on: the first whole run must not depend on it
+    handed = catalog[:0] if is_provisional(run.profile.images) else catalog
+    for path, table in ((SIDES, remembered(handed, earlier)), (ZOOBOT, catalog)):
+        _write_table(folder, path, table)
     written = [folder.write(f"zooniverse/{name}", text.encode()) for name, text in texts.items()]
     new, told = write_news(folder, news_of(folder, texts))
     outputs = (*written, folder.output(ZOOBOT), folder.output(SIDES), *new)
@@ -107,10 +121,27 @@ def _make(run: Run, work: Work) -> Receipt:
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
 
 
+def keep_sides(folder: Folder) -> None:
+    """Remember the sides of the last hand-over, also where it was provisional."""
+    handed = read_table(folder, ZOOBOT, _SIDES_NAMES)
+    if handed is not None:
+        _write_table(folder, SIDES, remembered(handed, _earlier(folder)))
+
+
 def _earlier(folder: Folder) -> Table | None:
-    """Read which side galaxies were on: one that cannot be read is never drawn anew unasked."""
-    columns = [column.name for column in SIDES_COLUMNS]
-    return read_table(folder, SIDES if folder.exists(SIDES) else ZOOBOT, columns)
+    """Read which side galaxies were on: one that cannot be read is never drawn anew unasked.
+
+    A provisional catalog leaves no sides; they are taken from it where volunteers were shown its subjects.
+    """
+    sides = read_table(folder, SIDES, _SIDES_NAMES)
+    if sides is None or (len(sides) == 0 and recorded(folder)):
+        return read_table(folder, ZOOBOT, _SIDES_NAMES)
+    return sides
+
+
+def _write_table(folder: Folder, relative: str, table: Table) -> None:
+    with folder.writing(relative) as local:
+        write_parquet(table, local)
 
 
 def close(run: Run, log: RunLog) -> RunEnd:
