@@ -23,6 +23,7 @@ from gzjwst_core.options import Cut, ImageOptions
 from gzjwst_core.profile import SurveyProfile, profile_toml, read_frozen
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.kept import KEPT, read_kept, write_kept
 
 __all__ = ["FROZEN_PROFILE", "Run", "default_cache", "freeze_profile", "frozen_pins", "locked", "writing_alone"]
 
@@ -131,20 +132,18 @@ def frozen_pins(folder: Folder) -> ImageOptions:
     Raises
     ------
     ProfileError
-        The frozen profile is there but cannot be read: colour that volunteers have seen is never guessed anew.
+        Neither the frozen profile nor its copy can be read: colour that volunteers have seen is never guessed anew.
     """
-    try:
-        return read_frozen(folder.read(FROZEN_PROFILE), f"{folder.url}/{FROZEN_PROFILE}")
-    except StorageError as error:
-        if error.reason == "not_found":
-            return ImageOptions()
-        raise
+    source = f"{folder.url}/{FROZEN_PROFILE}"
+    remedy = f"put a good copy in its place, or remove {source} and {KEPT}{FROZEN_PROFILE} to pin the colour anew"
+    found = read_kept(folder, FROZEN_PROFILE, lambda path: read_frozen(path.read_bytes(), source), remedy)
+    return ImageOptions() if found is None else found
 
 
 def freeze_profile(run: Run, images: ImageOptions) -> Run:
     """Write the effective profile with its pinned colour, and return the run that goes by it."""
     profile = run.profile.model_copy(update={"images": images})
-    run.folder.write(FROZEN_PROFILE, profile_toml(profile).encode())
+    write_kept(run.folder, FROZEN_PROFILE, profile_toml(profile).encode())
     return run.model_copy(update={"profile": profile})
 
 

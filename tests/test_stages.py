@@ -236,7 +236,8 @@ def test_colour_that_is_pinned_from_a_part_of_the_survey_is_told(run: Run) -> No
     with run.folder.writing(MOSAICS) as path:
         write_parquet(Table({"field": ["north"] * 2, "band": bands, "sigma": [0.1, 0.2]}), path)
     assert pin(run).warnings == (
-        "colour of F150W, F444W is pinned from 1 of 2 fields: remove profile.toml to pin it anew",
+        f"colour of F150W, F444W is pinned from 1 of 2 fields; `python -m gzjwst_core colour unpin {run.folder.url}` "
+        "lets it go",
     )
     assert pin(run).warnings == ()
     assert dict(pin(run).run.profile.images.sigma) == {"F150W": 0.1, "F444W": 0.2}

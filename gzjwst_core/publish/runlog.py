@@ -13,7 +13,7 @@ from pydantic import JsonValue, ValidationError
 from gzjwst_core.errors import StorageError
 from gzjwst_core.models import Value
 
-__all__ = ["CutStep", "Missing", "RunRecord", "StageRecord", "append_run", "earlier_runs", "sums_hold"]
+__all__ = ["CutStep", "Missing", "RunRecord", "StageRecord", "append_run", "earlier_runs", "read_runs", "sums_hold"]
 
 
 class StageRecord(Value):
@@ -148,16 +148,27 @@ def _record(run: Any) -> RunRecord | None:
         return None
 
 
-def _runs(previous: bytes, survey: str) -> list[Any]:
+def read_runs(data: bytes) -> tuple[str, list[Any]]:
+    """Read the survey and the runs of run.json as they are.
+
+    Raises
+    ------
+    StorageError
+        The file is damaged (reason `bad_run_log`).
+    """
     try:
-        log = json.loads(previous)
-    except ValueError as error:  # JSON and UTF-8 faults are both ValueErrors
+        log = json.loads(data)
+    except (ValueError, RecursionError) as error:  # JSON and UTF-8 faults are both ValueErrors
         raise StorageError(
             f"run.json is damaged ({error}): move it away to start a new one", reason="bad_run_log"
         ) from error
     if not isinstance(log, dict) or not isinstance(log.get("runs"), list):
         raise StorageError("run.json has no list of runs: move it away to start a new one", reason="bad_run_log")
-    if log.get("survey") != survey:
-        found = str(log.get("survey"))[:40]
-        raise StorageError(f"run.json is of the survey {found!r}, not of {survey!r}", reason="bad_run_log")
-    return list(log["runs"])
+    return str(log.get("survey")), list(log["runs"])
+
+
+def _runs(previous: bytes, survey: str) -> list[Any]:
+    found, runs = read_runs(previous)
+    if found != survey:
+        raise StorageError(f"run.json is of the survey {found[:40]!r}, not of {survey!r}", reason="bad_run_log")
+    return runs

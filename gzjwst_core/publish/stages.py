@@ -4,6 +4,7 @@ Hand-overs are products and know no clock. report.html and run.json tell of the 
 only when the run changed something.
 """
 
+import logging
 from dataclasses import replace
 from functools import partial
 
@@ -11,30 +12,33 @@ import numpy as np
 from astropy.table import Table
 
 from gzjwst_core.catalog.stages import CATALOG
-from gzjwst_core.errors import CatalogError
+from gzjwst_core.errors import CatalogError, StorageError
 from gzjwst_core.images.stages import IMAGES, is_provisional
 from gzjwst_core.models import Receipt, Value, Work, digest_of
 from gzjwst_core.publish.gather import facts_of, shown_rows
 from gzjwst_core.publish.record import RunLog, read_table, record_of
 from gzjwst_core.publish.report import report_html, told_of
-from gzjwst_core.publish.runlog import append_run, earlier_runs
+from gzjwst_core.publish.runlog import append_run, earlier_runs, read_runs
 from gzjwst_core.publish.split import SIDES_COLUMNS, remembered
-from gzjwst_core.publish.subjects_folder import STAGE, news_of, recorded, uploads_identity, write_news
+from gzjwst_core.publish.subjects_folder import STAGE, keep_record, news_of, recorded, uploads_identity, write_news
 from gzjwst_core.publish.training import singles_of
 from gzjwst_core.publish.zoobot import zoobot_table
 from gzjwst_core.publish.zooniverse import manifests
 from gzjwst_core.quality.stages import identities, standing_quality
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.kept import KEPT, read_kept
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
-from gzjwst_core.storage.tables import write_parquet
+from gzjwst_core.storage.tables import read_parquet, write_parquet
 
 __all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "count_uploads", "hand_over", "keep_sides", "plan"]
 
 _VERSION = "2"
 ZOOBOT, SIDES = "zoobot/catalog.parquet", "zoobot/sides.parquet"
 _SIDES_NAMES = tuple(column.name for column in SIDES_COLUMNS)
-REPORT, RUNS = "report.html", "run.json"
+_REMEDY = f"put a good copy in its place, or remove both {SIDES} to go by {ZOOBOT}, and that too to draw the split anew"
+REPORT, RUNS, DAMAGED_RUNS = "report.html", "run.json", "run-damaged.json"
+_log = logging.getLogger(__name__)
 
 
 class RunEnd(Value):
@@ -112,8 +116,10 @@ def _make(run: Run, work: Work) -> Receipt:
     # sides first: whoever is in a catalog that somebody may train on is remembered, even if a run is killed here;
     # a catalog whose colour is provisional is not to be trained on: the first whole run must not depend on it
     handed = catalog[:0] if is_provisional(run.profile.images) else catalog
-    for path, table in ((SIDES, remembered(handed, earlier)), (ZOOBOT, catalog)):
-        _write_table(folder, path, table)
+    _write_sides(folder, remembered(handed, earlier))
+    with folder.writing(ZOOBOT) as local:
+        write_parquet(catalog, local)
+    keep_record(folder)
     written = [folder.write(f"zooniverse/{name}", text.encode()) for name, text in texts.items()]
     new, told = write_news(folder, news_of(folder, texts))
     outputs = (*written, folder.output(ZOOBOT), folder.output(SIDES), *new)
@@ -125,7 +131,7 @@ def keep_sides(folder: Folder) -> None:
     """Remember the sides of the last hand-over, also where it was provisional."""
     handed = read_table(folder, ZOOBOT, _SIDES_NAMES)
     if handed is not None:
-        _write_table(folder, SIDES, remembered(handed, _earlier(folder)))
+        _write_sides(folder, remembered(handed, _earlier(folder)))
 
 
 def _earlier(folder: Folder) -> Table | None:
@@ -133,15 +139,16 @@ def _earlier(folder: Folder) -> Table | None:
 
     A provisional catalog leaves no sides; they are taken from it where volunteers were shown its subjects.
     """
-    sides = read_table(folder, SIDES, _SIDES_NAMES)
+    sides = read_kept(folder, SIDES, partial(read_parquet, columns=_SIDES_NAMES), _REMEDY)
     if sides is None or (len(sides) == 0 and recorded(folder)):
         return read_table(folder, ZOOBOT, _SIDES_NAMES)
     return sides
 
 
-def _write_table(folder: Folder, relative: str, table: Table) -> None:
-    with folder.writing(relative) as local:
-        write_parquet(table, local)
+def _write_sides(folder: Folder, sides: Table) -> None:
+    with folder.writing(f"{KEPT}{SIDES}") as local:
+        write_parquet(sides, local)
+    folder.write(SIDES, folder.read(f"{KEPT}{SIDES}"))
 
 
 def close(run: Run, log: RunLog) -> RunEnd:
@@ -153,10 +160,10 @@ def close(run: Run, log: RunLog) -> RunEnd:
     Raises
     ------
     StorageError
-        run.json is damaged: it is never overwritten.
+        run.json is of another survey: it is never overwritten.
     """
     folder, record = run.folder, record_of(run, log)
-    previous = folder.read(RUNS) if folder.exists(RUNS) else None
+    previous = _previous(folder)
     if log.error is None and folder.exists(CATALOG) and (_changed(log) or _reported(folder) != _standing(folder)):
         facts = facts_of(run, record)
         if facts.unread:
@@ -166,6 +173,20 @@ def close(run: Run, log: RunLog) -> RunEnd:
         folder.write(REPORT, report_html(told).encode())
     folder.write(RUNS, append_run(previous, record))  # last: what it says of this run has happened
     return RunEnd(exit_code=record.exit_code, message=record.message, record=record.model_dump_json(indent=1))
+
+
+def _previous(folder: Folder) -> bytes | None:
+    """Read run.json; one that is damaged is put aside."""
+    if not folder.exists(RUNS):
+        return None
+    data = folder.read(RUNS)
+    try:
+        read_runs(data)
+    except StorageError as error:
+        folder.write(DAMAGED_RUNS, data)
+        _log.warning("%s: %s; it is kept as %s, and a new one is begun", folder.url, error, DAMAGED_RUNS)
+        return None
+    return data
 
 
 _MAKING = ("catalog", "merge", "crossmatch", "completeness", "cutouts", "images", "quality", "training", "publish")
@@ -185,4 +206,5 @@ def _reported(folder: Folder) -> str:
     if not folder.exists(REPORT):
         return ""
     with folder.open(REPORT) as file:
-        return told_of(file.read(1000))
+        page = file.read()
+    return told_of(page[:1000]) if page.rstrip().endswith(b"</html>") else ""
