@@ -230,7 +230,7 @@ def with_pins(data: bytes, source: str, images: ImageOptions) -> str:
     read_frozen(data, source)
     pins = {key: dict(sorted(getattr(images, key).items())) for key in ("sigma", "gain", "pins")}
     try:
-        ImageOptions.model_validate_json(json.dumps(pins))
+        ImageOptions.model_validate_json(json.dumps({key: pins[key] for key in ("sigma", "gain")}))
     except ValidationError as error:
         raise ProfileError("\n".join(_explain(source, {}, fault) for fault in error.errors())) from None
     document = tomlkit.parse(data.decode())
