@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gzjwst_core.archives import stages
-from gzjwst_core.archives.tables import mosaics_of, write_products
+from gzjwst_core.archives.tables import MOSAICS, PRODUCTS, mosaics_of, products_of, write_products
 from gzjwst_core.errors import ProductNotFoundError, QueryError
 from gzjwst_core.estimate import estimate
 from gzjwst_core.models import Product, Work
@@ -93,3 +93,21 @@ def test_fields_that_left_the_survey_leave_the_table_of_mosaics(run: Run) -> Non
     field = stages.listing_of(run, stages.list_products(run)).fields[0]
     stages.record(run, [field])
     assert {mosaic.field for mosaic in mosaics_of(run)} == {"two"}
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 and nothing"])
+def test_a_damaged_list_of_mosaics_is_none_while_archives_can_be_asked(
+    run: Run, damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    run.folder.write(MOSAICS, damage)
+    asked = run.replace(offline=False)
+    assert mosaics_of(asked) == mosaics_of(asked) == []
+    assert caplog.text.count("mosaics.parquet is damaged: it is made anew") == 1
+    with pytest.raises(QueryError, match=r"mosaics\.parquet is damaged .* run once without --offline"):
+        mosaics_of(run)
+
+
+def test_a_damaged_list_of_products_says_what_to_do(run: Run) -> None:
+    run.folder.write(PRODUCTS, b"PAR1 and nothing")
+    with pytest.raises(QueryError, match=r"products\.parquet is damaged .* run once without --offline"):
+        products_of(run)

@@ -1,4 +1,4 @@
-"""Damage every file that a run reads back, and run again: `python tests/soak/truncated.py [--every] [--out DIR]`.
+"""Damage every file that a run reads back, and run again: `python tests/soak/truncated.py [--every]`.
 
 A finished run folder of the small survey, with uploads on record, is damaged one file at a time: emptied, cut in half,
 or overwritten with another length of garbage (`--every`: each file in all three ways, else in turns). The next run must
@@ -8,6 +8,7 @@ together: the run must say in one line what to do. Prints one table; exits with 
 
 import argparse
 import itertools
+import os
 import shutil
 import sys
 import tempfile
@@ -19,10 +20,12 @@ sys.path.insert(0, str(ROOT))
 
 from gzjwst_core.cli import main as verb  # noqa: E402
 from gzjwst_core.profile import load_profile  # noqa: E402
+from gzjwst_core.request import RunRequest  # noqa: E402
 from gzjwst_core.sky.build import build_sky  # noqa: E402
 from gzjwst_core.sky.serving import serving  # noqa: E402
 from gzjwst_core.storage.kept import KEPT  # noqa: E402
-from tests.flows.survey import SMALL, Ended, World, tree  # noqa: E402
+from tests.flows.survey import SMALL, tree  # noqa: E402
+from tests.soak.plain_run import plain_run  # noqa: E402
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
@@ -42,39 +45,32 @@ def read_back(folder: Path) -> Iterator[str]:
         yield str(min(path for path in (folder / part).rglob("*") if path.is_file()).relative_to(folder))
 
 
-def ended_after(damaged: dict[str, bytes], ready: Path, profile: Path, world: World) -> Ended:
-    """Run in a copy of the folder with some files' bytes replaced."""
+def ended_after(damaged: dict[str, bytes], ready: Path, request: RunRequest) -> tuple[int, str, dict[str, str]]:
+    """Run in a copy of the folder with some files' bytes replaced: exit code, what was said, the tree."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(shutil.copytree(ready, Path(scratch) / "small"))
         for name, data in damaged.items():
             (folder / name).write_bytes(data)
-        ended = world.run(str(profile), out=Path(scratch), survey="small")
-        shutil.rmtree(ready.with_name("last"), ignore_errors=True)
-        return Ended(ended.code, ended.said, Path(shutil.copytree(folder, ready.with_name("last"))))
+        code, said = plain_run(request.model_copy(update={"out": scratch}))
+        now = tree(folder)
+        now.pop("run-damaged.json", None)
+        return code, said, now
 
 
-def rows(ready: Path, profile: Path, world: World, *, every: bool) -> Iterator[tuple[bool, str]]:
+def rows(ready: Path, request: RunRequest, *, every: bool) -> Iterator[tuple[bool, str]]:
     """Damage and run; whether each ended as it must, and the table's row."""
     whole, turns = tree(ready), itertools.cycle(DAMAGES)
     for name in read_back(ready):
         data = (ready / name).read_bytes()
         for damage in DAMAGES if every else [next(turns)]:
-            ended = ended_after({name: DAMAGES[damage](data)}, ready, profile, world)
-            now = tree(ended.folder)
-            now.pop("run-damaged.json", None)
-            is_healed = ended.code == 0 and now == whole and "Traceback" not in ended.said
-            yield is_healed, f"| {name} | {damage} | {'healed' if is_healed else _last(ended)} |"
+            code, said, now = ended_after({name: DAMAGES[damage](data)}, ready, request)
+            is_healed = code == 0 and now == whole
+            yield is_healed, f"| {name} | {damage} | {'healed' if is_healed else f'exit {code}: {said}'} |"
         if name.startswith(KEPT):
-            both = {name: b"\xff", name.removeprefix(KEPT): b"\xff"}
-            ended = ended_after(both, ready, profile, world)
-            is_said = ended.code in {1, 2} and "put a good copy in its place" in ended.said
-            is_said &= "Traceback" not in ended.said
-            yield is_said, f"| {name} and {name.removeprefix(KEPT)} | garbage | {_last(ended)} |"
-
-
-def _last(ended: Ended) -> str:
-    said = [line.strip() for line in ended.said.splitlines() if line.strip()]
-    return f"exit {ended.code}: {said[-1] if said else ''}"
+            own = name.removeprefix(KEPT)
+            code, said, _ = ended_after(dict.fromkeys((name, own), b"\xff"), ready, request)
+            is_said = code in {1, 2} and "put a good copy in its place" in said and "\n" not in said
+            yield is_said, f"| {own} and {name} | garbage | exit {code}: {said} |"
 
 
 def main() -> int:
@@ -90,14 +86,15 @@ def main() -> int:
         if sky is None:
             raise SystemExit("the small survey has no sky")
         with serving(build_sky(sky, root / "sky").folder, root / "serving") as environment:
-            world = World(root / "prefect", root / "cache", environment)
-            (root / "run").mkdir()
-            ready = world.run(str(profile), out=root / "run", survey="small").folder
+            os.environ.update(environment)
+            request = RunRequest(profile=str(profile), out=str(root / "run"), cache=str(root / "cache"))
+            plain_run(request)
+            ready = root / "run" / "small"
             verb(["zooniverse", "uploaded", str(ready), str(ready / "zooniverse" / "manifest-0001.csv")])
-            world.run(str(profile), out=root / "run", survey="small")
+            plain_run(request)
             bad = 0
             print("| file | damage | the next run |\n|---|---|---|")
-            for is_right, row in rows(ready, profile, world, every=options.every):
+            for is_right, row in rows(ready, request, every=options.every):
                 print(row, flush=True)
                 bad += not is_right
     print(f"{bad} did not end as they must")
