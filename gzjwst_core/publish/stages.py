@@ -33,10 +33,10 @@ from gzjwst_core.storage.tables import read_parquet, write_parquet
 
 __all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "count_uploads", "hand_over", "keep_sides", "plan"]
 
-_VERSION = "2"
+_VERSION = "3"
 ZOOBOT, SIDES = "zoobot/catalog.parquet", "zoobot/sides.parquet"
 _SIDES_NAMES = tuple(column.name for column in SIDES_COLUMNS)
-_REMEDY = f"put a good copy in its place, or remove both {SIDES} to go by {ZOOBOT}, and that too to draw the split anew"
+_REMEDY = f"put a good copy in its place, or remove it and {KEPT}{SIDES} to go by {ZOOBOT}, or all three to draw anew"
 REPORT, RUNS, DAMAGED_RUNS = "report.html", "run.json", "run-damaged.json"
 _log = logging.getLogger(__name__)
 
@@ -79,13 +79,14 @@ def plan(run: Run) -> Work:
 
 
 def count_uploads(run: Run) -> int:
-    """Count the uploads on record.
+    """Count the uploads on record, and keep a copy of it as it is now: a person may have changed it.
 
     Raises
     ------
     SubjectsError
         The record is damaged.
     """
+    keep_record(run.folder)
     return len(recorded(run.folder))
 
 
@@ -119,10 +120,9 @@ def _make(run: Run, work: Work) -> Receipt:
     _write_sides(folder, remembered(handed, earlier))
     with folder.writing(ZOOBOT) as local:
         write_parquet(catalog, local)
-    keep_record(folder)
     written = [folder.write(f"zooniverse/{name}", text.encode()) for name, text in texts.items()]
     new, told = write_news(folder, news_of(folder, texts))
-    outputs = (*written, folder.output(ZOOBOT), folder.output(SIDES), *new)
+    outputs = (*written, folder.output(ZOOBOT), folder.output(SIDES), folder.output(f"{KEPT}{SIDES}"), *new)
     counts = {"subjects": len(good), "left_out": len(rows) - len(good), "manifests": len(written), **told}
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
 

@@ -15,7 +15,7 @@ from gzjwst_core.publish.record import read_table
 from gzjwst_core.publish.uploads import Difference, Upload, appended, new_manifests, read_uploads, withdrawn
 from gzjwst_core.quality.stages import QUALITY
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.kept import read_kept, write_kept
+from gzjwst_core.storage.kept import KEPT, read_kept, write_kept
 from gzjwst_core.storage.receipts import complete, latest
 
 __all__ = [
@@ -38,7 +38,10 @@ STAGE = "publish"
 FOLDER = "zooniverse"
 UPLOADED = f"{FOLDER}/uploaded.csv"
 _INPUT = "uploaded"
-_REMEDY = "put a good copy in its place, or remove it and record the uploads again (`zooniverse uploaded`)"
+_REMEDY = (
+    f"put a good copy in its place, or remove {UPLOADED} and {KEPT}{UPLOADED} and record the uploads again "
+    "(`zooniverse uploaded`)"
+)
 _COUNTS = ("new", "new_manifests", "recoloured", "renamed", "gone")
 
 News = tuple[dict[str, str], Difference]
@@ -70,7 +73,7 @@ def recorded(folder: Folder) -> list[Upload]:
 
 
 def keep_record(folder: Folder) -> None:
-    """Keep a copy of the record as it is now: a person may have changed it."""
+    """Keep a copy of the record as it is now."""
     if text := _record(folder):
         write_kept(folder, UPLOADED, text.encode())
 
