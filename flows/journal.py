@@ -22,7 +22,7 @@ from flows.terminal import Terminal
 from gzjwst_core.archives.stages import Brought
 from gzjwst_core.archives.traffic import TRAFFIC
 from gzjwst_core.engine import peak_memory_mb
-from gzjwst_core.errors import GzJwstError
+from gzjwst_core.errors import ArchiveError, CatalogError, GzJwstError, MosaicError, NameRefusedError
 from gzjwst_core.publish.record import RunLog
 from gzjwst_core.publish.runlog import Missing, StageRecord
 from gzjwst_core.publish.stages import REPORT, RunEnd
@@ -32,6 +32,10 @@ from gzjwst_core.request import STAGES, RunRequest, Stage
 from gzjwst_core.storage.receipts import Done
 
 __all__ = ["Journal", "stops_when_finished"]
+
+
+_OF_THE_DATA = (ArchiveError, MosaicError, CatalogError, NameRefusedError)
+"""Errors that stay as they are until the data change, unless they call themselves retryable."""
 
 
 class Finished(Exception):  # noqa: N818 - no error: the stage that was asked for last is done
@@ -67,6 +71,7 @@ class Journal:
         self._clock = time.monotonic()
         self._stages: list[StageRecord] = []
         self._troubles: list[Missing] = []
+        self._colour: dict[str, str] = {}
 
     def each(
         self,
@@ -142,8 +147,15 @@ class Journal:
         """
         return self.each(stage, {"survey": future}, lambda results: say(results[0]), vital=True)[0]
 
+    @property
+    def passing(self) -> tuple[str, ...]:
+        """What failed so far for a reason that may pass."""
+        return tuple(trouble.what for trouble in self._troubles if trouble.passing)
+
     def pinned(self, pinned: Pinned) -> Run:
-        """Take up the run whose colour is pinned, and warn of fields that differ from it."""
+        """Take up the run whose colour is pinned, say for how long, and warn of fields that differ from it."""
+        self._colour = {"state": pinned.state, "why": pinned.why}
+        self._terminal.say(f"  colour is {pinned.state}: {escape(pinned.why)}")
         for warning in pinned.warnings:
             self._terminal.say(f"[yellow]![/yellow] {escape(warning)}")
         return pinned.run
@@ -184,6 +196,7 @@ class Journal:
             seconds=round(time.monotonic() - self._clock, 3),
             stages=tuple(self._stages),
             troubles=tuple(self._troubles),
+            colour=self._colour,
             error=None if error is None else Missing(what="run", reason=error.reason, detail=str(error)),
         )
 
@@ -210,8 +223,9 @@ def _settle(what: str, future: PrefectFuture[Any]) -> tuple[Any, Missing | None]
         return None, Missing(what=what, reason="upstream_failed", detail="not started: what it needs has failed")
     error = state.result(raise_on_failure=False)
     if isinstance(error, GzJwstError):
-        return None, Missing(what=what, reason=error.reason, detail=str(error))
+        passing = error.retryable or error.reason == "offline" or not isinstance(error, _OF_THE_DATA)
+        return None, Missing(what=what, reason=error.reason, detail=str(error), passing=passing)
     frames = traceback.extract_tb(getattr(error, "__traceback__", None))
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     said = f"{type(error).__name__}: {error}{where}; this is a fault of ours, please report it"
-    return None, Missing(what=what, reason="unexpected", detail=said)
+    return None, Missing(what=what, reason="unexpected", detail=said, passing=True)

@@ -52,7 +52,7 @@ from tasks.completeness import inject_field, measure_completeness, plan_complete
 from tasks.cutouts import cut_chunk, plan_cutouts, tidy_chunks
 from tasks.images import paint_chunk, pin_colour, plan_images
 from tasks.quality import check_images, cut_controls, plan_controls, plan_quality
-from tasks.publish import close_run, hand_over, plan_publish, show_mosaics, show_summary
+from tasks.publish import close_run, count_uploads, hand_over, plan_publish, show_mosaics, show_summary
 from tasks.training import plan_training, split_chunk
 
 __all__ = ["run_survey"]
@@ -99,7 +99,7 @@ def _survey(run: Run, journal: Journal) -> None:
     _catalogs(run, journal, with_targets(run, [field for field in fields if field.bands]))
     journal.one("merge", merge_survey.submit(run, plan_merge(run, listing)), lines.merge)
     drop_stale(run)
-    run = journal.pinned(pin_colour(run))
+    run = journal.pinned(pin_colour(run, journal.passing, count_uploads(run)))
     journal.stop_after("merge")
     if run.profile.compare:
         journal.each("crossmatch", {"survey": crossmatch_survey.submit(run, plan_crossmatch(run))}, lines.crossmatch)

@@ -1,8 +1,8 @@
 """`python -m gzjwst_core <verb>`: the small verbs around a run. They use the core alone and start no Prefect.
 
 `profile check` and `profile explain` read a profile; `cache show` and `cache clear` look after the mosaic cache;
-`colour` shows the same galaxies in every recipe; `zooniverse check`, `uploaded`, `new` and `refit` stand between a run
-folder and Zooniverse.
+`colour` shows the same galaxies in every recipe, `colour pin` and `unpin` say whether a survey's colour is final;
+`zooniverse check`, `uploaded`, `new` and `refit` stand between a run folder and Zooniverse.
 """
 
 import argparse
@@ -17,8 +17,9 @@ from gzjwst_core import __version__
 from gzjwst_core.archives.cache_verbs import add_cache_verbs
 from gzjwst_core.archives.redact import guard_logs
 from gzjwst_core.errors import GzJwstError, ProfileError
-from gzjwst_core.images.compare_verb import add_colour_verb
+from gzjwst_core.images.compare_verb import add_compare_verb
 from gzjwst_core.profile import SurveyProfile, load_profile, profile_folder_of, profile_names, profile_toml
+from gzjwst_core.publish.pin_verbs import add_pin_verbs
 from gzjwst_core.publish.zooniverse_verbs import add_zooniverse_verbs
 from gzjwst_core.request import RunRequest, path_faults, profile_of
 from gzjwst_core.run import Run, default_cache
@@ -28,7 +29,7 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code: 0 done, 1 failed, 2 usage or profile error."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(_with_action(sys.argv[1:] if arguments is None else arguments))
     guard_logs()
     try:
         for line in options.verb(options):
@@ -39,13 +40,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _with_action(arguments: Sequence[str]) -> Sequence[str]:
+    """Write `colour RUN_FOLDER` in full: `colour compare RUN_FOLDER`."""
+    if arguments[:1] != ["colour"] or arguments[1:2] in (["compare"], ["pin"], ["unpin"], ["-h"], ["--help"]):
+        return arguments
+    return ["colour", "compare", *arguments[1:]]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m gzjwst_core", description=__doc__)
     parser.add_argument("--version", action="version", version=f"gzjwst {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     _profile_verbs(verbs)
     add_cache_verbs(verbs)
-    add_colour_verb(verbs)
+    colour = verbs.add_parser("colour", help="recipes side by side; pins").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    add_compare_verb(colour)
+    add_pin_verbs(colour)
     add_zooniverse_verbs(verbs)
     return parser
 

@@ -50,6 +50,7 @@ __all__ = [
     "read_frozen",
     "read_images",
     "validate_profile",
+    "with_pins",
 ]
 
 _ENVIRONMENT_PREFIX = "GZJWST_SET__"
@@ -206,10 +207,36 @@ def read_frozen(data: bytes, source: str) -> ImageOptions:
         It is not TOML, or its `[images]` section cannot be read.
     """
     try:
-        pins = {k: v for k, v in read_toml(data, source)["images"].items() if k in ("sigma", "gain")}
+        pins = {k: v for k, v in read_toml(data, source)["images"].items() if k in ("sigma", "gain", "pins")}
         return ImageOptions.model_validate_json(json.dumps(pins))
     except (KeyError, AttributeError, TypeError, ValidationError) as error:
         raise ProfileError(f"{source}: the frozen profile cannot be read: {error}") from None
+
+
+def with_pins(data: bytes, source: str, images: ImageOptions) -> str:
+    """Return the text of a frozen profile with other pins of the colour; all else in it stays, of any version.
+
+    Parameters
+    ----------
+    data, source
+        As of `read_frozen`.
+    images
+        Whose `sigma`, `gain` and `pins` are written.
+
+    Raises
+    ------
+    ProfileError
+        It cannot be read, or a value is not allowed.
+    """
+    read_frozen(data, source)
+    pins = {key: dict(sorted(getattr(images, key).items())) for key in ("sigma", "gain", "pins")}
+    try:
+        ImageOptions.model_validate_json(json.dumps({key: pins[key] for key in ("sigma", "gain")}))
+    except ValidationError as error:
+        raise ProfileError("\n".join(_explain(source, {}, fault) for fault in error.errors())) from None
+    document = tomlkit.parse(data.decode())
+    document["images"].update(pins)
+    return tomlkit.dumps(document)
 
 
 class _ImagesAlone(Options):

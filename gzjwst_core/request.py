@@ -132,6 +132,7 @@ def start(request: RunRequest) -> Run:
         cache=_absolute(cache, "--cache"),
         cache_gb=request.cache_gb,
         profile_folder=str(profile_folder_of(request.profile).absolute()),
+        bands=_left_by(request),
         fields=request.fields,
         limit=request.limit,
         targets=request.catalog and _absolute(request.catalog, "--catalog"),
@@ -145,6 +146,12 @@ def start(request: RunRequest) -> Run:
     file_digests(with_folder(profile.psf, Path(run.profile_folder)))  # a PSF that is not there is told now
     _ = run.outside_digests  # what cannot be read whole is found now, not after the detection
     return run
+
+
+def _left_by(request: RunRequest) -> tuple[str, ...]:
+    """Return the bands that were asked for, where the profile has others too."""
+    own = load_profile(request.profile, overrides=request.overrides, environment=os.environ).survey.bands
+    return request.bands if request.bands and set(own) - set(request.bands) else ()
 
 
 def _check(what: str, path: str, read: Callable[[str], object]) -> None:

@@ -24,8 +24,9 @@ from gzjwst_core.paths import expanded
 from gzjwst_core.profile import SurveyProfile, profile_toml, read_frozen
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.kept import KEPT, read_kept, write_kept
 
-__all__ = ["FROZEN_PROFILE", "Run", "default_cache", "freeze_profile", "locked", "pinned_images", "writing_alone"]
+__all__ = ["FROZEN_PROFILE", "Run", "default_cache", "freeze_profile", "frozen_pins", "locked", "writing_alone"]
 
 FROZEN_PROFILE = "profile.toml"
 _log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ class Run(Value):
     """What the cache may hold, GB; 0 = what its disk gives."""
     profile_folder: str = "."
     """Folder that relative paths of the profile are read from."""
+    bands: tuple[str, ...] = ()
+    """Only these of the profile's own bands, which the profile here has no more; empty = all."""
     fields: tuple[str, ...] = ()
     """Only these fields; empty = all."""
     limit: int | None = None
@@ -97,6 +100,12 @@ class Run(Value):
         return path and str(Path(self.profile_folder) / expanded(path, key, self.profile_folder))
 
     @property
+    def part(self) -> str:
+        """Which part of the survey was asked for, as the command line says it; empty = all of it."""
+        asked = {"--bands": " ".join(self.bands), "--fields": " ".join(self.fields), "--limit": self.limit}
+        return " ".join(f"{option} {value}" for option, value in asked.items() if value)
+
+    @property
     def cuts(self) -> tuple[Cut, ...]:
         """Selection cuts of this run; whoever made a table of targets has selected them already."""
         return (_ONE_ROW_AN_OBJECT,) if self.targets else self.profile.select.cuts
@@ -124,28 +133,24 @@ def _digest(path: str, said: str, *, named: bool = False) -> str:
         raise ProfileError(f"{said} {error}") from None
 
 
-def pinned_images(run: Run) -> ImageOptions:
-    """Colour that was pinned before: the profile's own values win, then those of the run folder's frozen copy.
+def frozen_pins(folder: Folder) -> ImageOptions:
+    """Colour that was pinned in a run folder before: sigma, gain and pins alone; empty where none was.
 
     Raises
     ------
     ProfileError
-        The frozen copy is there but cannot be read: colour that volunteers have seen is never guessed anew.
+        Neither the frozen profile nor its copy can be read: colour that volunteers have seen is never guessed anew.
     """
-    images = run.profile.images
-    try:
-        frozen = read_frozen(run.folder.read(FROZEN_PROFILE), f"{run.folder.url}/{FROZEN_PROFILE}")
-    except StorageError as error:
-        if error.reason == "not_found":
-            return images
-        raise
-    return images.model_copy(update={"sigma": {**frozen.sigma, **images.sigma}, "gain": {**frozen.gain, **images.gain}})
+    source = f"{folder.url}/{FROZEN_PROFILE}"
+    remedy = f"put a good copy in its place, or remove {source} and {KEPT}{FROZEN_PROFILE} to pin the colour anew"
+    found = read_kept(folder, FROZEN_PROFILE, lambda path: read_frozen(path.read_bytes(), source), remedy)
+    return ImageOptions() if found is None else found
 
 
 def freeze_profile(run: Run, images: ImageOptions) -> Run:
     """Write the effective profile with its pinned colour, and return the run that goes by it."""
     profile = run.profile.model_copy(update={"images": images})
-    run.folder.write(FROZEN_PROFILE, profile_toml(profile).encode())
+    write_kept(run.folder, FROZEN_PROFILE, profile_toml(profile).encode())
     return run.model_copy(update={"profile": profile})
 
 

@@ -22,6 +22,6 @@ def paint_chunk(run: Run, work: Work) -> Done:
 
 
 @task(name="pin-colour", **ASKED_ANEW)
-def pin_colour(run: Run) -> stages.Pinned:
-    """Fix the survey's sigma and gain of each band; writes profile.toml."""
-    return stages.pin(run)
+def pin_colour(run: Run, passing: tuple[str, ...], uploaded: int) -> stages.Pinned:
+    """Pin the survey's sigma and gain of each band; writes profile.toml."""
+    return stages.pin(run, passing, uploaded)

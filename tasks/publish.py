@@ -18,11 +18,12 @@ from gzjwst_core.run import Run
 from gzjwst_core.storage.receipts import Done
 from tasks.policy import ASKED_ANEW, RECEIPTED, as_state
 
-__all__ = ["close_run", "hand_over", "plan_publish", "show_mosaics", "show_summary"]
+__all__ = ["close_run", "count_uploads", "hand_over", "plan_publish", "show_mosaics", "show_summary"]
 
 _LOG = logging.getLogger(__name__)
 
 plan_publish = stages.plan
+count_uploads = stages.count_uploads
 
 
 @task(name="publish", task_run_name="publish-{run.profile.name}", **RECEIPTED)

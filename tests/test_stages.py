@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -225,6 +226,78 @@ def test_measures_are_a_row_an_image_and_nan_where_there_are_none(run: Run) -> N
     assert measures["fill"].tolist() == [0.5] * 9
 
 
+def measured(run: Run, sigmas: dict[str, float]) -> None:
+    """Write the tables of a survey whose fields were catalogued, with the sky of each."""
+    survey(run, dict.fromkeys(("north", "south"), [20.0] * 6))
+    table = catalog_of(dict.fromkeys(sigmas, [20.0] * 6))
+    for band in run.profile.survey.bands:
+        table[f"{band}_flux_auto"] = np.ones(len(table))
+    with run.folder.writing(CATALOG) as path:
+        write_parquet(table, path)
+    with run.folder.writing(MOSAICS) as path:
+        bands, values = ["F444W"] * len(sigmas), list(sigmas.values())
+        write_parquet(Table({"field": list(sigmas), "band": bands, "sigma": values}), path)
+
+
+PARTS: dict[str, dict[str, Any]] = {
+    "limit": {"limit": 1},
+    "fields": {"fields": ("north",)},
+    "bands": {"bands": ("F444W",)},
+}
+
+
+@pytest.mark.parametrize("part", [*PARTS, "failed"])
+def test_colour_of_a_run_that_is_not_whole_is_provisional(run: Run, part: str) -> None:
+    """Also where that run is repeated; the first whole run pins as if it had been the first."""
+    asked, passing = run.replace(**PARTS.get(part, {})), ("locate south",) if part == "failed" else ()
+    measured(run, {"north": 0.1})
+    first = pin(asked, passing)
+    assert (first.state, dict(first.run.profile.images.sigma)) == ("provisional", {"F444W": 0.1})
+    assert (passing or (asked.part,))[0] in first.why
+    measured(run, {"north": 0.1, "south": 0.3})
+    again = pin(asked, passing)
+    assert (again.state, dict(again.run.profile.images.sigma)) == ("provisional", {"F444W": 0.1})
+    whole = pin(run)
+    assert (whole.state, dict(whole.run.profile.images.sigma)) == ("final", {"F444W": 0.2})
+    assert "pinned anew" in whole.warnings[0]
+    unbroken = run.replace(out=f"{run.out}/unbroken")
+    measured(unbroken, {"north": 0.1, "south": 0.3})
+    assert pin(unbroken).run.profile == whole.run.profile
+    measured(run, {"north": 0.1, "south": 0.7})
+    later = pin(run)
+    assert (later.state, later.run.profile) == ("final", whole.run.profile)
+    assert len(later.warnings) == 2  # north and south differ from what is pinned
+
+
+def test_colour_that_volunteers_have_seen_stays_though_it_was_provisional(run: Run) -> None:
+    measured(run, {"north": 0.1})
+    pin(run.replace(limit=1))
+    measured(run, {"north": 0.1, "south": 0.12})
+    seen = pin(run, uploaded=3)
+    assert (seen.state, seen.why) == ("final", "3 uploads are on record")
+    assert dict(seen.run.profile.images.sigma) == {"F444W": 0.1}
+    assert "was pinned by a run that was not whole and stays" in seen.warnings[0]
+    assert pin(run, uploaded=3).warnings == ()
+    assert dict(pin(run).run.profile.images.sigma) == {"F444W": 0.1}
+
+
+def test_colour_that_a_profile_states_is_final(run: Run, tmp_path: Path) -> None:
+    measured(run, {"north": 0.1})
+    pin(run.replace(limit=1))
+    stated = run.profile.images.model_copy(update={"sigma": {"F444W": 0.5}, "gain": {"F444W": 2.0}})
+    mine = run.replace(profile=run.profile.model_copy(update={"images": stated}))
+    pinned = pin(mine.replace(limit=1))
+    assert (pinned.state, dict(pinned.run.profile.images.sigma)) == ("final", {"F444W": 0.5})
+
+
+def test_a_folder_of_an_older_version_keeps_its_colour(run: Run) -> None:
+    measured(run, {"north": 0.1, "south": 0.1})
+    run.folder.write("profile.toml", b"[images.sigma]\nF444W = 0.07\n[images.gain]\nF444W = 1.5\n")
+    pinned = pin(run)
+    assert (pinned.state, pinned.why) == ("final", "pinned before")
+    assert dict(pinned.run.profile.images.sigma) == {"F444W": 0.07}
+
+
 def test_colour_that_is_pinned_from_a_part_of_the_survey_is_told(run: Run) -> None:
     survey(run, {"north": [20.0] * 6, "south": [20.0] * 3})
     bands = ("F150W", "F444W")
@@ -235,9 +308,8 @@ def test_colour_that_is_pinned_from_a_part_of_the_survey_is_told(run: Run) -> No
         write_parquet(table, path)
     with run.folder.writing(MOSAICS) as path:
         write_parquet(Table({"field": ["north"] * 2, "band": bands, "sigma": [0.1, 0.2]}), path)
-    assert pin(run).warnings == (
-        "colour of F150W, F444W is pinned from 1 of 2 fields: remove profile.toml to pin it anew",
-    )
+    unpin = f"`python -m gzjwst_core colour unpin {run.folder.url}`"
+    assert pin(run).warnings == (f"colour of F150W, F444W is pinned from 1 of 2 fields; {unpin} lets it go",)
     assert pin(run).warnings == ()
     assert dict(pin(run).run.profile.images.sigma) == {"F150W": 0.1, "F444W": 0.2}
 

@@ -3,12 +3,15 @@
 A table is only written when it says something else: nothing is rewritten by a run that learned nothing.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 
 from astropy.table import Table
+from pydantic import ValidationError
 
 from gzjwst_core.archives.locate import missing_reason
-from gzjwst_core.errors import QueryError
+from gzjwst_core.errors import CatalogError, QueryError
 from gzjwst_core.models import Attempt, Mosaic, Product, Value
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
@@ -18,6 +21,7 @@ __all__ = ["MOSAICS", "PRODUCTS", "mosaics_of", "products_of", "write_mosaics", 
 
 PRODUCTS = "products.parquet"
 MOSAICS = "mosaics.parquet"
+_log = logging.getLogger(__name__)
 
 _PRODUCT_COLUMNS = (
     Column("uri", "str", "", "meta.ref.uri", "logical address of the product"),
@@ -68,18 +72,46 @@ def products_of(run: Run) -> tuple[Product, ...]:
     Raises
     ------
     QueryError
-        There is no list (reason `offline`).
+        There is no list (reason `offline`), or it is damaged.
     """
     if not run.folder.exists(PRODUCTS):
         raise QueryError(f"{run.folder.url}: no {PRODUCTS} of an earlier run to go by offline", reason="offline")
-    return tuple(Product.model_validate(row) for row in _rows(run.folder, PRODUCTS))
+    try:
+        return tuple(Product.model_validate(row) for row in _rows(run.folder, PRODUCTS))
+    except (CatalogError, ValidationError) as error:
+        raise QueryError(_damaged(run, PRODUCTS, error)) from None
 
 
 def mosaics_of(run: Run) -> list[Mosaic]:
-    """Read where earlier runs found the mosaics; empty before the first."""
+    """Read where earlier runs found the mosaics; empty before the first.
+
+    A damaged list is told of and taken as none: the run asks the archives anyway, and writes it anew.
+
+    Raises
+    ------
+    QueryError
+        It is damaged, and no archive is to be asked.
+    """
     if not run.folder.exists(MOSAICS):
         return []
-    return [_mosaic_of(row) for row in _rows(run.folder, MOSAICS)]
+    try:
+        return [_mosaic_of(row) for row in _rows(run.folder, MOSAICS)]
+    except (CatalogError, ValidationError) as error:
+        if run.offline:
+            raise QueryError(_damaged(run, MOSAICS, error)) from None
+        _tell(f"{run.folder.url}/{MOSAICS} is damaged: it is made anew")
+        return []
+
+
+def _damaged(run: Run, relative: str, error: Exception) -> str:
+    said = str(error).partition("\n")[0]
+    return f"{run.folder.url}/{relative} is damaged ({said}): run once without --offline to have it made anew"
+
+
+@cache
+def _tell(said: str) -> None:
+    """Warn once: every field's task reads the list."""
+    _log.warning("%s", said)
 
 
 def _table_of(values: Sequence[Value], columns: Sequence[Column]) -> Table:
@@ -100,7 +132,7 @@ def _write_if_new(folder: Folder, relative: str, table: Table) -> None:
 
 
 def _mosaic_of(row: dict[str, object]) -> Mosaic:
-    trail = tuple(_attempt(said) for said in str(row["trail"]).split(" > ") if said)
+    trail = tuple(_attempt(said) for said in str(row.get("trail", "")).split(" > ") if said)
     return Mosaic.model_validate({k: v for k, v in row.items() if k not in ("outcome", "reason")} | {"trail": trail})
 
 

@@ -27,7 +27,7 @@ from gzjwst_core.profile import read_images
 from gzjwst_core.run import FROZEN_PROFILE
 from gzjwst_core.storage.folder import Folder
 
-__all__ = ["Variant", "add_colour_verb", "compared"]
+__all__ = ["Variant", "add_compare_verb", "compared"]
 
 _CUTOUTS, _CONTROLS, _STARS = "cutouts", "controls", "stars"  # where the quality stage keeps its stars
 _MOST_STARS = 12
@@ -47,10 +47,10 @@ class Variant:
     """What colours a cutout; not ours where a bench compares with others."""
 
 
-def add_colour_verb(to: Any) -> None:
-    """Add `colour` to the parser's verbs."""
+def add_compare_verb(to: Any) -> None:
+    """Add `compare` to the actions of `colour`."""
     said = "show the same galaxies in every recipe on one sheet, from a run's cutouts alone"
-    parser: argparse.ArgumentParser = to.add_parser("colour", help=said, description=said)
+    parser: argparse.ArgumentParser = to.add_parser("compare", help=said, description=said)
     parser.add_argument("run_folder", help="a survey's folder or URL, such as runs/demo")
     parser.add_argument("--recipes", default="", metavar="A,B", help="only these, in this order")
     parser.add_argument("--count", type=int, default=24, help=f"galaxies, 1 to {_MOST} (default 24)")

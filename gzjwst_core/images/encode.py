@@ -18,7 +18,7 @@ from gzjwst_core.options import ImageOptions
 __all__ = ["encode", "encode_jpeg", "metadata", "read_metadata", "recipe_digest"]
 
 _DESCRIPTION, _DETAILS, _COLOUR_SPACE, _SRGB = 0x010E, 0x8769, 0xA001, 1
-_NOT_COLOUR = {"format", "jpeg_quality", "layout", "panel_bands", "panel_gap_px", "strip_px"}
+_NOT_COLOUR = {"format", "jpeg_quality", "layout", "panel_bands", "panel_gap_px", "strip_px", "pins"}
 
 
 def recipe_digest(options: ImageOptions) -> str:

@@ -1,18 +1,18 @@
 """Colour is pinned: one sigma and one gain per band for the whole survey.
 
-Proposed once, from the survey's median mosaic and its median galaxy; what is pinned already always wins. Tables in,
-numbers out; who writes them into the profile is elsewhere.
+Proposed from the survey's median mosaic and its median galaxy; what is pinned for good always wins. Tables in, numbers
+out; who writes them into the profile is elsewhere.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from gzjwst_core.options import ImageOptions
+from gzjwst_core.options import ImageOptions, Pin
 
-__all__ = ["drift", "propose_pins", "reference_bands"]
+__all__ = ["drift", "held_pins", "pins_of", "propose_pins", "reference_bands"]
 
 _DIGITS = 4
 _GAIN_LIMITS = (0.05, 20.0)
@@ -52,6 +52,42 @@ def propose_pins(mosaics: Table, galaxies: Table, options: ImageOptions) -> tupl
     # a band that has no mosaic yet is not pinned: it would keep a gain that nothing speaks for
     gain = {band: gain.get(band, 1.0) for band in sigma if band not in options.gain}
     return {**sigma, **options.sigma}, {**gain, **options.gain}
+
+
+def held_pins(frozen: ImageOptions, *, whole: bool, uploaded: bool) -> ImageOptions:
+    """Return the pins that a run does not propose anew.
+
+    Parameters
+    ----------
+    frozen
+        Sigma, gain and pins of the run folder.
+    whole
+        Whether the run was asked for the whole survey and misses nothing that the next one may have.
+    uploaded
+        Whether volunteers were shown subjects of the survey: then what is provisional is final.
+    """
+    let_go = {"unpinned"} if uploaded else {"unpinned", "provisional"}
+    anew = {band for band, pin in frozen.pins.items() if whole and pin in let_go}
+    kept = {key: {b: v for b, v in getattr(frozen, key).items() if b not in anew} for key in ("sigma", "gain", "pins")}
+    return frozen.model_copy(update=kept)
+
+
+def pins_of(bands: Iterable[str], held: ImageOptions, *, whole: bool, uploaded: bool) -> dict[str, Pin]:
+    """Say how long the pins of a run hold.
+
+    Parameters
+    ----------
+    bands
+        Bands that have a sigma or a gain now.
+    held
+        What `held_pins` returned.
+    whole, uploaded
+        As of `held_pins`.
+    """
+    settled: Pin = "final" if whole or uploaded else "provisional"
+    known = {*held.sigma, *held.gain}
+    before: dict[str, Pin] = {band: held.pins.get(band, "final") if band in known else "provisional" for band in bands}
+    return {band: settled if pin == "provisional" else pin for band, pin in sorted(before.items())}
 
 
 def reference_bands(options: ImageOptions) -> tuple[str, ...]:

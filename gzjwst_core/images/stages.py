@@ -2,11 +2,11 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from math import isfinite, nan
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 from astropy.table import Table
@@ -17,16 +17,16 @@ from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.stages import CATALOG, MOSAICS
 from gzjwst_core.engine import cpu_map
 from gzjwst_core.images.paint import Facts, paint_cutout
-from gzjwst_core.images.pins import drift, propose_pins
+from gzjwst_core.images.pins import drift, held_pins, pins_of, propose_pins
 from gzjwst_core.images.record import ImageNote, ImageRecord, notes_of
 from gzjwst_core.models import Outcome, Output, Receipt, Value, Work, counts_of
 from gzjwst_core.options import ImageOptions
-from gzjwst_core.run import FROZEN_PROFILE, Run, freeze_profile, pinned_images
+from gzjwst_core.run import Run, freeze_profile, frozen_pins
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, complete, receipt_path
 from gzjwst_core.storage.tables import read_parquet
 
-__all__ = ["IMAGES", "LOST_STRIPS", "STRIPS", "Pinned", "measures_of", "paint_chunk", "pin", "plan"]
+__all__ = ["IMAGES", "LOST_STRIPS", "STRIPS", "Pinned", "is_provisional", "measures_of", "paint_chunk", "pin", "plan"]
 
 IMAGES, _VERSION = "images", "2"
 STRIPS = "strips"
@@ -36,25 +36,88 @@ _BATCH = 100
 
 
 class Pinned(Value):
-    """The survey's colour, fixed."""
+    """The survey's colour, pinned."""
 
     run: Run
+    state: Literal["final", "provisional"]
+    why: str
     warnings: tuple[str, ...] = ()
-    """Fields whose noise differs from the pinned one, and bands that were pinned from a part of the survey."""
+    """Fields whose noise differs from the pinned one, and what speaks against the pins."""
 
 
-def pin(run: Run) -> Pinned:
-    """Fix sigma and gain of every band for the survey, and write the effective profile.
+def pin(run: Run, passing: Sequence[str] = (), uploaded: int = 0) -> Pinned:
+    """Pin sigma and gain of every band for the survey, and write the effective profile.
 
-    What was pinned before stays: new fields are told of when they differ, and never recolour what volunteers have seen.
+    They are provisional while a run is not whole, and the first whole run proposes them anew. From then on, or once
+    subjects were uploaded, they stay: new fields are told of when they differ, and recolour nothing.
+
+    Parameters
+    ----------
+    run
+        The run; its catalogs are merged.
+    passing
+        What it misses for a reason that may pass.
+    uploaded
+        Subjects that volunteers were shown.
     """
     with run.folder.reading(MOSAICS) as path:
         mosaics = read_parquet(path)
-    images = pinned_images(run)
-    sigma, gain = propose_pins(mosaics, _selected(run), images)
-    warnings = (*drift(mosaics, images), *_pinned_from_part(run, mosaics, set(sigma) - set(images.sigma)))
-    pinned = freeze_profile(run, images.model_copy(update={"sigma": sigma, "gain": gain}))
-    return Pinned(run=pinned, warnings=warnings)
+    stated, frozen = run.profile.images, frozen_pins(run.folder)
+    kind = {"whole": not (run.part or passing), "uploaded": uploaded > 0}
+    held = held_pins(frozen, **kind)
+    held = held.model_copy(update={key: {**getattr(held, key), **getattr(stated, key)} for key in ("sigma", "gain")})
+    known = stated.model_copy(update={"sigma": held.sigma, "gain": held.gain})
+    sigma, gain = (dict(sorted(of.items())) for of in propose_pins(mosaics, _selected(run), known))
+    pins = pins_of(set(sigma) | set(gain), held, **kind)
+    pins |= {band: "final" for band in pins if band in stated.sigma and band in stated.gain}
+    images = known.model_copy(update={"sigma": sigma, "gain": gain, "pins": pins})
+    new = sorted(set(sigma) - set(held.sigma))
+    return Pinned(
+        run=freeze_profile(run, images),
+        state="provisional" if is_provisional(images) else "final",
+        why=_why(run, images, passing, uploaded, new),
+        warnings=(*drift(mosaics, known), *_told(run, mosaics, frozen, images, new)),
+    )
+
+
+def is_provisional(images: ImageOptions) -> bool:
+    """Whether a whole run may yet pin the colour of some band anew."""
+    return any(pin != "final" for pin in images.pins.values())
+
+
+def _why(run: Run, images: ImageOptions, passing: Sequence[str], uploaded: int, new: Sequence[str]) -> str:
+    """Say why colour is provisional, or what made it final."""
+    if is_provisional(images):
+        more = f" and {len(passing) - 1} more" if len(passing) > 1 else ""
+        part = [f"only {run.part} was asked for"] if run.part else []
+        lost = [f"{passing[0]}{more} failed for a reason that may pass"] if passing else []
+        return f"{', '.join(part + lost) or 'it was unpinned'}; the next whole run pins it anew"
+    if new and not (run.part or passing):
+        return "pinned by a whole run"
+    return f"{uploaded} uploads are on record" if uploaded else "pinned before"
+
+
+def _told(run: Run, mosaics: Table, frozen: ImageOptions, images: ImageOptions, new: Sequence[str]) -> Iterator[str]:
+    """Tell of colour that changes, and of colour that stays though it does not speak for the survey."""
+    unpin = f"`python -m gzjwst_core colour unpin {run.folder.url}`"
+    final = {band for band, pin in images.pins.items() if pin == "final"}
+    changed = [b for b in new if b in frozen.sigma and _colour_of(frozen, b) != _colour_of(images, b)]
+    if changed:
+        yield f"colour of {', '.join(changed)} was provisional and is pinned anew: images are made anew"
+    kept = [band for band, pin in frozen.pins.items() if pin == "provisional" and band in final - set(new)]
+    if kept:
+        yield (
+            f"colour of {', '.join(kept)} was pinned by a run that was not whole and stays, since subjects were "
+            f"uploaded; {unpin} --force lets the next whole run pin it anew"
+        )
+    seen, fields = len(set(mosaics["field"].tolist())), len(survey_fields(run))
+    fixed = [band for band in new if band in final]
+    if fixed and seen != fields:
+        yield f"colour of {', '.join(fixed)} is pinned from {seen} of {fields} fields; {unpin} lets it go"
+
+
+def _colour_of(images: ImageOptions, band: str) -> tuple[float | None, float | None]:
+    return images.sigma.get(band), images.gain.get(band)
 
 
 def _selected(run: Run) -> Table:
@@ -63,15 +126,6 @@ def _selected(run: Run) -> Table:
     with run.folder.reading(CATALOG) as path:
         catalog = read_parquet(path, dict.fromkeys(["mag_ref", *fluxes, *(cut.column for cut in run.cuts)]))
     return catalog[select(catalog, run.cuts)[0]]
-
-
-def _pinned_from_part(run: Run, mosaics: Table, new: set[str]) -> list[str]:
-    """Warn of colour that is pinned before most of the survey was seen: a first try of one field fixes it for all."""
-    seen, fields = len(set(mosaics["field"].tolist())), len(survey_fields(run))
-    if not new or seen == fields:
-        return []
-    bands = ", ".join(band for band in run.profile.survey.bands if band in new)
-    return [f"colour of {bands} is pinned from {seen} of {fields} fields: remove {FROZEN_PROFILE} to pin it anew"]
 
 
 def plan(run: Run, cut: Done) -> Work:

@@ -18,7 +18,7 @@ from gzjwst_core.options.catalog import (
     SelectOptions,
 )
 from gzjwst_core.options.cutouts import CutoutOptions
-from gzjwst_core.options.images import ImageOptions
+from gzjwst_core.options.images import ImageOptions, Pin
 from gzjwst_core.options.publish import PublishOptions
 from gzjwst_core.options.quality import Limits, QualityOptions
 from gzjwst_core.options.tables import CompareOptions, TableOptions, TargetOptions
@@ -39,6 +39,7 @@ __all__ = [
     "MosaicOptions",
     "Options",
     "PhotometryOptions",
+    "Pin",
     "ProductRule",
     "PsfOptions",
     "PublishOptions",

@@ -5,9 +5,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from gzjwst_core.models import digest_of
 from gzjwst_core.options.base import Band, Bands, Options, Positive
 
-__all__ = ["ImageOptions"]
+__all__ = ["ImageOptions", "Pin"]
+
+Pin = Literal["provisional", "unpinned", "final"]
 
 
 class ImageOptions(Options):
@@ -57,6 +60,14 @@ class ImageOptions(Options):
     """Pinned sky sigma of a band, uJy/arcsec2 in a pixel; bands not named are proposed from the median mosaic."""
     gain: Mapping[Band, Positive] = {}
     """Pinned gain of a band; bands not named are proposed so that the survey's median galaxy is neutral."""
+    pins: Mapping[Band, Pin] = {}
+    """How long a band's sigma and gain hold; runs write it into the frozen profile. `provisional`: until a whole run
+    proposes them anew, or subjects are uploaded; `unpinned`: until a whole run, whatever was uploaded; `final`, as is
+    every band that is not named: for good. What a profile itself states for sigma and gain always holds."""
+
+    def digest(self) -> str:
+        """Digest of what makes an image: how long its colour holds does not."""
+        return digest_of(self.model_dump(mode="json", exclude={"pins"}))
 
     @model_validator(mode="after")
     def _white_above_black(self) -> "ImageOptions":

@@ -30,6 +30,7 @@ from gzjwst_core.publish.shown import limits_of
 from gzjwst_core.quality.stages import CHECKS, QUALITY, judged_images
 from gzjwst_core.run import FROZEN_PROFILE, Run
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.kept import KEPT
 from gzjwst_core.storage.receipts import all_latest
 from gzjwst_core.storage.tables import parquet_columns, read_parquet
 
@@ -82,6 +83,7 @@ _FILES = (
     (PRODUCTS, "every product MAST listed, kept or dropped with the reason"),
     (MOSAICS, "where each mosaic was found, and what each archive said"),
     (FROZEN_PROFILE, "the profile as it was run, colour pinned"),
+    (KEPT, "second copies of what nothing can make anew: the pinned colour, the split's memory, the uploads"),
     ("run.json", "every run of this survey"),
 )
 

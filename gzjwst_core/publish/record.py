@@ -22,6 +22,7 @@ from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.completeness.stages import standing_survey
 from gzjwst_core.cutouts.stages import CUTOUTS
 from gzjwst_core.engine import cores
+from gzjwst_core.errors import CatalogError
 from gzjwst_core.images.stages import IMAGES, LOST_STRIPS, STRIPS
 from gzjwst_core.images.verdicts import VERDICTS
 from gzjwst_core.models import Receipt, Value
@@ -51,6 +52,8 @@ class RunLog(Value):
     stages: tuple[StageRecord, ...]
     troubles: tuple[Missing, ...] = ()
     """Units that failed."""
+    colour: Mapping[str, str] = {}
+    """As of a run's record."""
     error: Missing | None = None
     """What ended the run before its time."""
 
@@ -89,6 +92,7 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         asked=log.asked,
         sums={name: parts for name, parts in sums.items() if parts},
         missing=tuple(missing),
+        colour=log.colour,
         made=_made(folder, images),
         cut_flow=_cut_flow(merged),
         stages=log.stages,
@@ -107,8 +111,16 @@ def read_table(folder: Folder, relative: str, columns: Iterable[str] | None = No
         return read_parquet(path, columns)
 
 
+def _listed(folder: Folder, relative: str, columns: Iterable[str] | None = None) -> Table | None:
+    """Read a table as `read_table`; None if it is damaged: that has ended the run, and is told as what did."""
+    try:
+        return read_table(folder, relative, columns)
+    except CatalogError:
+        return None
+
+
 def _products(folder: Folder) -> dict[str, int]:
-    table = read_table(folder, PRODUCTS)
+    table = _listed(folder, PRODUCTS)
     if table is None:
         return {}
     dropped = Counter(f"dropped:{row['reason'].partition(':')[0]}" for row in table if row["outcome"] == "dropped")
@@ -116,7 +128,7 @@ def _products(folder: Folder) -> dict[str, int]:
 
 
 def _mosaics(folder: Folder) -> dict[str, int]:
-    table = read_table(folder, MOSAICS)
+    table = _listed(folder, MOSAICS)
     if table is None:
         return {}
     lost = Counter(f"missing:{row['reason']}" for row in table if row["outcome"] == "missing")
@@ -211,13 +223,13 @@ def _injected(run: Run) -> dict[str, int]:
 
 
 def _lost_targets(run: Run, log: RunLog) -> list[Missing]:
-    catalog = read_table(run.folder, CATALOG, _OF_TARGETS) if run.targets else None
+    catalog = _listed(run.folder, CATALOG, _OF_TARGETS) if run.targets else None
     no_field_left = log.error is not None and any(stage.stage == "catalog" for stage in log.stages)
     return lost_targets(run, catalog) if catalog is not None or (run.targets and no_field_left) else []
 
 
 def _missing(run: Run) -> list[Missing]:
-    table = read_table(run.folder, MOSAICS)
+    table = _listed(run.folder, MOSAICS)
     rows = [] if table is None else [row for row in table if row["outcome"] == "missing"]
     missing = [_lost(row["obs_id"], row["reason"], row["trail"], expected=bool(row["expected"])) for row in rows]
     missing += _bands_without_mosaics(run) + _nothing_selected(run)
@@ -244,7 +256,7 @@ def _nothing_selected(run: Run) -> list[Missing]:
 
 def _bands_without_mosaics(run: Run) -> list[Missing]:
     """Bands that the profile asks for and no product has."""
-    products = read_table(run.folder, PRODUCTS)
+    products = _listed(run.folder, PRODUCTS)
     if products is None:
         return []
     have = set(products["band"][products["outcome"] == "kept"].tolist())

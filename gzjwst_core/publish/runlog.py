@@ -13,7 +13,7 @@ from pydantic import JsonValue, ValidationError
 from gzjwst_core.errors import StorageError
 from gzjwst_core.models import Value
 
-__all__ = ["CutStep", "Missing", "RunRecord", "StageRecord", "append_run", "earlier_runs", "sums_hold"]
+__all__ = ["CutStep", "Missing", "RunRecord", "StageRecord", "append_run", "earlier_runs", "read_runs", "sums_hold"]
 
 
 class StageRecord(Value):
@@ -44,6 +44,8 @@ class Missing(Value):
     """The profile said so beforehand."""
     aside: bool = False
     """Wanted for the survey's checks alone: the run is whole without it."""
+    passing: bool = False
+    """The next run may well have it: the reason is none of the archive's or the mosaic's own for good."""
 
     @property
     def is_loss(self) -> bool:
@@ -78,6 +80,8 @@ class RunRecord(Value):
     sums: Mapping[str, Mapping[str, int]] = {}
     """By what is counted (`products`, `mosaics`, `targets`): `total`, and the parts that must add up to it."""
     missing: tuple[Missing, ...] = ()
+    colour: Mapping[str, str] = {}
+    """Of the survey's images: `state` (provisional or final) and `why`; empty where the run did not come so far."""
     made: Mapping[str, int] = {}
     """Files or rows by kind."""
     cut_flow: tuple[CutStep, ...] = ()
@@ -144,16 +148,27 @@ def _record(run: Any) -> RunRecord | None:
         return None
 
 
-def _runs(previous: bytes, survey: str) -> list[Any]:
+def read_runs(data: bytes) -> tuple[str, list[Any]]:
+    """Read the survey and the runs of run.json as they are.
+
+    Raises
+    ------
+    StorageError
+        The file is damaged (reason `bad_run_log`).
+    """
     try:
-        log = json.loads(previous)
-    except ValueError as error:  # JSON and UTF-8 faults are both ValueErrors
+        log = json.loads(data)
+    except (ValueError, RecursionError) as error:  # JSON and UTF-8 faults are both ValueErrors
         raise StorageError(
             f"run.json is damaged ({error}): move it away to start a new one", reason="bad_run_log"
         ) from error
     if not isinstance(log, dict) or not isinstance(log.get("runs"), list):
         raise StorageError("run.json has no list of runs: move it away to start a new one", reason="bad_run_log")
-    if log.get("survey") != survey:
-        found = str(log.get("survey"))[:40]
-        raise StorageError(f"run.json is of the survey {found!r}, not of {survey!r}", reason="bad_run_log")
-    return list(log["runs"])
+    return str(log.get("survey")), list(log["runs"])
+
+
+def _runs(previous: bytes, survey: str) -> list[Any]:
+    found, runs = read_runs(previous)
+    if found != survey:
+        raise StorageError(f"run.json is of the survey {found[:40]!r}, not of {survey!r}", reason="bad_run_log")
+    return runs

@@ -4,6 +4,7 @@ Hand-overs are products and know no clock. report.html and run.json tell of the 
 only when the run changed something.
 """
 
+import logging
 from dataclasses import replace
 from functools import partial
 
@@ -11,29 +12,33 @@ import numpy as np
 from astropy.table import Table
 
 from gzjwst_core.catalog.stages import CATALOG
-from gzjwst_core.errors import CatalogError
-from gzjwst_core.images.stages import IMAGES
+from gzjwst_core.errors import CatalogError, StorageError
+from gzjwst_core.images.stages import IMAGES, is_provisional
 from gzjwst_core.models import Receipt, Value, Work, digest_of
 from gzjwst_core.publish.gather import facts_of, shown_rows
 from gzjwst_core.publish.record import RunLog, read_table, record_of
 from gzjwst_core.publish.report import report_html, told_of
-from gzjwst_core.publish.runlog import append_run, earlier_runs
+from gzjwst_core.publish.runlog import append_run, earlier_runs, read_runs
 from gzjwst_core.publish.split import SIDES_COLUMNS, remembered
-from gzjwst_core.publish.subjects_folder import STAGE, news_of, uploads_identity, write_news
+from gzjwst_core.publish.subjects_folder import STAGE, keep_record, news_of, recorded, uploads_identity, write_news
 from gzjwst_core.publish.training import singles_of
 from gzjwst_core.publish.zoobot import zoobot_table
 from gzjwst_core.publish.zooniverse import manifests
 from gzjwst_core.quality.stages import identities, standing_quality
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.kept import KEPT, read_kept
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
-from gzjwst_core.storage.tables import write_parquet
+from gzjwst_core.storage.tables import read_parquet, write_parquet
 
-__all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "hand_over", "plan"]
+__all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "count_uploads", "hand_over", "keep_sides", "plan"]
 
 _VERSION = "3"
 ZOOBOT, SIDES = "zoobot/catalog.parquet", "zoobot/sides.parquet"
-REPORT, RUNS = "report.html", "run.json"
+_SIDES_NAMES = tuple(column.name for column in SIDES_COLUMNS)
+_REMEDY = f"put a good copy in its place, or remove it and {KEPT}{SIDES} to go by {ZOOBOT}, or all three to draw anew"
+REPORT, RUNS, DAMAGED_RUNS = "report.html", "run.json", "run-damaged.json"
+_log = logging.getLogger(__name__)
 
 
 class RunEnd(Value):
@@ -67,9 +72,22 @@ def plan(run: Run) -> Work:
         | {"catalog": merged.outputs[0].digest}
         | verdicts
         | _singles_input(run)
+        | ({"colour": "provisional"} if is_provisional(run.profile.images) else {})
         | uploads_identity(run.folder),
         options=digest_of([run.profile.publish.digest(), *(cut.digest() for cut in run.cuts)]),
     )
+
+
+def count_uploads(run: Run) -> int:
+    """Count the uploads on record, and keep a copy of it as it is now: a person may have changed it.
+
+    Raises
+    ------
+    SubjectsError
+        The record is damaged.
+    """
+    keep_record(run.folder)
+    return len(recorded(run.folder))
 
 
 def _singles_input(run: Run) -> dict[str, str]:
@@ -96,21 +114,41 @@ def _make(run: Run, work: Work) -> Receipt:
     singles = singles_of(run) if options.zoobot_fits else {}
     earlier = _earlier(folder)
     catalog = zoobot_table(rows, run.profile.name, options, singles=singles, earlier=earlier)
-    # sides first: whoever is in a catalog that somebody may train on is remembered, even if a run is killed here
-    for path, table in ((SIDES, remembered(catalog, earlier)), (ZOOBOT, catalog)):
-        with folder.writing(path) as local:
-            write_parquet(table, local)
+    # sides first: whoever is in a catalog that somebody may train on is remembered, even if a run is killed here;
+    # a catalog whose colour is provisional is not to be trained on: the first whole run must not depend on it
+    handed = catalog[:0] if is_provisional(run.profile.images) else catalog
+    _write_sides(folder, remembered(handed, earlier))
+    with folder.writing(ZOOBOT) as local:
+        write_parquet(catalog, local)
     written = [folder.write(f"zooniverse/{name}", text.encode()) for name, text in texts.items()]
     new, told = write_news(folder, news_of(folder, texts))
-    outputs = (*written, folder.output(ZOOBOT), folder.output(SIDES), *new)
+    outputs = (*written, folder.output(ZOOBOT), folder.output(SIDES), folder.output(f"{KEPT}{SIDES}"), *new)
     counts = {"subjects": len(good), "left_out": len(rows) - len(good), "manifests": len(written), **told}
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
 
 
+def keep_sides(folder: Folder) -> None:
+    """Remember the sides of the last hand-over, also where it was provisional."""
+    handed = read_table(folder, ZOOBOT, _SIDES_NAMES)
+    if handed is not None:
+        _write_sides(folder, remembered(handed, _earlier(folder)))
+
+
 def _earlier(folder: Folder) -> Table | None:
-    """Read which side galaxies were on: one that cannot be read is never drawn anew unasked."""
-    columns = [column.name for column in SIDES_COLUMNS]
-    return read_table(folder, SIDES if folder.exists(SIDES) else ZOOBOT, columns)
+    """Read which side galaxies were on: one that cannot be read is never drawn anew unasked.
+
+    A provisional catalog leaves no sides; they are taken from it where volunteers were shown its subjects.
+    """
+    sides = read_kept(folder, SIDES, partial(read_parquet, columns=_SIDES_NAMES), _REMEDY)
+    if sides is None or (len(sides) == 0 and recorded(folder)):
+        return read_table(folder, ZOOBOT, _SIDES_NAMES)
+    return sides
+
+
+def _write_sides(folder: Folder, sides: Table) -> None:
+    with folder.writing(f"{KEPT}{SIDES}") as local:
+        write_parquet(sides, local)
+    folder.write(SIDES, folder.read(f"{KEPT}{SIDES}"))
 
 
 def close(run: Run, log: RunLog) -> RunEnd:
@@ -122,10 +160,10 @@ def close(run: Run, log: RunLog) -> RunEnd:
     Raises
     ------
     StorageError
-        run.json is damaged: it is never overwritten.
+        run.json is of another survey: it is never overwritten.
     """
     folder, record = run.folder, record_of(run, log)
-    previous = folder.read(RUNS) if folder.exists(RUNS) else None
+    previous = _previous(folder)
     if log.error is None and folder.exists(CATALOG) and (_changed(log) or _reported(folder) != _standing(folder)):
         facts = facts_of(run, record)
         if facts.unread:
@@ -135,6 +173,20 @@ def close(run: Run, log: RunLog) -> RunEnd:
         folder.write(REPORT, report_html(told).encode())
     folder.write(RUNS, append_run(previous, record))  # last: what it says of this run has happened
     return RunEnd(exit_code=record.exit_code, message=record.message, record=record.model_dump_json(indent=1))
+
+
+def _previous(folder: Folder) -> bytes | None:
+    """Read run.json; one that is damaged is put aside."""
+    if not folder.exists(RUNS):
+        return None
+    data = folder.read(RUNS)
+    try:
+        read_runs(data)
+    except StorageError as error:
+        folder.write(DAMAGED_RUNS, data)
+        _log.warning("%s: %s; it is kept as %s, and a new one is begun", folder.url, error, DAMAGED_RUNS)
+        return None
+    return data
 
 
 _MAKING = ("catalog", "merge", "crossmatch", "completeness", "cutouts", "images", "quality", "training", "publish")
@@ -154,4 +206,5 @@ def _reported(folder: Folder) -> str:
     if not folder.exists(REPORT):
         return ""
     with folder.open(REPORT) as file:
-        return told_of(file.read(1000))
+        page = file.read()
+    return told_of(page[:1000]) if page.rstrip().endswith(b"</html>") else ""

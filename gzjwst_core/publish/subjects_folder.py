@@ -7,6 +7,7 @@ nothing but `record_uploads` and `withdraw_uploads` writes to it.
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from gzjwst_core.errors import SubjectsError
 from gzjwst_core.models import Output, Receipt, Work
@@ -14,6 +15,7 @@ from gzjwst_core.publish.record import read_table
 from gzjwst_core.publish.uploads import Difference, Upload, appended, new_manifests, read_uploads, withdrawn
 from gzjwst_core.quality.stages import QUALITY
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.kept import KEPT, read_kept, write_kept
 from gzjwst_core.storage.receipts import complete, latest
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "UPLOADED",
     "News",
     "failing_images",
+    "keep_record",
     "news_of",
     "record_uploads",
     "recorded",
@@ -35,6 +38,10 @@ STAGE = "publish"
 FOLDER = "zooniverse"
 UPLOADED = f"{FOLDER}/uploaded.csv"
 _INPUT = "uploaded"
+_REMEDY = (
+    f"put a good copy in its place, or remove {UPLOADED} and {KEPT}{UPLOADED} and record the uploads again "
+    "(`zooniverse uploaded`)"
+)
 _COUNTS = ("new", "new_manifests", "recoloured", "renamed", "gone")
 
 News = tuple[dict[str, str], Difference]
@@ -63,6 +70,12 @@ def recorded(folder: Folder) -> list[Upload]:
         It is damaged.
     """
     return read_uploads(_record(folder), f"{folder.url}/{UPLOADED}")
+
+
+def keep_record(folder: Folder) -> None:
+    """Keep a copy of the record as it is now."""
+    if text := _record(folder):
+        write_kept(folder, UPLOADED, text.encode())
 
 
 def news_of(folder: Folder, manifests: Mapping[str, str]) -> News | None:
@@ -95,13 +108,13 @@ def record_uploads(folder: Folder, uploads: Sequence[Upload]) -> list[Upload]:
     old = _record(folder)
     new = appended(old, uploads, name)
     if new != old:
-        folder.write(UPLOADED, new.encode())
+        write_kept(folder, UPLOADED, new.encode())
     return read_uploads(new, name)[len(read_uploads(old, name)) :]
 
 
 def withdraw_uploads(folder: Folder, names: Collection[str]) -> None:
     """Take subjects out of the record, by id_str: they are new again."""
-    folder.write(UPLOADED, withdrawn(_record(folder), names, f"{folder.url}/{UPLOADED}").encode())
+    write_kept(folder, UPLOADED, withdrawn(_record(folder), names, f"{folder.url}/{UPLOADED}").encode())
 
 
 def survey_manifests(folder: Folder) -> dict[str, str]:
@@ -154,11 +167,25 @@ def _manifest_names(receipt: Receipt) -> list[str]:
 
 
 def _record(folder: Folder) -> str:
-    return _text(folder, UPLOADED) if folder.exists(UPLOADED) else ""
+    """Return the record's text; empty where there is none."""
+    name = f"{folder.url}/{UPLOADED}"
+
+    def read(path: Path) -> str:
+        text = _decoded(path.read_bytes(), name)
+        if not text:
+            raise SubjectsError(f"{name}: it is empty")
+        read_uploads(text, name)
+        return text
+
+    return read_kept(folder, UPLOADED, read, _REMEDY) or ""
 
 
 def _text(folder: Folder, relative: str) -> str:
+    return _decoded(folder.read(relative), f"{folder.url}/{relative}")
+
+
+def _decoded(data: bytes, name: str) -> str:
     try:
-        return folder.read(relative).decode()
+        return data.decode()
     except UnicodeDecodeError:
-        raise SubjectsError(f"{folder.url}/{relative}: it is not UTF-8 text") from None
+        raise SubjectsError(f"{name}: it is not UTF-8 text") from None

@@ -7,7 +7,7 @@ import pytest
 
 from gzjwst_core.archives import stages
 from gzjwst_core.archives.rules import INSTRUMENT_NOT_WANTED as ANOTHER
-from gzjwst_core.archives.tables import mosaics_of, write_products
+from gzjwst_core.archives.tables import MOSAICS, PRODUCTS, mosaics_of, products_of, write_products
 from gzjwst_core.errors import ProductNotFoundError, ProfileError, QueryError
 from gzjwst_core.estimate import estimate
 from gzjwst_core.models import Product, Work
@@ -132,3 +132,21 @@ def test_a_request_that_cannot_be_met_leaves_a_finished_folder_as_it_is(
     assert first.folder.read(stages.PRODUCTS) == before
     stages.query(first)
     assert first.folder.read(stages.PRODUCTS) != before
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 and nothing"])
+def test_a_damaged_list_of_mosaics_is_none_while_archives_can_be_asked(
+    run: Run, damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    run.folder.write(MOSAICS, damage)
+    asked = run.replace(offline=False)
+    assert mosaics_of(asked) == mosaics_of(asked) == []
+    assert caplog.text.count("mosaics.parquet is damaged: it is made anew") == 1
+    with pytest.raises(QueryError, match=r"mosaics\.parquet is damaged .* run once without --offline"):
+        mosaics_of(run)
+
+
+def test_a_damaged_list_of_products_says_what_to_do(run: Run) -> None:
+    run.folder.write(PRODUCTS, b"PAR1 and nothing")
+    with pytest.raises(QueryError, match=r"products\.parquet is damaged .* run once without --offline"):
+        products_of(run)

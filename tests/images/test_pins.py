@@ -6,8 +6,9 @@ from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gzjwst_core.images.pins import drift, propose_pins
-from gzjwst_core.options import ImageOptions
+from gzjwst_core.images.encode import recipe_digest
+from gzjwst_core.images.pins import drift, held_pins, pins_of, propose_pins
+from gzjwst_core.options import ImageOptions, Pin
 from tests.cutouts.skies import BANDS
 
 MOSAICS = Table(
@@ -109,3 +110,29 @@ def test_brighter_half_alone_counts() -> None:
     faint = np.asarray(table["mag_ref"]) > np.median(table["mag_ref"])
     table["F115W_flux_auto"][faint] *= 9
     assert propose_pins(MOSAICS, table, ImageOptions())[1]["F115W"] == pytest.approx(2.0)
+
+
+STATES: tuple[Pin | None, ...] = ("provisional", "unpinned", "final", None)
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("uploaded", [True, False])
+def test_what_holds_and_for_how_long(state: Pin | None, whole: bool, uploaded: bool) -> None:
+    """A band that is not named, as in a folder of an older version, is final."""
+    pins: dict[str, Pin] = {} if state is None else {"F277W": state}
+    frozen = ImageOptions(sigma={"F277W": 0.1}, gain={"F277W": 2.0}, pins=pins)
+    held = held_pins(frozen, whole=whole, uploaded=uploaded)
+    let_go = whole and (state == "unpinned" or (state == "provisional" and not uploaded))
+    assert (dict(held.sigma), dict(held.gain)) == (({}, {}) if let_go else ({"F277W": 0.1}, {"F277W": 2.0}))
+    after = pins_of(["F444W", "F277W"], held, whole=whole, uploaded=uploaded)
+    assert after["F444W"] == ("final" if whole or uploaded else "provisional")  # new
+    stays = {None: "final", "provisional": "final" if whole or uploaded else "provisional"}
+    assert after["F277W"] == ("final" if let_go else stays.get(state, state))
+
+
+def test_how_long_pins_hold_is_no_part_of_an_image() -> None:
+    plain = ImageOptions(sigma={"F277W": 0.1})
+    told = plain.model_copy(update={"pins": {"F277W": "provisional"}})
+    assert (told.digest(), recipe_digest(told)) == (plain.digest(), recipe_digest(plain))
+    assert plain.digest() != ImageOptions(sigma={"F277W": 0.2}).digest()

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from gzjwst_core.errors import StorageError
 from gzjwst_core.publish.record import RunLog
 from gzjwst_core.publish.runlog import StageRecord
-from gzjwst_core.publish.stages import REPORT, RUNS, RunEnd, close
+from gzjwst_core.publish.stages import DAMAGED_RUNS, REPORT, RUNS, RunEnd, close
 from gzjwst_core.run import Run
 from tests.publish.subjects import hand, new_run, picture
 
@@ -60,3 +61,26 @@ def test_an_image_that_cannot_be_read_costs_its_small_copy_only(run: Run) -> Non
     run.folder.write(broken, picture("JPEG"))
     assert end(run).exit_code == 0
     assert f"<code>{broken}</code>" not in run.folder.read(REPORT).decode()
+
+
+@pytest.mark.parametrize("damage", [b"", b'{"survey": "demo", "runs": [{', b"\xff\x00"])
+def test_a_damaged_record_is_put_aside(run: Run, damage: bytes) -> None:
+    run.folder.write(RUNS, damage)
+    assert end(run, "publish").exit_code == 0
+    assert run.folder.read(DAMAGED_RUNS) == damage
+    assert len(json.loads(run.folder.read(RUNS))["runs"]) == 1
+
+
+def test_the_record_of_another_survey_is_never_overwritten(run: Run) -> None:
+    run.folder.write(RUNS, other := b'{"survey": "other", "runs": []}')
+    with pytest.raises(StorageError, match="of the survey 'other'"):
+        end(run, "publish")
+    assert run.folder.read(RUNS) == other
+
+
+def test_a_report_that_was_cut_short_is_written_anew(run: Run) -> None:
+    end(run, "publish")
+    page = run.folder.read(REPORT)
+    run.folder.write(REPORT, page[: len(page) // 2])
+    end(run)
+    assert run.folder.read(REPORT).rstrip().endswith(b"</html>")

@@ -17,6 +17,7 @@ from gzjwst_core.publish import training
 from gzjwst_core.publish.stages import SIDES, ZOOBOT
 from gzjwst_core.request import RunRequest, start
 from gzjwst_core.run import Run
+from gzjwst_core.storage.kept import KEPT
 from gzjwst_core.storage.receipts import Done, all_latest, complete
 from gzjwst_core.storage.tables import read_parquet, write_parquet
 from tests.cutouts.skies import Blob, make_field
@@ -134,7 +135,8 @@ def test_a_later_hand_over_leaves_everyone_on_their_side(out: Path, cut: Done, m
     table["split"] = [other]
     write_parquet(table, folder / memory)
     if memory == ZOOBOT:
-        (folder / SIDES).unlink()
+        for path in (SIDES, f"{KEPT}{SIDES}"):
+            (folder / path).unlink()
     assert hand_over(run_with(out, "F277W"))["split"].tolist() == [other]
     drawn = hand_over(run_with(out, **{"publish.test_share": "0.0"}))
     assert drawn["split"].tolist() == ["train"]
@@ -144,11 +146,23 @@ def test_a_damaged_memory_is_not_drawn_anew(out: Path, cut: Done) -> None:
     hand_over(run_with(out))
     folder = Path(run_with(out).folder.url)
     for name in (SIDES, ZOOBOT):
-        (folder / name).write_bytes(b"PAR1 and nothing")
+        for path in (folder / name, folder / KEPT / name):
+            path.write_bytes(b"PAR1 and nothing")
         with pytest.raises(CatalogError, match=name):
             hand_over(run_with(out, "F277W"))
-        (folder / name).unlink()
+        for path in (folder / name, folder / KEPT / name):
+            path.unlink(missing_ok=True)
     assert np.isin(hand_over(run_with(out, "F277W"))["split"], ["train", "test"]).all()
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 and nothing", None], ids=["empty", "garbage", "half"])
+def test_a_damaged_memory_is_healed_from_its_copy(out: Path, cut: Done, damage: bytes | None) -> None:
+    hand_over(run_with(out))
+    path = Path(run_with(out).folder.url) / SIDES
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    hand_over(run_with(out))
+    assert path.read_bytes() == whole
 
 
 def test_whoever_is_missing_for_one_hand_over_comes_back_to_its_side(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""Files of a run folder that nothing can make anew are there twice: what damages one of them is healed from the other.
+
+The copies lie in `kept/`, under the same paths.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from gzjwst_core.errors import CatalogError, ProfileError, SubjectsError
+from gzjwst_core.storage.folder import Folder
+
+__all__ = ["KEPT", "read_kept", "write_kept"]
+
+KEPT = "kept/"
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def write_kept(folder: Folder, relative: str, data: bytes) -> None:
+    """Write a file and its copy.
+
+    The copy first: a process that ends between the two leaves a file that can be read, or that its copy completes.
+    """
+    folder.write(f"{KEPT}{relative}", data)
+    folder.write(relative, data)
+
+
+def read_kept(folder: Folder, relative: str, read: Callable[[Path], T], remedy: str) -> T | None:
+    """Read a file; from its copy, which then takes its place, where it is gone, cut short or cannot be read.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    relative
+        The file's path.
+    read
+        Reads a local path.
+    remedy
+        What a person may do where both are damaged, for the message.
+
+    Returns
+    -------
+    T or None
+        None where neither the file nor a copy of it is there.
+
+    Raises
+    ------
+    ProfileError, CatalogError, SubjectsError
+        As `read` does, where the copy is damaged too or is not there.
+    """
+    copy = f"{KEPT}{relative}"
+    has_copy = folder.exists(copy)
+    if not folder.exists(relative) and not has_copy:
+        return None
+    if has_copy and _is_part_of(folder, relative, copy):
+        return _healed(folder, relative, read, remedy)
+    try:
+        with folder.reading(relative) as path:
+            return read(path)
+    except (ProfileError, CatalogError, SubjectsError) as error:
+        if has_copy:
+            return _healed(folder, relative, read, remedy)
+        raise type(error)(f"{error}; {remedy}", reason=error.reason) from None
+
+
+def _is_part_of(folder: Folder, relative: str, copy: str) -> bool:
+    """Whether a file is gone, or is the beginning of its copy: text that was cut off can still be read."""
+    if not folder.exists(relative):
+        return True
+    data, whole = folder.read(relative), folder.read(copy)
+    return data != whole and whole.startswith(data)
+
+
+def _healed(folder: Folder, relative: str, read: Callable[[Path], T], remedy: str) -> T:
+    copy = f"{KEPT}{relative}"
+    try:
+        with folder.reading(copy) as path:
+            value = read(path)
+    except (ProfileError, CatalogError, SubjectsError) as error:
+        said = f"{folder.url}/{relative} and its copy {copy} are damaged ({error}); {remedy}"
+        raise type(error)(said, reason=error.reason) from None
+    folder.write(relative, folder.read(copy))
+    _log.warning("%s/%s was damaged or gone: it is put back from its copy %s", folder.url, relative, copy)
+    return value
