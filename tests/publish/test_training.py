@@ -155,10 +155,11 @@ def test_a_damaged_memory_is_not_drawn_anew(out: Path, cut: Done) -> None:
     assert np.isin(hand_over(run_with(out, "F277W"))["split"], ["train", "test"]).all()
 
 
-@pytest.mark.parametrize("damage", [b"", b"PAR1 and nothing", None], ids=["empty", "garbage", "half"])
-def test_a_damaged_memory_is_healed_from_its_copy(out: Path, cut: Done, damage: bytes | None) -> None:
+@pytest.mark.parametrize(("where", "damage"), [("", b""), ("", b"PAR1 and nothing"), ("", None), (KEPT, None)])
+def test_a_damaged_memory_is_healed_from_its_copy(out: Path, cut: Done, where: str, damage: bytes | None) -> None:
+    """Or the copy from the memory; None = cut in half."""
     hand_over(run_with(out))
-    path = Path(run_with(out).folder.url) / SIDES
+    path = Path(run_with(out).folder.url) / f"{where}{SIDES}"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
     hand_over(run_with(out))
