@@ -158,7 +158,7 @@ def _header(lines: Iterator[str], wanted: Callable[[str], bool]) -> tuple[_Heade
     if any(_SEXTRACTOR.match(line) for line in comments):
         found = SExtractorHeader()
         found.get_cols([*comments, first] if first else comments)
-        return _Header([one.name for one in found.cols], [one.unit or "" for one in found.cols], _BLANKS), rest
+        return _Header([one.name or "" for one in found.cols], [one.unit or "" for one in found.cols], _BLANKS), rest
     for text in [] if _count(first, wanted) >= _SURE else reversed(comments):
         names = _fields(text.lstrip("#"), own := _delimiter(text))
         fitting = [way for way in (own, _delimiter(first)) if len(_fields(first, way)) == len(names) or not first]
