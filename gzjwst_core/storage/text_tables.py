@@ -43,8 +43,11 @@ class _Header(NamedTuple):
 
 
 def bare_name(name: str) -> str:
-    """Return the name of a column without the unit that a header puts behind it: `ra [deg]` is `ra`."""
-    return _UNIT_IN_NAME.sub("", name)
+    """Return the name of a column without what is no part of it: a unit behind it, a mark of the file before it.
+
+    `ra [deg]` is `ra`, and so are `#ra` and `ra` after a byte order mark, wherever these were kept from a text.
+    """
+    return _UNIT_IN_NAME.sub("", "".join(filter(str.isprintable, name))).lstrip("# ").rstrip()
 
 
 @contextmanager
