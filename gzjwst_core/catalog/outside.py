@@ -208,7 +208,7 @@ class Outside:
         found = [known[one.lower()] for one in ([name] if name else usual) if one.lower() in known]
         if name and not found:
             raise CatalogError(f"{self._file(stem)}: no column {name} ({self._has(stem)})")
-        if name in names:
+        if name and name in names:
             found = [name]
         if not found and usual:  # `sky.ra`, of an object that astropy wrote
             mixed = [own for low, own in known.items() if low.endswith(f".{usual[0]}")]
@@ -256,7 +256,7 @@ def read_outside(
         A file cannot be opened, or none answers to the pattern.
     """
     files = _existing(path)
-    names = {name.lower() for name in (*columns, options.id, options.ra, options.dec, *_ID, *_RA, *_DEC)}
+    names = {name.lower() for name in (*columns, options.id, options.ra, options.dec, *_ID, *_RA, *_DEC) if name}
 
     def wanted(name: str) -> bool:
         return not names.isdisjoint((name.lower(), bare_name(name).lower())) or name.lower().endswith((".ra", ".dec"))

@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 _NO_VALUE = frozenset(("", "nan", "-", "--", "null", "none", "n/a", "<na>", "masked"))
 _NO_UNIT = frozenset(("", "-", "--", "---", "none", "null"))
 _UNIT_IN_NAME = re.compile(r".*\S\s*(?:\[(?P<stated>[^][]*)\]|\((?P<perhaps>[^()]*)\))")
+_RADII = ("rad", "rads", "amin")
+"""End names of sizes that are in another unit: `kron_rad`."""
 _FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d+$)")
 
 _HOUR = u.Unit(15 * u.deg)
@@ -133,11 +135,14 @@ def texts_of(column: Any) -> list[str]:
 
 
 def _in_name(name: str, what: Quantity) -> str:
-    """Return the unit behind a column's name: `ra [h]` states one, `ra (h)` where that is one."""
+    """Return the unit behind a column's name: `ra [hr]` states one; so do `ra (hr)` and `ra_hr`, where that is one."""
     found = _UNIT_IN_NAME.fullmatch(name)
-    if found is None:
-        return ""
-    return found["stated"] or (found["perhaps"] if (found["perhaps"] or "").lower() in what.spellings else "")
+    if found and found["stated"]:
+        return str(found["stated"])
+    before, _, after = name.rpartition("_")
+    perhaps = str(found["perhaps"]) if found else after
+    sure = found or (before and len(after) > 1 and not (what is SIZE and after.lower() in _RADII))
+    return perhaps if sure and perhaps.lower() in what.spellings else ""
 
 
 def _bare(unit: str) -> str:

@@ -88,7 +88,7 @@ class TargetOptions(TableOptions):
     axes: Literal["aperture", "rms"] = "aperture"
     """`a` and `b` are those of an aperture (a Kron ellipse), or second moments, whose Kron radius is then found."""
     size_unit: Literal["arcsec", "arcmin", "deg", "pixel"] = "arcsec"
-    """Unit of `fov`, `r50`, `a` and `b` where the column states none."""
+    """Unit of `fov`, `r50`, `a` and `b` where the column states none, in its header or its name."""
     pixel_scale_arcsec: Annotated[float, Field(ge=0)] = 0.0
     """Side of a pixel, for sizes in pixels; 0 = not known: such sizes are refused."""
 

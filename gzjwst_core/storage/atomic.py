@@ -66,7 +66,7 @@ def storage_error(error: OSError, path: Path | str) -> StorageError:
         errno.EACCES: "not_writable",
         errno.EROFS: "not_writable",
     }
-    text = error.strerror or str(error)
+    text = " ".join((error.strerror or str(error)).split())  # Arrow's have several lines
     return StorageError(f"{path}: {text}", reason=reasons.get(error.errno or 0, "storage"))
 
 

@@ -147,8 +147,8 @@ def _reading(path: AnyPath) -> Iterator[None]:
         yield
     except OSError as error:
         raise storage_error(error, fspath(path)) from error
-    except pa.ArrowException as error:
-        raise CatalogError(f"{path}: not a parquet table that can be read: {error}") from error
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise CatalogError(f"{path}: not a parquet table that can be read: {' '.join(str(error).split())}") from error
 
 
 def write_ecsv(table: Table, path: AnyPath) -> None:

@@ -43,8 +43,11 @@ class _Header(NamedTuple):
 
 
 def bare_name(name: str) -> str:
-    """Return the name of a column without the unit that a header puts behind it: `ra [deg]` is `ra`."""
-    return _UNIT_IN_NAME.sub("", name)
+    """Return the name of a column without what is no part of it: a unit behind it, a mark of the file before it.
+
+    `ra [deg]` is `ra`, and so are `#ra` and `ra` after a byte order mark, wherever these were kept from a text.
+    """
+    return _UNIT_IN_NAME.sub("", "".join(filter(str.isprintable, name))).lstrip("# ").rstrip()
 
 
 @contextmanager
@@ -158,7 +161,7 @@ def _header(lines: Iterator[str], wanted: Callable[[str], bool]) -> tuple[_Heade
     if any(_SEXTRACTOR.match(line) for line in comments):
         found = SExtractorHeader()
         found.get_cols([*comments, first] if first else comments)
-        return _Header([one.name for one in found.cols], [one.unit or "" for one in found.cols], _BLANKS), rest
+        return _Header([one.name or "" for one in found.cols], [one.unit or "" for one in found.cols], _BLANKS), rest
     for text in [] if _count(first, wanted) >= _SURE else reversed(comments):
         names = _fields(text.lstrip("#"), own := _delimiter(text))
         fitting = [way for way in (own, _delimiter(first)) if len(_fields(first, way)) == len(names) or not first]

@@ -1,5 +1,6 @@
 """Two catalogs of one sky: the offset is found and taken off, matches are one to one, every source is counted once."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -225,6 +226,40 @@ def test_comparisons_are_tables_with_a_receipt_and_a_bad_one_fails_for_itself(tm
     text = b"".join(run.folder.read(path) for path in run.folder.sizes("receipts/crossmatch"))
     assert b"no column MAG" in text
     assert str(tmp_path).encode() not in text
+
+
+@pytest.mark.parametrize(
+    ("unit", "given", "dmag"),
+    [
+        ("nJy", {"flux": "f_{band}"}, 0.0),
+        ("UJY", {"flux": "f_{band}"}, 2.5 * 3),
+        (None, {"flux": "f_{band}", "flux_unit": "10nJy"}, 2.5),
+        ("MJY", {"flux": "f_{band}"}, "the unit 'MJY' .allowed: uJy, nJy"),
+        ("electron/s", {"flux": "f_{band}"}, "the unit 'electron / s' .allowed: uJy, nJy"),
+        ("uJy", {"magnitude": "f_{band}"}, "the unit 'uJy' .allowed: mag"),
+    ],
+)
+def test_fluxes_of_others_are_in_the_unit_they_state_or_refused(
+    unit: str | None, given: dict[str, str], dmag: float | str, tmp_path: Path
+) -> None:
+    (tmp_path / "profiles").mkdir()
+    theirs = sky(100)
+    njy = 10 ** ((31.4 - theirs.mag) / 2.5)  # AB zero point of 1 nJy
+    columns = [("ID", "J", None, np.arange(100)), ("RA", "D", "deg", theirs.ra), ("DEC", "D", "deg", theirs.dec)]
+    made = [
+        fits.Column(name, form, unit=said, array=v) for name, form, said, v in [*columns, ("f_f444w", "D", unit, njy)]
+    ]
+    fits.BinTableHDU.from_columns(made).writeto(tmp_path / "profiles" / "other.fits")
+    run = run_with(tmp_path, CompareOptions.model_validate({"name": "other", "path": "other.fits", **given}))
+    made_survey(run, theirs)
+    counts = crossmatch(run, plan_crossmatch(run)).counts
+    if isinstance(dmag, str):
+        assert counts == {"compared": 0, "failed:bad_catalog": 1, "matches": 0}
+        (receipt,) = run.folder.sizes("receipts/crossmatch")
+        assert re.search(f"other.fits: column f_f444w states {dmag}", run.folder.read(receipt).decode())
+    else:
+        found = read_parquet(run.folder.local(CROSSMATCH) or "")["dmag"][0]
+        assert found == pytest.approx(dmag, abs=1e-3)
 
 
 def test_comparisons_stand_until_a_file_changes_wherever_it_lies(tmp_path: Path) -> None:

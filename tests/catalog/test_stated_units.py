@@ -269,6 +269,31 @@ def test_what_is_taken_where_nothing_is_stated_is_told_once(caplog: pytest.LogCa
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "what", "expected"),
+    [
+        ("ra [hr]", RIGHT_ASCENSION, 15.0),
+        ("RA (Hours)", RIGHT_ASCENSION, 15.0),
+        ("ra_hours", RIGHT_ASCENSION, 15.0),
+        ("ra_rad", RIGHT_ASCENSION, RAD),
+        ("RA (J2000)", RIGHT_ASCENSION, 1.0),
+        ("ra_h", RIGHT_ASCENSION, 1.0),
+        ("size_arcmin", SIZE, 60.0),
+        ("flux_nJy", FLUX, 1e-3),
+        ("hours", RIGHT_ASCENSION, 1.0),
+        ("kron_rad", SIZE, 1.0),
+        ("kron_rad [rad]", SIZE, RAD * 3600),
+    ],
+)
+def test_a_unit_in_a_columns_name_is_stated(name: str, what: Quantity, expected: float) -> None:
+    found = values_of(Column([1.0], name=name), what, "t", default=str(what.unit))
+    assert found[0] == pytest.approx(expected, rel=1e-14)
+    stated = values_of(Column([1.0], name=name, unit=what.unit), what, "t", default="")
+    assert stated.tolist() == [1.0]
+    with pytest.raises(CatalogError, match="the unit 'kpc'"):
+        values_of(Column([1.0], name="size [kpc]"), what, "t", default="")
+
+
 def test_sizes_of_a_profile_in_pixels_need_their_scale() -> None:
     assert TargetOptions(size_unit="pixel", pixel_scale_arcsec=0.03).size_unit == "pixel"
     with pytest.raises(ValueError, match="needs pixel_scale_arcsec"):

@@ -89,6 +89,13 @@ def test_metadata_that_cannot_be_read_are_one_refusal(key: bytes, said: bytes, t
         ids_of(tmp_path / "t.parquet")
 
 
+def test_what_a_reader_of_text_left_in_names_is_no_part_of_them(tmp_path: Path) -> None:
+    for name in ("\N{ZERO WIDTH NO-BREAK SPACE}id", "#id", "# id ", "id\N{ZERO WIDTH SPACE}"):
+        pq.write_table(pa.table({name: ["007"], "ra [h]": [10.0], " dec": [1.0]}), tmp_path / "t.parquet")
+        read = read_targets(tmp_path / "t.parquet")
+        assert (read["ext_id"][0], read["ra"][0]) == ("007", 150.0)
+
+
 def test_units_of_parquet_may_stand_in_three_places(tmp_path: Path) -> None:
     votable = b'<VOTABLE><RESOURCE><TABLE><FIELD name="ra" unit="h"/></TABLE></RESOURCE></VOTABLE>'
     field = pa.schema([pa.field("ra", pa.float64(), metadata={b"unit": b"h"}), pa.field("dec", pa.float64())])

@@ -85,6 +85,16 @@ def test_packed_text_is_read_and_a_damaged_file_named(tmp_path: Path) -> None:
         read_text_table(tmp_path / "folder.csv", everything)
 
 
+@pytest.mark.parametrize("text", [",id,ra,dec\n0,007,1,2\n", "id,ra,dec,\n007,1,2,\n"])
+def test_a_column_without_a_name_is_left_alone(text: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    read = read_targets(tmp_path / "t.csv")
+    assert (read["ext_id"].tolist(), read["ra"].tolist(), read["dec"].tolist()) == (["007"], [1.0], [2.0])
+    (tmp_path / "t.csv").write_text(text.replace("id", "x").replace("ra", "y"))
+    with pytest.raises(CatalogError, match="no column of ra"):
+        read_targets(tmp_path / "t.csv")
+
+
 def test_columns_that_nobody_wants_are_not_kept(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("ra [deg],x,dec\n1,2,3\n")
     table, names = read_text_table(tmp_path / "t.csv", {"ra", "dec"}.__contains__)
