@@ -106,7 +106,7 @@ class LocalMosaics(Options):
     """Band, where the name does not tell."""
     err: str = ""
     """A separate noise map (1 sigma) beside a single mosaic, `.gz` too; relative to the profile's folder. Of several
-    planes that named `ERR`, `RMS`, `SIGMA`, `NOISE` or such is read; its BUNIT counts, the mosaic's where it has none."""
+    planes that named `ERR`, `RMS`, `SIGMA`, `NOISE` or such is read, by its own BUNIT, or the mosaic's."""
     unit: Literal["", "MJy/sr", "mJy", "uJy", "nJy", "10nJy", "Jy"] = ""
     """Unit of the pixels of these files; it wins over BUNIT (told where they differ)."""
     pixel_scale_arcsec: Positive | None = None
