@@ -131,18 +131,22 @@ def noise_samples(sci: NDArray[np.float32], err: NDArray[np.float32]) -> NDArray
         light and slopes of the sky are too; scatter of the differences of neighbours over root 2, in which they are
         not, but of which correlated noise takes a part. Scatter is 1.4826 times the median absolute deviation.
     """
-    found = []
-    for start in range(0, sci.size, _SEGMENT_PX):
-        values, noise = (plane[start : start + _SEGMENT_PX].astype(np.float64) for plane in (sci, err))
-        good = np.isfinite(values) & np.isfinite(noise)
-        steps = np.diff(values)[good[1:] & good[:-1]] / math.sqrt(2.0)
-        if steps.size >= _FEWEST_PX:
-            found.append((float(np.median(noise[good])), _scatter(values[good]), _scatter(steps)))
-    return np.array(found, dtype=np.float64).reshape(-1, 3)
+    planes = np.full((2, -(-sci.size // _SEGMENT_PX) * _SEGMENT_PX), np.nan)
+    planes[:, : sci.size] = np.where(np.isfinite(sci) & np.isfinite(err), [sci, err], np.nan)
+    values, noise = planes.reshape(2, -1, _SEGMENT_PX)
+    steps = np.diff(values, axis=1) / math.sqrt(2.0)
+    enough = np.isfinite(steps).sum(axis=1) >= _FEWEST_PX
+    return np.column_stack([_medians(noise[enough]), _scatter(values[enough]), _scatter(steps[enough])])
 
 
-def _scatter(values: NDArray[np.float64]) -> float:
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+def _medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median of what is finite in each line, the lower of two; there must be some."""
+    middle = (np.isfinite(values).sum(axis=1) - 1) // 2
+    return np.take_along_axis(np.sort(values, axis=1), middle[:, None], axis=1)[:, 0]
+
+
+def _scatter(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 1.4826 * _medians(np.abs(values - _medians(values)[:, None]))
 
 
 def check_noise(samples: Sequence[NDArray[np.float64]], noise: str, mosaic: str) -> None:
