@@ -241,7 +241,7 @@ def band_scene(learned: Learned, reader: MosaicReader, place: Place) -> There:
 def _carried(
     here: WCS, there: WCS, x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    x, y = there.all_world2pix(*here.all_pix2world(x, y, 0), 0)
+    x, y = there.all_world2pix(*here.all_pix2world(x, y, 0), 0, quiet=True)
     return np.asarray(x), np.asarray(y)
 
 

@@ -38,7 +38,7 @@ class GridPlaces:
 def grid_places(wcs: WCS, galaxies: Table) -> GridPlaces:
     """Bring places and position angles (`ra`, `dec`, `pa`, deg) onto a grid."""
     ra, dec, pa = (np.asarray(galaxies[name], dtype=float) for name in ("ra", "dec", "pa"))
-    x, y = (np.asarray(v) for v in wcs.all_world2pix(ra, dec, 0))
+    x, y = (np.asarray(v) for v in wcs.all_world2pix(ra, dec, 0, quiet=True))
     sky = np.column_stack([np.sin(np.radians(pa)), np.cos(np.radians(pa))])[:, :, None]
     step = (np.linalg.inv(sky_jacobian(wcs, x, y)) @ sky)[:, :, 0]
     return GridPlaces(x, y, step / np.hypot(*step.T)[:, None])

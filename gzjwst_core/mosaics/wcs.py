@@ -37,6 +37,7 @@ _AXIS = re.compile(r"(RA--|DEC-)-([A-Z]{3})(-SIP)?")
 _PROJECTIONS = ("TAN", "SIN", "STG", "ARC", "ZEA", "TPV")
 _TABLES = re.compile(r"(CPDIS|CQDIS|D2IMDIS)[1-9]\Z|D2IMARR\Z|AXISCORR\Z|WCSDVARR\Z")
 _SIP_ORDERS = range(2, 10)
+_MOST_RA_DEG = 720.0
 _WIDEST_SCALE_ARCSEC = 10.0
 _NARROWEST_SCALE_ARCSEC = 1e-3
 _MOST_RETURN_ERROR_PX = 0.1
@@ -80,10 +81,10 @@ def celestial_wcs(header: fits.Header, where: str) -> WCS:
     except (ValueError, TypeError, KeyError, MemoryError) as error:
         said = str(error).strip().rpartition("\n")[2]  # wcslib says first where in its own source
         raise MosaicLayoutError(f"{where}: the WCS cannot be used: {said}", reason="bad_wcs") from error
-    good = wcs.has_celestial and np.isfinite(corner).all() and np.isfinite(scale) and abs(wcs.wcs.crval[1]) <= 90
+    good = wcs.has_celestial and np.isfinite(corner).all() and np.isfinite(scale)
     if not (good and _NARROWEST_SCALE_ARCSEC < scale < _WIDEST_SCALE_ARCSEC):
-        limits = f"{_NARROWEST_SCALE_ARCSEC:g} to {_WIDEST_SCALE_ARCSEC:g} arcsec are allowed"
-        said = f"its pixels are {scale:g} arcsec ({limits}; CDi_j, CDELTi), around declination {wcs.wcs.crval[1]:g}"
+        said = f"its pixels are {scale:g} arcsec (CDi_j, or CDELTi and PCi_j); "
+        said += f"{_NARROWEST_SCALE_ARCSEC:g} to {_WIDEST_SCALE_ARCSEC:g} are allowed"
         raise MosaicLayoutError(f"{where}: the WCS is singular or absurd: {said}", reason="bad_wcs")
     return _in_icrs(wcs) if _frame(cards) == "FK5" else wcs
 
@@ -143,16 +144,16 @@ def wcs_rows(wcs: WCS) -> list[Row]:
     axes = (1, 2)
     ending = "-SIP" if wcs.sip is not None else ""
     matrix, w = wcs.pixel_scale_matrix, wcs.wcs
+    said = wcs.to_header(relax=True)  # wcslib hands TPV and its terms out there alone
     rows: list[Row] = [("WCSAXES", 2, "number of axes")]
-    rows += [(f"CTYPE{i}", w.ctype[i - 1].removesuffix("-SIP") + ending, "axis and projection") for i in axes]
+    rows += [(f"CTYPE{i}", said[f"CTYPE{i}"].removesuffix("-SIP") + ending, "axis and projection") for i in axes]
     rows += [(f"CUNIT{i}", "deg", "unit of CRVAL and CD") for i in axes]
     rows += [(f"CRPIX{i}", float(w.crpix[i - 1]), "reference pixel, 1-based") for i in axes]
     rows += [(f"CRVAL{i}", float(w.crval[i - 1]), "[deg] at the reference pixel") for i in axes]
     rows += [(f"CD{i}_{j}", float(matrix[i - 1, j - 1]), "[deg] for each pixel") for i in axes for j in axes]
     rows += [("LONPOLE", float(w.lonpole), "[deg] native longitude of the pole")]
     rows += [("LATPOLE", float(w.latpole), "[deg] native latitude of the pole"), ("RADESYS", "ICRS", "")]
-    # wcslib hands TPV's terms out in its header alone
-    rows += [(c.keyword, c.value, c.comment) for c in wcs.to_header(relax=True).cards if c.keyword.startswith("PV")]
+    rows += [(card.keyword, card.value, card.comment) for card in said.cards if card.keyword.startswith("PV")]
     return rows + list(_sip_rows(wcs))
 
 
@@ -227,9 +228,13 @@ def _axis_faults(cards: Values) -> Iterator[str]:
         yield f"{written}: right ascension and declination are needed, as RA---TAN and DEC--TAN"
     elif len({axis[2] for axis in axes if axis}) > 1 or any(axis[2] not in _PROJECTIONS for axis in axes if axis):
         yield f"{written}: the projection must be one of {', '.join(_PROJECTIONS)}, the same for both"
-    for key in ("CUNIT1", "CUNIT2"):
-        if key in cards and not _angle(str(cards[key])):
-            yield f"{key} = {cards[key]!r} is no angle: write deg (arcmin, arcsec, mas and rad are read too)"
+    for i, most_deg in ((1, _MOST_RA_DEG), (2, 90.0)):
+        unit, value = _angle(str(cards.get(f"CUNIT{i}", ""))), cards[f"CRVAL{i}"]
+        if not unit:
+            said = "write deg (arcmin, arcsec, mas and rad are read too)"
+            yield f"CUNIT{i} = {cards[f'CUNIT{i}']!r} is no angle: {said}"
+        elif abs(float(value)) * units.Unit(unit).to(units.deg) > most_deg + 1e-9:
+            yield f"CRVAL{i} = {value} {unit}: -{most_deg:g} to {most_deg:g} deg is allowed"
 
 
 def _matrix_faults(cards: Values) -> Iterator[str]:
@@ -257,6 +262,11 @@ def _distortion_faults(cards: Values, header: fits.Header) -> Iterator[str]:
     projection = str(cards["CTYPE1"])[5:8]
     if projection == "TPV" and sip:
         yield "TPV and SIP (A_ORDER) are both there: one of them is allowed"
+    if projection == "TPV" and (absent := [key for key in ("PV1_1", "PV2_1") if key not in cards]):
+        yield f"{', '.join(absent)} missing with TPV: state the linear terms, 1 where there is no other"
+    steps = [cards.get(key, 1.0) for key in ("CDELT1", "CDELT2")]
+    if projection == "TPV" and steps != [1.0, 1.0] and not any(key.startswith("CD1_") for key in cards):
+        yield f"CDELT1, CDELT2 = {steps} with TPV, which wcslib applies before them: state the matrix as CDi_j"
     most = {"TPV": (39, 39), "SIN": (4, 2)}.get(projection, (4, -1))
     over = [key for key in cards if key.startswith("PV") and int(key[4:]) > most[int(key[2]) - 1]]
     if over:
@@ -276,7 +286,11 @@ def _frame_faults(cards: Values) -> Iterator[str]:
     if frame not in {"ICRS", "FK5"} or abs(float(equinox) - 2000.0) > 1e-6:
         said = cards.get("RADESYS", "not there")
         yield f"RADESYS is {said}, EQUINOX (or EPOCH) {equinox}: ICRS and FK5 of equinox 2000 are allowed"
-    if frame == "FK5" and any(key in cards for key in ("PV1_0", "PV1_1", "PV1_2")):
+    if (
+        frame == "FK5"
+        and not str(cards["CTYPE1"]).endswith("TPV")
+        and any(key in cards for key in ("PV1_0", "PV1_1", "PV1_2"))
+    ):
         yield "RADESYS is FK5 and PV1_0, PV1_1 or PV1_2 is there: state the WCS in ICRS"
 
 

@@ -130,7 +130,10 @@ def _scale(header: fits.Header) -> float | None:
 def _stacked(reader: MosaicReader, stars: Table, wings: Psf) -> Psf | None:
     if len(stars) == 0:
         return None
-    x, y = (np.asarray(v) for v in reader.wcs.all_world2pix(np.asarray(stars["ra"]), np.asarray(stars["dec"]), 0))
+    x, y = (
+        np.asarray(v)
+        for v in reader.wcs.all_world2pix(np.asarray(stars["ra"]), np.asarray(stars["dec"]), 0, quiet=True)
+    )
     scale = reader.pixel_scale_arcsec
     half = int(np.ceil(_RADIUS_ARCSEC / scale))
     sizes = np.clip(np.asarray(stars["kron_a"], dtype=float), *_NEIGHBOUR_ARCSEC) / scale

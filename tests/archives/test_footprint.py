@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.archives.footprint import Footprint, overlap_of_smaller, parse_footprint
+from gzjwst_core.archives.footprint import Footprint, join_footprints, overlap_of_smaller, parse_footprint
 from tests.archives.tiny import square
 
 
@@ -47,6 +47,25 @@ def test_area(region: str, area_deg2: float) -> None:
         "CIRCLE ICRS 1 2 -1",
         "CIRCLE ICRS 1 2 60",
         "POLYGON ICRS 10 0 10.2 0 10.2 0.2 10 0.2 POLYGON ICRS 1",
+        "POLYGON ICRS 81.18 -89.37 81.11 -89.37 81.11 89.30 81.18 89.30",  # from pole to pole
+        "POLYGON ICRS 81 -30 81 -30 81 -30 81 -30",  # a point
+        "POLYGON ICRS 81 -30 81.1 -30 81.2 -30 81.1 -30",  # a line, but for great circles
+        "POLYGON ICRS 0 0 0 0.1 0 0.2 0 0.1",  # a line
+        "POLYGON ICRS 150.1 2.2 150.2 2.2 150.2 2.3 nan nan",
+        "POLYGON ICRS 150.1 2.2 150.2 2.2 150.2 2.3 inf 2",
+        "POLYGON ICRS 150.1 2.2 150.2 2.2 150.2 2.3 0 0",  # a corner that was never filled in
+        "POLYGON ICRS 2.2 150.1 2.2 150.2 2.3 150.2",  # exchanged
+        "POLYGON ICRS 99999 2.2 99999.1 2.2 99999 2.3",
+        "POLYGON GALACTIC 10 0 10.2 0 10.2 0.2 10 0.2",
+        "POLYGON FK4 10 0 10.2 0 10.2 0.2 10 0.2",
+        "NOT (POLYGON ICRS 10 0 10.2 0 10.2 0.2 10 0.2)",
+        "INTERSECTION ICRS (POLYGON 10 0 10.2 0 10.2 0.2 10 0.2 CIRCLE 10 0 1)",
+        "UNION ICRS (POLYGON 10 0 10.2 0 10.2 0.2 10 0.2 BOX 11 0 1 1)",
+        "POLYGON ICRS 10 0 10.2 0 10.2 0.2 10 0.2; DROP TABLE",
+        "CIRCLE ICRS 10 0 1e-9",
+        "CIRCLE ICRS nan 0 1",
+        "CIRCLE ICRS 10 95 1",
+        "POSITION ICRS 10 0",
     ],
 )
 def test_what_cannot_be_read_is_no_footprint(region: str) -> None:
@@ -91,3 +110,47 @@ def test_positions_in_or_near_a_footprint(position: tuple[float, float], inside:
     ra, dec = (np.array([value]) for value in position)
     assert footprint.holds_any(ra, dec, margin_deg=0.01) == inside
     assert footprint.holds_any(np.append(ra, 200.0), np.append(dec, 80.0), margin_deg=0.01) == inside
+
+
+@pytest.mark.parametrize(
+    ("region", "ra", "dec"),
+    [
+        ("POLYGON ICRS -0.0088 -30.01 359.98 -30.01 359.98 -29.99 0.01 -29.99", 359.995, -30.0),
+        ("POLYGON ICRS 360.1 1 359.9 1 359.9 1.2 360.1 1.2", 0.05, 1.1),
+        ("POLYGON ICRS 10 0 10 0.2 10.2 0.2 10.2 0", 10.1, 0.1),  # the other way round
+        ("POLYGON ICRS 10 0 10.2 0.2 10.2 0 10 0.2", 10.1, 0.02),  # a bow tie: between its wings
+        ("POLYGON ICRS 10 0 10.2 0.2 10.2 0 10 0.2", 10.1, 0.18),
+        ("POLYGON ICRS 10 89.9 100 89.9 190 89.9 280 89.9", 33.0, 89.99),  # around the pole
+        ("POLYGON J2000 10 0 10.2 0 10.2 0.2 10 0.2", 10.1, 0.1),
+        ("POLYGON FK5 TOPOCENTER 10 0 10.2 0 10.2 0.2 10 0.2 10 0", 10.1, 0.1),
+        ("Polygon((10 0, 10.2 0, 10.2 0.2, 10 0.2))", 10.1, 0.1),
+        ("UNION ICRS (POLYGON 10 0 10.1 0 10.1 0.1 10 0.1 POLYGON 190 0 190.1 0 190.1 0.1 190 0.1)", 190.05, 0.05),
+        ("CIRCLE ICRS 0.0 89.95 0.1", 180.0, 89.99),
+    ],
+)
+def test_what_a_footprint_may_hold_is_held(region: str, ra: float, dec: float) -> None:
+    found = footprint(region)
+    assert found.holds_any(np.array([ra]), np.array([dec]), margin_deg=1e-4)
+    assert not found.holds_any(np.array([ra + 90]), np.array([-60.0]), margin_deg=1e-4)
+    assert found.area_deg2 > 0
+
+
+def test_fields_on_opposite_sides_of_the_sky_have_the_area_of_both() -> None:
+    both = join_footprints(
+        [footprint(square(10, 0, 0.1)), footprint(square(190, 0, 0.1)), footprint(square(10, 0, 0.1))]
+    )
+    assert both is not None
+    assert both.area_deg2 == pytest.approx(0.02, rel=1e-3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text("POLYGNCIRUEF5K0123456789.-+ ,()eEnaNif", max_size=60))
+def test_any_text_is_a_footprint_that_can_be_used_or_none(text: str) -> None:
+    for region in (text, f"POLYGON ICRS {text}", f"POLYGON ICRS 10 0 10.2 0 10.2 0.2 10 0.2 {text}"):
+        found = parse_footprint(region)
+        if found is not None:
+            middles = [ring.mean(axis=0) / np.linalg.norm(ring.mean(axis=0)) for ring in found.rings]
+            ra = np.degrees([np.arctan2(y, x) for x, y, _ in middles])
+            assert found.area_deg2 > 0
+            held = found.holds(ra, np.degrees(np.arcsin([z for *_, z in middles])), margin_deg=found.radius_deg)
+            assert held.all()
