@@ -78,7 +78,9 @@ def run_reported(flow: Flow[..., Any], request: RunRequest) -> RunEnd:
             with reported.guard:
                 run = client.create_flow_run(flow, parameters=flow.serialize_parameters(parameters), state=Pending())
                 reported.id = run.id
-            return cast("RunEnd", run_flow(flow, flow_run=run, parameters=parameters))
+            end = cast("RunEnd", run_flow(flow, flow_run=run, parameters=parameters))
+            reported.id = None
+            return end
     except httpx.HTTPError as error:
         raise _unanswered(error) from error
 

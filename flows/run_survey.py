@@ -10,7 +10,7 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if sys.path[0] != _ROOT:  # `flows` and `tasks` are names that other packages use: ours come first
     sys.path.insert(0, _ROOT)
 
-from flows.stopping import interruptible, listen
+from flows.stopping import listen
 
 if __name__ == "__main__":
     listen()  # importing what follows takes seconds
@@ -187,4 +187,4 @@ def _results(futures: dict[str, PrefectFuture[T]]) -> list[T]:
 
 
 if __name__ == "__main__":
-    sys.exit(interruptible(lambda: main(run_survey)))
+    sys.exit(main(run_survey))

@@ -1,8 +1,9 @@
 """How a run is stopped: Ctrl-C, or the SIGTERM of a batch system, at any moment from its first line on.
 
-The work is done in a thread while the main thread waits for it: there, where Python delivers signals, no lock is held
-and nothing is half done. A stop tells who has to know and leaves at once: what is finished stands, and half-written
-files have no name yet. Standard library alone: this comes before all imports that take time.
+Every thread blocks both signals but one, which waits for them. (A handler would run in the main thread alone, and not
+before that thread wakes: where the system gives the signal to another thread, the run would go on.) A stop tells who
+has to know and leaves at once: what is finished stands, and half-written files have no name yet. Standard library
+alone: this comes before all imports that take time.
 """
 
 import os
@@ -10,14 +11,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-__all__ = ["STOPPED", "before_stopping", "interruptible", "listen"]
+__all__ = ["STOPPED", "before_stopping", "listen"]
 
 STOPPED = 130
 """Exit code of a run that was stopped."""
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 _SAID = "✗ stopped; what was finished stands: run it again to go on\n"
 _SHOW_CURSOR = "\x1b[?25h\n"
 _LONGEST_S = 6.0
@@ -25,8 +25,12 @@ _before: list[Callable[[], object]] = []
 
 
 def listen() -> None:
-    """Take Ctrl-C and SIGTERM from here on."""
-    _answer(_stop)
+    """Take Ctrl-C and SIGTERM from here on: call it before any other thread starts.
+
+    Processes that the run starts inherit what it blocks: its end is theirs.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    threading.Thread(target=_wait, daemon=True).start()
 
 
 def before_stopping(tell: Callable[[], object]) -> None:
@@ -34,31 +38,21 @@ def before_stopping(tell: Callable[[], object]) -> None:
     _before.insert(0, tell)
 
 
-def interruptible(work: Callable[[], int]) -> int:
-    """Do the work in a thread; returns its exit code."""
-    with ThreadPoolExecutor(1, initializer=_leave_ctrl_c_to_the_main_thread) as thread:
-        code = thread.submit(work).result()
-    _answer(lambda *_: os._exit(code))  # it is over: nothing is left to be stopped
-    return code
-
-
-def _answer(how: Callable[[int, object], None]) -> None:
-    for number in _SIGNALS:
-        signal.signal(number, how)
-
-
-def _leave_ctrl_c_to_the_main_thread() -> None:
-    """Keep it from the processes that the work starts: they inherit what its threads do not listen to."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-
-
-def _stop(_signal: int, _frame: object) -> None:
-    _answer(lambda *_: os._exit(STOPPED))  # asked twice
+def _wait() -> None:
+    signal.sigwait(_SIGNALS)
     late = threading.Timer(_LONGEST_S, os._exit, (STOPPED,))
-    late.daemon = True
-    late.start()
-    with suppress(OSError):  # nobody reads it
-        os.write(2, ((_SHOW_CURSOR if sys.stderr.isatty() else "") + _SAID).encode())
-    for tell in _before:
-        tell()
+    for thread in (late, threading.Thread(target=_stop)):
+        thread.daemon = True
+        thread.start()
+    signal.sigwait(_SIGNALS)  # asked twice: at once
     os._exit(STOPPED)
+
+
+def _stop() -> None:
+    try:
+        with suppress(OSError):  # nobody reads it
+            os.write(2, ((_SHOW_CURSOR if sys.stderr.isatty() else "") + _SAID).encode())
+        for tell in _before:
+            tell()
+    finally:
+        os._exit(STOPPED)

@@ -190,6 +190,7 @@ def _print(ours: socket.socket) -> None:
 def _begin(run: socket.socket, _lock: Connection | None) -> None:
     """Make a new worker one of the run: what loky gave it is kept for as long as it lives, `_lock` too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which ends its workers
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # the run may block it
     for stream in range(3):
         os.dup2(run.fileno(), stream)
     threading.Thread(target=_end_with, args=(run,), daemon=True).start()

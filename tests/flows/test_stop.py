@@ -37,7 +37,7 @@ def test_ctrl_c_ends_at_once_and_says_what_stands(tmp_path: Path) -> None:
     child, terminal = pty.fork()
     if child == 0:
         os.execve(sys.executable, [sys.executable, str(SCRIPT), str(profile), "--out", str(tmp_path)], environment)
-    said = read_until(terminal, b"locate", 120)
+    said = read_until(terminal, b"locate", 180)
     os.write(terminal, b"\x03")
     stopped = time.monotonic()
     said += read_until(terminal, None, 60)
