@@ -59,7 +59,7 @@ __all__ = [
     "with_targets",
 ]
 
-_FIELD, _FIELD_VERSION = "catalog", "4"
+_FIELD, _FIELD_VERSION = "catalog", "5"
 _MERGE, _MERGE_VERSION = "merge", "4"
 CATALOG = "catalog/catalog.parquet"
 MOSAICS = "catalog/mosaics.parquet"

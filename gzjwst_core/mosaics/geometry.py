@@ -42,7 +42,7 @@ _DISTORTIONS = ("CPDIS1", "CPDIS2", "D2IMDIS1", "D2IMDIS2", "CQDIS1", "CQDIS2")
 _SIP_ORDERS = ("A_ORDER", "B_ORDER", "AP_ORDER", "BP_ORDER")
 _MOST_SIP_ORDER = 9
 _WIDEST_SCALE_ARCSEC = 10.0
-_NARROWEST_SCALE_ARCSEC = 1e-3
+_NARROWEST_SCALE_ARCSEC = 5e-3  # kernels, apertures and cutouts have lengths in arcsec: pixels go with its square
 _MOST_RETURN_ERROR_PX = 0.1
 
 

@@ -27,6 +27,7 @@ from gzjwst_core.errors import (
 )
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.geometry import Box, celestial_wcs, check_reach, pixel_scale_arcsec, stated_wcs, whole
+from gzjwst_core.mosaics.headers import check_size
 from gzjwst_core.mosaics.layout import HEADER_FAULTS, Plane, read_layout
 from gzjwst_core.mosaics.pixels import PixelFile
 from gzjwst_core.mosaics.tiled import TiledImage
@@ -257,6 +258,8 @@ def open_mosaic(source: MosaicSource, options: MosaicOptions, *, check: bool = T
     ------
     CorruptMosaicError
         The file is damaged.
+    MosaicError
+        It is larger than a mosaic may be (`too_large`).
     MosaicLayoutError
         A plane, the unit or the WCS is missing or cannot be understood.
     NoValidPixelsError
@@ -318,6 +321,7 @@ def _science_plane(
 def _checked_image(plane: Plane, where: str) -> Plane:
     if len(plane.shape) != 2 or 0 in plane.shape:
         raise MosaicLayoutError(f"{where}: {plane.name} is {plane.shape or 'empty'}, a 2-D image is needed")
+    check_size(plane.shape, f"{where} [{plane.name}]")
     return plane
 
 

@@ -1,12 +1,16 @@
 """What every section of a profile is made of: strict frozen models, and the checked types of their values."""
 
 import re
+from string import Formatter
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gzjwst_core.bands import known_band
 from gzjwst_core.models import digest_of
+
+_PLAIN_FORM = re.compile(r"[+ -]?0?[0-9]{0,2}(\.[0-9]{1,2})?[efgs]?")
+"""Format of a number or a name in a link: at most 99 wide, since a wider one could be gigabytes."""
 
 __all__ = ["Band", "BandOrNone", "Link", "Options", "Positive", "Regex", "Share", "Slug"]
 
@@ -31,9 +35,14 @@ def _regex(pattern: str) -> str:
 
 def _link(template: str) -> str:
     try:
-        template.format(ra=0.0, dec=0.0, id_str="")
+        forms = [form for _, name, form, _ in Formatter().parse(template) if name is not None]
+        odd = [form for form in forms if not _PLAIN_FORM.fullmatch(form or "")]
+        if not odd:
+            template.format(ra=0.0, dec=0.0, id_str="")
     except (KeyError, IndexError, ValueError, AttributeError) as error:
         raise ValueError(f"{template!r}: {error} (allowed: {{ra}}, {{dec}}, {{id_str}})") from error
+    if odd:
+        raise ValueError(f"{template!r}: {odd[0]!r} is no plain format of at most 99 characters, such as .6f")
     return template
 
 
