@@ -123,18 +123,19 @@ class Headers:
         return block
 
 
-def check_size(shape: tuple[int, ...], where: str) -> None:
+def check_size(shape: tuple[int, ...], where: str, error: type[MosaicError] = MosaicError) -> None:
     """See that an image is not larger than a mosaic may be.
 
     Raises
     ------
     MosaicError
-        Its sides or its pixels are more than `MAX_SIDE_PX` or `MAX_PIXELS` (`too_large`).
+        Or the kind of it that is asked for: a side has more than `MAX_SIDE_PX`, or it more than `MAX_PIXELS`
+        (`too_large`).
     """
     if max(shape, default=0) > MAX_SIDE_PX or math.prod(shape) > MAX_PIXELS:
         size = " x ".join(map(str, reversed(shape)))
         said = f"at most {MAX_SIDE_PX} along a side and {MAX_PIXELS} in all are read"
-        raise MosaicError(f"{where}: {size} = {math.prod(shape)} pixels; {said}", reason="too_large")
+        raise error(f"{where}: {size} = {math.prod(shape)} pixels; {said}", reason="too_large")
 
 
 def _has_end(block: bytes) -> bool:

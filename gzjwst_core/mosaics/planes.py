@@ -53,9 +53,7 @@ def keep_planes(
     ------
     CorruptMosaicError
         It is not FITS, a header makes no sense, it ends too early or too late, the gzip is damaged, or it is larger
-        than `limit` (`too_large`).
-    MosaicError
-        A needed plane has more pixels than are read (`too_large`).
+        than `limit`, or a needed plane than `check_size` allows (`too_large`).
     MosaicLayoutError
         It is whole, but holds no science plane (`missing_extension`).
     """
@@ -67,7 +65,7 @@ def keep_planes(
         seen.append(name)
         if len(seen) == 1 or _is_needed(name, kept, sci_planes):
             if hdu.is_image and len(hdu.shape) == 2 and hdu.data_bytes <= limit:  # beyond it a header is damaged
-                check_size(hdu.shape, f"{what} [{name}]")
+                check_size(hdu.shape, f"{what} [{name}]", CorruptMosaicError)
             target.write(hdu.raw)
             plain.copy(hdu.data_bytes, target.write)
             kept += [name] if hdu.data_bytes else []
