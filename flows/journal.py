@@ -12,17 +12,18 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from prefect.futures import PrefectFuture, as_completed
 from rich.markup import escape
 
 from flows.lines import lost_targets
-from flows.terminal import Terminal
+from flows.terminal import StageLine, Terminal
 from gzjwst_core.archives.stages import Brought
 from gzjwst_core.archives.traffic import TRAFFIC
 from gzjwst_core.engine import peak_memory_mb
-from gzjwst_core.errors import ArchiveError, CatalogError, GzJwstError, MosaicError, NameRefusedError
+from gzjwst_core.errors import ArchiveError, CatalogError, GzJwstError, MosaicError, NameRefusedError, StorageError
 from gzjwst_core.publish.record import RunLog
 from gzjwst_core.publish.runlog import Missing, StageRecord
 from gzjwst_core.publish.stages import REPORT, RunEnd
@@ -32,6 +33,8 @@ from gzjwst_core.request import STAGES, RunRequest, Stage
 from gzjwst_core.storage.receipts import Done
 
 __all__ = ["Journal", "stops_when_finished"]
+
+_UPSTREAM = "upstream_failed"
 
 
 _OF_THE_DATA = (ArchiveError, MosaicError, CatalogError, NameRefusedError)
@@ -79,6 +82,7 @@ class Journal:
         futures: Mapping[str, PrefectFuture[Any]],
         say: Callable[[list[Any]], str],
         *,
+        needs: Mapping[str, PrefectFuture[Any]] = MappingProxyType({}),
         vital: bool = False,
         aside: bool = False,
         expected_bytes: int = 0,
@@ -93,6 +97,8 @@ class Journal:
             Its tasks by unit, in the order in which results shall come back.
         say
             Tells a person what the results mean.
+        needs
+            Fetches that these tasks wait for, where nobody else tells how they ended.
         vital
             Whether a failure ends the run.
         aside
@@ -109,12 +115,14 @@ class Journal:
         ------
         GzJwstError
             A vital task failed.
+        StorageError
+            A disk is full (`disk_full`): said as soon as one task has met it.
         """
         begun, before = time.monotonic(), TRAFFIC.bytes
         with self._terminal.stage(stage, len(futures), expected_bytes) as line:
-            for _ in as_completed(list(futures.values())):
-                line.advance()
-            settled = [_settle(f"{stage} {unit}", future) for unit, future in futures.items()]
+            settled = _settled({future: f"{stage} {unit}" for unit, future in futures.items()}, line)
+            if any(trouble is not None and trouble.reason == _UPSTREAM for _, trouble in settled):
+                _settled({future: f"fetch {unit}" for unit, future in needs.items()})
             results = [result for result, trouble in settled if trouble is None]
             troubles = [trouble.replace(aside=aside) for _, trouble in settled if trouble is not None]
             if vital and troubles:
@@ -201,6 +209,22 @@ class Journal:
         )
 
 
+def _settled(
+    names: Mapping[PrefectFuture[Any], str], line: StageLine | None = None
+) -> list[tuple[Any, Missing | None]]:
+    """Wait for tasks, in their order; ends the run at the first that met a full disk: each other would meet it too."""
+    settled: dict[PrefectFuture[Any], tuple[Any, Missing | None]] = {}
+    for future in as_completed(list(names)):
+        if line is not None:
+            line.advance()
+        settled[future] = _settle(names[future], future)
+        trouble = settled[future][1]
+        if trouble is not None and trouble.reason == "disk_full":
+            said = f"{trouble.what}: {trouble.detail}; make room and run again: what is finished stands"
+            raise StorageError(said, reason=trouble.reason)
+    return [settled[future] for future in names]
+
+
 def _bytes_read(results: list[Any], here: int) -> int | None:
     """Tell what archives gave, seen by this process or told by tasks in others (Dask's); None for other stages."""
     told = [result.bytes_moved for result in results if isinstance(result, Brought)]
@@ -220,7 +244,7 @@ def _settle(what: str, future: PrefectFuture[Any]) -> tuple[Any, Missing | None]
     if state.is_completed():
         return future.result(), None
     if not state.is_final():  # Prefect never started it: something it waits for has failed
-        return None, Missing(what=what, reason="upstream_failed", detail="not started: what it needs has failed")
+        return None, Missing(what=what, reason=_UPSTREAM, detail="not started: what it needs has failed")
     error = state.result(raise_on_failure=False)
     if isinstance(error, GzJwstError):
         passing = error.retryable or error.reason == "offline" or not isinstance(error, _OF_THE_DATA)

@@ -70,7 +70,9 @@ def fetch(fetched: Sequence[Brought]) -> str:
 
 def catalog(done: Sequence[Done]) -> str:
     """Tell how many sources."""
-    return f"{_n(_sum(done, 'sources'), 'source')} in {_n(len(done), 'field')}"
+    saturated = sum(one.counts.get("saturated_tiles", 0) for one in done)
+    said = f"; nothing detected on {_n(saturated, 'tile')} above the threshold nearly everywhere" if saturated else ""
+    return f"{_n(_sum(done, 'sources'), 'source')} in {_n(len(done), 'field')}{said}"
 
 
 def merge(done: Done) -> str:

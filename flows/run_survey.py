@@ -18,6 +18,7 @@ if __name__ == "__main__":
 import tasks.settings  # noqa: F401, I001 - before prefect
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from prefect import flow
@@ -31,7 +32,7 @@ from flows.journal import Journal, stops_when_finished
 from flows.session import open_session
 from gzjwst_core.archives.stages import Brought
 from gzjwst_core.cutouts.stages import Plan
-from gzjwst_core.errors import GzJwstError
+from gzjwst_core.errors import GzJwstError, StorageError
 from gzjwst_core.models import Field, Work
 from gzjwst_core.publish.stages import RunEnd
 from gzjwst_core.request import RunRequest
@@ -75,7 +76,8 @@ def run_survey(request: RunRequest) -> RunEnd:
         try:
             _survey(run, journal)
         except GzJwstError as error:
-            _close(run, journal, error)
+            with suppress(StorageError):  # on a full disk this run is not even told of in run.json
+                _close(run, journal, error)
             raise
         return journal.end(run, _close(run, journal))
 
@@ -138,11 +140,14 @@ def _completeness(run: Run, journal: Journal, fields: list[Field]) -> None:
     """Inject galaxies into every field that has a catalog, and measure which of them the catalog misses."""
     works = plan_injections(run, fields)
     injections: dict[str, PrefectFuture[Done]] = {}
+    fetches: dict[str, PrefectFuture[Brought]] = {}
     for field in [field for field in fields if field.name in works]:
         work = works[field.name]
-        injections[field.name] = inject_field.submit(run, work, field, _results(_bring(run, field, [work])))
+        fetched = _bring(run, field, [work])
+        fetches |= fetched
+        injections[field.name] = inject_field.submit(run, work, field, _results(fetched))
     if injections:
-        journal.each("injection", injections, lines.injection)
+        journal.each("injection", injections, lines.injection, needs=fetches)
     journal.stop_after("injection")
     survey = plan_completeness(run)
     if survey is not None:
@@ -155,13 +160,16 @@ def _cutouts(run: Run, journal: Journal, fields: list[Field], plan: Plan) -> lis
     asides = plan_controls(run, fields, plan)
     cuts: dict[str, PrefectFuture[Done]] = {}
     controls: dict[str, PrefectFuture[Done]] = {}
+    fetches: dict[str, PrefectFuture[Brought]] = {}
     for field in fields:
         chunks = plan.chunks.get(field.name, ())
-        fetched = _results(_bring(run, field, chunks))  # nothing is fetched for controls alone
+        brought = _bring(run, field, chunks)  # nothing is fetched for controls alone
+        fetches |= brought
+        fetched = _results(brought)
         cuts |= {work.unit: cut_chunk.submit(run, work, field, fetched) for work in chunks}
         if aside := asides.get(field.name):
             controls[field.name] = cut_controls.submit(run, aside.work, aside.controls, field, fetched)
-    made = journal.each("cutouts", cuts, lines.cutouts)
+    made = journal.each("cutouts", cuts, lines.cutouts, needs=fetches)
     if controls:
         journal.each("controls", controls, lines.controls, aside=True)
     journal.stop_after("cutouts")

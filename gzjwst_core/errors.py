@@ -7,6 +7,7 @@
     ├── NameRefusedError             an outside name may not become a path      (ValueError)
     ├── BudgetError                  the disk cannot hold what was asked        (OSError)
     ├── StorageError                 a file of ours cannot be read or written   (OSError)
+    │   └── StorageUnavailableError  its server does not answer: try again      (ConnectionError)   retryable
     ├── ArchiveError                 an archive did not do its part             (OSError)
     │   ├── ArchiveUnavailableError  busy, slow or broken: try again            (ConnectionError)   retryable
     │   ├── ArchiveRefusedError      it said no for good                        (PermissionError)
@@ -20,7 +21,7 @@
     ├── CatalogError                 detection or a table failed                (ValueError)
     ├── ImageError                   a cutout cannot be coloured                (ValueError)
     ├── SubjectsError                a manifest or Zooniverse's export is wrong (ValueError)
-    └── WorkerLostError              a process died under its work: try again   (RuntimeError)      retryable
+    └── WorkerLostError              work died or found no memory: try again    (RuntimeError)      retryable
 
 `reason` is a stable code that lands in tables and receipts; `retryable` is all that a retry policy reads. Each class
 has its nearest standard-library twin as a second base, so that code which knows nothing of us still catches it.
@@ -47,6 +48,7 @@ __all__ = [
     "ProfileError",
     "QueryError",
     "StorageError",
+    "StorageUnavailableError",
     "SubjectsError",
     "WorkerLostError",
 ]
@@ -106,6 +108,13 @@ class StorageError(GzJwstError, OSError):
     """A file of ours cannot be read or written."""
 
     reason = "storage"
+
+
+class StorageUnavailableError(StorageError, ConnectionError):
+    """The server of a network file system does not answer, or has forgotten an open file, right now."""
+
+    reason = "storage_unavailable"
+    retryable = True
 
 
 class ArchiveError(GzJwstError, OSError):
@@ -195,7 +204,7 @@ class FlowServerError(GzJwstError, ConnectionError):
 
 
 class WorkerLostError(GzJwstError, RuntimeError):
-    """A process died under its work: out of memory, most likely; others take its place."""
+    """A process died under its work, out of memory most likely, or the work was refused memory (`out_of_memory`)."""
 
     reason = "worker_lost"
     retryable = True

@@ -21,7 +21,7 @@ from gzjwst_core.archives.fetch import Fetched, source_of
 from gzjwst_core.archives.slots import transfer_slot
 from gzjwst_core.errors import ArchiveUnavailableError, CorruptMosaicError, MosaicLayoutError, StorageError
 from gzjwst_core.models import Mosaic, Value
-from gzjwst_core.mosaics.headers import DTYPES
+from gzjwst_core.mosaics.headers import DTYPES, check_size
 from gzjwst_core.mosaics.layout import Plane, read_hdu, read_layout
 from gzjwst_core.mosaics.planes import OTHER_PLANES
 from gzjwst_core.mosaics.rows import Places, Rows, joined, rows_around, without
@@ -253,6 +253,8 @@ def _begin(path: Path, reading: _Reading, sci_planes: tuple[str, ...], cache: Mo
     kept = _headers(reading, sci_planes)
     best = next((name for name in (*sci_planes, "PRIMARY") if name in kept), "PRIMARY")
     needed = [name for name in kept if name in {best, *OTHER_PLANES}]
+    for name in needed:
+        check_size(kept[name].plane.shape, f"{reading.mosaic.filename} [{name}]")
     is_plain = all(kept[name].plane.is_image for name in needed)
     found: list[_PlaneRows] = []
     with atomic_path(path) as temporary, temporary.open("wb") as target:

@@ -21,6 +21,11 @@ __all__ = ["Extraction", "area_px", "combine", "extract", "fill_cores", "kernel_
 _SMALLEST_AREA_PX = 4
 _PIXSTACK, _LARGEST_PIXSTACK = 300_000, 20_000_000
 _SUB_OBJECTS, _LARGEST_SUB_OBJECTS = 2048, 65_536
+_MANY_PX = 300_000
+_SATURATED_SHARE = 0.95
+"""A window with more pixels above the threshold than both has no sky: what SEP would find there is no source."""
+_DEBLENDED_PX = 32 * _MANY_PX
+"""Pixels times levels of the largest object that are held to part it, some 40 bytes each."""
 _CORE_ARCSEC2, _CORE_RIM_SNR, _CORE_RIM_SHARE = 4.0, 20.0, 0.8
 _EIGHT = np.ones((3, 3), dtype=int)
 
@@ -162,10 +167,16 @@ def extract(
     Raises
     ------
     CatalogError
-        With reason `extraction_overflow`: SEP's buffers do not suffice even at their limit.
+        With reason `saturated`: more than 95 % of the pixels with data, and more than 300,000, are above the
+        threshold (a pedestal, or an error map that is far too low). With `extraction_overflow`: SEP's buffers do not
+        suffice even at their limit.
+    MemoryError
+        SEP found no memory.
 
     Notes
     -----
+    SEP keeps every level of an object that it deblends: a connected region of more than 300,000 pixels above the
+    threshold (18 square arcmin at 0.06 arcsec) is parted at proportionally fewer levels, so that memory is bounded.
     `filter_type='conv'` on purpose: `matched` with a noise map and cleaning loses faint sources beside bright ones.
     SEP leaves masked pixels in its segmap (sep issue 149): they are taken out here, and so are objects that have no
     other.
@@ -185,9 +196,27 @@ def extract(
         "clean_param": options.clean or 1.0,
         "segmentation_map": True,
     }
-    objects, labels = _extract_retrying(frame.sub, given)
+    objects, labels = _extract_retrying(frame.sub, _bounded(frame, given))
     labels = np.where(frame.bad, 0, labels).astype(np.int32)
     return Extraction(objects, np.ascontiguousarray(labels))
+
+
+def _bounded(frame: Frame, given: dict[str, Any]) -> dict[str, Any]:
+    """Lower the levels of deblending for a very large object; refuse a window that is above the threshold all over."""
+    least = given["thresh"] if given["err"] is None else given["thresh"] * frame.err
+    bright = (frame.sub > least) & ~frame.bad
+    if np.count_nonzero(bright) <= _MANY_PX:  # noise alone makes some of a window's pixels bright
+        return given
+    if given["filter_kernel"] is not None:
+        image = np.where(frame.bad, np.float32(0), frame.sub)
+        bright = (ndimage.convolve(image, given["filter_kernel"], mode="constant") > least) & ~frame.bad
+    count = np.count_nonzero(bright)
+    if count > max(_SATURATED_SHARE * np.count_nonzero(~frame.bad), _MANY_PX):
+        share = count / np.count_nonzero(~frame.bad)
+        raise CatalogError(f"{share:.0%} of the pixels of a window are above the threshold", reason="saturated")
+    regions, _ = ndimage.label(bright, structure=_EIGHT)
+    largest = int(np.bincount(regions.ravel())[1:].max(initial=1))
+    return given | {"deblend_nthresh": min(given["deblend_nthresh"], max(_DEBLENDED_PX // largest, 1))}
 
 
 def _extract_retrying(image: NDArray[np.float32], given: dict[str, Any]) -> tuple[NDArray[Any], NDArray[np.int32]]:
@@ -200,6 +229,8 @@ def _extract_retrying(image: NDArray[np.float32], given: dict[str, Any]) -> tupl
             found: tuple[NDArray[Any], NDArray[np.int32]] = sep.extract(image, **given)
         except Exception as error:
             text = str(error)
+            if isinstance(error, MemoryError) or "memory" in text:
+                raise MemoryError(f"SEP: {text}") from error
             if "active object pixels" in text and pixstack < _LARGEST_PIXSTACK:
                 pixstack *= 4
             elif "sub-objects" in text and sub_objects < _LARGEST_SUB_OBJECTS:

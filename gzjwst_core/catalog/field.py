@@ -75,7 +75,7 @@ class FieldCatalog:
     reference_band: str
     """First detection band: its grid is the detection grid, `mag_ref` is measured in it."""
     counts: Mapping[str, int]
-    """`stars`, `hollow` sources, `tiles`, and `skipped:<reason>` mosaics."""
+    """`stars`, `hollow` sources, `tiles`, `saturated_tiles` where there are any, and `skipped:<reason>` mosaics."""
     depth: tuple[DepthMap, ...] = ()
     """Of every band, then of the detection image."""
 
@@ -137,6 +137,7 @@ def build_field_catalog(
         "stars": int(np.sum(table["is_star"])),
         "hollow": int(np.sum((table["flags"] & int(Flag.SATURATED)) > 0)),
     }
+    counts |= {"saturated_tiles": detected.saturated} if detected.saturated else {}
     _log.info("%s: %s sources in %s", usable[0].field, len(table), ", ".join(learned))
     return FieldCatalog(table, mosaic_table(forced), reference, counts, noise.maps)
 

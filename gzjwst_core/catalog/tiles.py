@@ -5,6 +5,7 @@ agrees on, so that nothing is found twice or lost at a seam. A tile looks again 
 owns hangs together with pixels its window cuts. Opening and reading is done here, arithmetic in `detect`.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from gzjwst_core.catalog.frames import Frame, band_frame
 from gzjwst_core.catalog.learn import Learned
 from gzjwst_core.catalog.passes import linked_pixels, merge_passes
 from gzjwst_core.engine import CpuMap
+from gzjwst_core.errors import CatalogError
 from gzjwst_core.mosaics.geometry import Box, fit_affine, tiles
 from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
 from gzjwst_core.mosaics.segmap import SegmapWriter
@@ -37,6 +39,7 @@ __all__ = [
     "stacked",
 ]
 
+_log = logging.getLogger(__name__)
 _WIDEST_HALO_PX = 1024
 BLOCK_PX = 16
 _FLOATS = ("x", "y", "a", "b", "theta")
@@ -105,6 +108,8 @@ class _Found:
     runs: "_Runs"
     empty_blocks: NDArray[np.int32]
     """(n, 2) row and column of the 16-pixel blocks of its area in which some pixel has no data."""
+    saturated: bool = False
+    """It is above the threshold nearly everywhere: nothing was detected."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,8 @@ class Detected:
     tiles: tuple[Box, ...]
     empty_blocks: NDArray[np.bool_]
     """Blocks of 16 pixels in which some pixel has no data."""
+    saturated: int = 0
+    """Tiles that are above the threshold nearly everywhere: nothing was detected there."""
 
 
 def detection_frame(plan: DetectionPlan, box: Box) -> Frame:
@@ -175,13 +182,18 @@ def detect_field(plan: DetectionPlan, segmap_path: Path, *, cpu_map: CpuMap) -> 
         A temporary path; the file is complete when this returns.
     cpu_map
         Where the work runs; ids do not depend on it.
+
+    Raises
+    ------
+    CatalogError
+        SEP failed, or tiles are above the threshold nearly everywhere and others hold no source (`saturated`).
     """
     boxes = tuple(tiles(plan.shape, plan.options.tile_px))
     first = plan.bands[0]
     with open_mosaic(first.source, plan.mosaics, check=False) as reader:
         wcs = reader.wcs
     parts: list[NDArray[Any]] = []
-    last = 0
+    last = saturated = 0
     blocks = np.zeros((-(-plan.shape[0] // BLOCK_PX), -(-plan.shape[1] // BLOCK_PX)), dtype=bool)
     with SegmapWriter(segmap_path, plan.shape, wcs) as segmap:
         for number, found in enumerate(cpu_map(_detect_tile, [_Item(plan, box) for box in boxes])):
@@ -191,8 +203,14 @@ def detect_field(plan: DetectionPlan, segmap_path: Path, *, cpu_map: CpuMap) -> 
             segmap.write(found.box, _painted(found, last))
             parts.append(objects)
             last += len(objects)
+            saturated += found.saturated
             blocks[tuple(found.empty_blocks.T)] = True
-    return Detected(np.concatenate(parts), boxes, blocks)
+    if saturated:
+        said = f"{first.source.field}: {saturated} of {len(boxes)} tiles are above the threshold nearly everywhere"
+        if last == 0:
+            raise CatalogError(f"{said}, and there is no source elsewhere", reason="saturated")
+        _log.warning("%s: nothing was detected there", said)
+    return Detected(np.concatenate(parts), boxes, blocks, saturated)
 
 
 def _painted(found: _Found, last: int) -> NDArray[np.int32]:
@@ -214,7 +232,12 @@ def _detect_tile(item: _Item) -> _Found:
         empty = _empty_blocks(frame.bad, box, tile)
         if frame.bad.all():
             return _nothing(box, empty)
-        passes = _passes(plan, frames, frame)
+        try:
+            passes = _passes(plan, frames, frame)
+        except CatalogError as error:
+            if error.reason != "saturated":
+                raise
+            return _nothing(box, empty, saturated=True)
         linked = linked_pixels(passes, margin)
         if not any(_unsure(found, linked, item, box) for found in passes):
             break
@@ -275,8 +298,8 @@ def _halos(first: int) -> Iterator[int]:
         yield halo
 
 
-def _nothing(box: Box, empty: NDArray[np.int32]) -> _Found:
-    return _Found(np.zeros(0, dtype=OBJECT_DTYPE), box, _runs(np.zeros(0, dtype=np.int32)), empty)
+def _nothing(box: Box, empty: NDArray[np.int32], *, saturated: bool = False) -> _Found:
+    return _Found(np.zeros(0, dtype=OBJECT_DTYPE), box, _runs(np.zeros(0, dtype=np.int32)), empty, saturated)
 
 
 def _collect(

@@ -33,6 +33,7 @@ from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import NoValidPixelsError
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.geometry import Box, pixel_scale_arcsec
+from gzjwst_core.mosaics.pixels import PixelFile
 from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
 from gzjwst_core.options import CompletenessOptions, MosaicOptions, PsfOptions
 from gzjwst_core.psf.known import psf_of
@@ -187,9 +188,9 @@ def _write_light(item: _Item) -> None:
     """Write a plane of light: what no galaxy reaches is a hole in the file, and takes no room."""
     with open_mosaic(item.source, item.options, check=False) as reader:
         shape, wcs = reader.shape, reader.wcs
-    plane = np.memmap(item.target, np.float32, "w+", shape=shape)
+    plane = PixelFile(item.target, np.float32, shape, writable=True)
     add_galaxies(plane, item.galaxies, wcs, item.source.band, item.psf)
-    plane.flush()
+    plane.close()
 
 
 def place_galaxies(

@@ -14,6 +14,7 @@ from scipy.signal import fftconvolve
 
 from gzjwst_core.catalog.sersic import sersic_stamp
 from gzjwst_core.mosaics.geometry import Box, sky_jacobian
+from gzjwst_core.mosaics.pixels import PixelFile
 from gzjwst_core.psf.stamp import Psf, resampled
 
 __all__ = ["GridPlaces", "add_galaxies", "galaxy_light", "grid_places", "kernels"]
@@ -81,13 +82,13 @@ def kernels(psf: Psf) -> Kernels:
     return {fine: resampled(psf, psf.scale_arcsec / fine).pixels for fine in (1, _FINE)}
 
 
-def add_galaxies(plane: NDArray[np.float32], galaxies: Table, wcs: WCS, band: str, psf: Psf) -> None:
+def add_galaxies(plane: PixelFile | NDArray[np.float32], galaxies: Table, wcs: WCS, band: str, psf: Psf) -> None:
     """Add galaxies to a plane of light.
 
     Parameters
     ----------
     plane
-        (ny, nx) uJy per pixel, changed in place; may be mapped from a file, only what is touched is written.
+        (ny, nx) uJy per pixel, changed in place; of a file, only what is touched is written.
     galaxies
         `ra`, `dec`, `pa` (deg), `r50` (arcsec), `sersic_n`, `axis_ratio` and `<band>_flux_in` (uJy).
     wcs
@@ -112,4 +113,5 @@ def add_galaxies(plane: NDArray[np.float32], galaxies: Table, wcs: WCS, band: st
         )
         box = Box(line, line + 1, column, column + 1).grow(light.shape[0] // 2)
         inside = box.clip(shape)
-        plane[inside.slices] += light[inside.shift(-box.y0, -box.x0).slices] * np.float32(row[f"{band}_flux_in"])
+        flux = np.float32(row[f"{band}_flux_in"])
+        plane[inside.slices] += light[inside.shift(-box.y0, -box.x0).slices] * flux

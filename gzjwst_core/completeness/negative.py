@@ -7,7 +7,6 @@ holes of that depth would spoil the background and the noise that detection lear
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -18,6 +17,7 @@ from gzjwst_core.catalog.carry import box_on, carry_labels
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.geometry import Box, fit_affine
 from gzjwst_core.mosaics.headers import BLOCK
+from gzjwst_core.mosaics.pixels import PixelFile
 from gzjwst_core.mosaics.reader import MosaicReader, Window, open_mosaic
 from gzjwst_core.mosaics.segmap import SegmapReader, open_segmap
 from gzjwst_core.mosaics.wcs import wcs_rows
@@ -96,7 +96,7 @@ def write_negative(source: MosaicSource, options: MosaicOptions, segmap: Path, t
                 if pixels is not None:
                     planes[name][box.slices] = pixels
         for plane in planes.values():
-            plane.flush()
+            plane.close()
     return source.replace(path=str(target), err_path="", unit="uJy", light="", rows=None)
 
 
@@ -118,8 +118,8 @@ def _strip(reader: MosaicReader, labels: SegmapReader, box: Box) -> Window:
     return empty_and_turned(reader.windows(wide), sources, inner, steps)
 
 
-def _new_planes(path: Path, reader: MosaicReader) -> dict[str, Any]:
-    """Lay out a file of the mosaic's planes, all zeros, and map them."""
+def _new_planes(path: Path, reader: MosaicReader) -> dict[str, PixelFile]:
+    """Lay out a file of the mosaic's planes, all zeros."""
     size = reader.shape[0] * reader.shape[1] * 4
     padded = -(-size // BLOCK) * BLOCK
     offsets: dict[str, int] = {}
@@ -130,7 +130,7 @@ def _new_planes(path: Path, reader: MosaicReader) -> dict[str, Any]:
             offsets[name] = file.tell()
             file.seek(padded, 1)
         file.truncate(file.tell())
-    return {name: np.memmap(path, ">f4", "r+", offset=offset, shape=reader.shape) for name, offset in offsets.items()}
+    return {n: PixelFile(path, ">f4", reader.shape, offset=at, writable=True) for n, at in offsets.items()}
 
 
 def _header(name: str, reader: MosaicReader) -> fits.Header:

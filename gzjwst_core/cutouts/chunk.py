@@ -27,6 +27,7 @@ from gzjwst_core.options import CutoutOptions, MosaicOptions
 __all__ = ["Cut", "CutJob", "cut_chunk", "targets_of"]
 
 _DONE = Outcome()
+_MOST_SIDE_PX = 4096
 Grid = TypeVar("Grid", MosaicReader, SegmapReader)
 
 
@@ -107,7 +108,8 @@ def cut_chunk(rows: Table, job: CutJob) -> Iterator[Cut]:
     ------
     Cut
         One for each row, in order of the reference mosaic's rows (neighbours share pages of the file); targets off
-        every mosaic are `skipped` with reason `off_footprint`.
+        every mosaic are `skipped` with reason `off_footprint`, those whose field of view has more than 4096 pixels
+        along a side with reason `too_large`.
 
     Raises
     ------
@@ -142,6 +144,12 @@ def _corrected(grid: Grid, shift: SkyShift) -> Grid:
 
 def _cut(target: Target, cutter: Cutter) -> Cut:
     name = f"{file_stem(target.id_str)}.fits"
+    side = target.fov_arcsec / min(reader.pixel_scale_arcsec for reader in cutter.readers.values())
+    if side > _MOST_SIDE_PX:
+        said = (
+            f"{target.id_str}: {target.fov_arcsec:g} arcsec are {side:.0f} pixels, at most {_MOST_SIDE_PX} are cut out"
+        )
+        return Cut(target.id_str, name, None, Outcome(kind="skipped", reason="too_large", detail=said))
     data = make_cutout(target, cutter)
     if data is None:
         said = f"{target.id_str} lies on no mosaic of {target.field}"

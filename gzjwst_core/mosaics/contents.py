@@ -15,6 +15,7 @@ from astropy.wcs import WCS
 from gzjwst_core.errors import MosaicLayoutError
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.geometry import stated_wcs
+from gzjwst_core.mosaics.headers import check_size
 from gzjwst_core.mosaics.layout import Plane, read_layout
 from gzjwst_core.mosaics.noise_map import noise_plane, plain_path
 from gzjwst_core.mosaics.units import SURFACE_BRIGHTNESS, known_unit, names_no_flux, ujy_per_unit
@@ -113,6 +114,7 @@ def _science_plane(
 def _checked_image(plane: Plane, where: str) -> Plane:
     if len(plane.shape) != 2 or 0 in plane.shape:
         raise MosaicLayoutError(f"{where}: {plane.name} is {plane.shape or 'empty'}, a 2-D image is needed")
+    check_size(plane.shape, f"{where} [{plane.name}]")
     return plane
 
 

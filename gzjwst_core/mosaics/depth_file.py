@@ -4,6 +4,7 @@ What the depth is, `catalog.depth` says; here it only gets headers. Equal maps g
 """
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +47,10 @@ def write_depth(path: Path, field: str, maps: Sequence[tuple[str, NDArray[np.flo
         hdu.header["DEPDIAM"] = (0.3, "[arcsec] diameter of the aperture")
         hdu.header["BLOCK"] = (side, "[pix] side of a block on the mosaic")
         hdus.append(hdu)
+    data = BytesIO()  # of a full disk astropy's own writing to files does not tell the error's number
+    hdus.writeto(data)
     try:
-        hdus.writeto(path, overwrite=True)
+        path.write_bytes(data.getbuffer())
     except OSError as error:
         raise storage_error(error, path) from error
 

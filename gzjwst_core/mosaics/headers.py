@@ -9,13 +9,17 @@ import re
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 
-from gzjwst_core.errors import CorruptMosaicError
+from gzjwst_core.errors import CorruptMosaicError, MosaicError
 
-__all__ = ["BLOCK", "DTYPES", "MAX_MOSAIC_BYTES", "Hdu", "Headers"]
+__all__ = ["BLOCK", "DTYPES", "MAX_MOSAIC_BYTES", "MAX_PIXELS", "MAX_SIDE_PX", "Hdu", "Headers", "check_size"]
 
 BLOCK = 2880
 MAX_MOSAIC_BYTES = 24 << 30
 """Largest mosaic, uncompressed, that is believed; a COSMOS-Web visit has 4 GB, a JADES mosaic 20."""
+MAX_SIDE_PX = 1 << 17
+"""Most pixels along a side of a mosaic: memory grows with a row. A degree at 0.03 arcsec has 120,000."""
+MAX_PIXELS = 1 << 32
+"""Most pixels of a mosaic: what the largest one has in a single plane of four bytes, and some more."""
 DTYPES: Mapping[int, str] = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 """Type of a pixel in the file, by BITPIX."""
 
@@ -118,6 +122,21 @@ class Headers:
         if self._left < 0:
             raise CorruptMosaicError(f"{self._what}: a header without END, or headers longer than any mosaic's")
         return block
+
+
+def check_size(shape: tuple[int, ...], where: str, error: type[MosaicError] = MosaicError) -> None:
+    """See that an image is not larger than a mosaic may be.
+
+    Raises
+    ------
+    MosaicError
+        Or the kind of it that is asked for: a side has more than `MAX_SIDE_PX`, or it more than `MAX_PIXELS`
+        (`too_large`).
+    """
+    if max(shape, default=0) > MAX_SIDE_PX or math.prod(shape) > MAX_PIXELS:
+        size = " x ".join(map(str, reversed(shape)))
+        said = f"at most {MAX_SIDE_PX} along a side and {MAX_PIXELS} in all are read"
+        raise error(f"{where}: {size} = {math.prod(shape)} pixels; {said}", reason="too_large")
 
 
 def _has_end(block: bytes) -> bool:

@@ -11,13 +11,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 from astropy.io import fits
 from astropy.io.fits.verify import VerifyWarning
-from numpy.typing import NDArray
 
 from gzjwst_core.errors import CorruptMosaicError, StorageError
 from gzjwst_core.mosaics.headers import DTYPES, MAX_MOSAIC_BYTES, Hdu, Headers
+from gzjwst_core.mosaics.pixels import PixelFile
 
 __all__ = ["HEADER_FAULTS", "Plane", "Readable", "header_digest", "read_hdu", "read_layout"]
 
@@ -47,10 +46,9 @@ class Plane:
         """Whether it holds a plain 2-D image."""
         return len(self.shape) == 2 and not self.compressed
 
-    def pixels(self, path: Path) -> NDArray[np.generic]:
-        """Map the raw pixels (big-endian, not scaled) into memory, read-only."""
-        dtype = DTYPES[self.header["BITPIX"]]
-        return np.memmap(path, dtype=dtype, mode="r", offset=self.offset, shape=self.shape)
+    def pixels(self, path: Path) -> PixelFile:
+        """Open the raw pixels (big-endian, not scaled) for reading."""
+        return PixelFile(path, DTYPES[self.header["BITPIX"]], self.shape, offset=self.offset)
 
 
 def header_digest(path: Path) -> str:

@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol
 
 from gzjwst_core.errors import CorruptMosaicError, MosaicLayoutError
 from gzjwst_core.mosaics.gunzip import Gunzip
-from gzjwst_core.mosaics.headers import MAX_MOSAIC_BYTES, Hdu, Headers
+from gzjwst_core.mosaics.headers import MAX_MOSAIC_BYTES, Hdu, Headers, check_size
 
 __all__ = ["MAX_MOSAIC_BYTES", "OTHER_PLANES", "check_structure", "keep_planes", "unpack"]
 
@@ -53,7 +53,7 @@ def keep_planes(
     ------
     CorruptMosaicError
         It is not FITS, a header makes no sense, it ends too early or too late, the gzip is damaged, or it is larger
-        than `limit` (`too_large`).
+        than `limit`, or a needed plane than `check_size` allows (`too_large`).
     MosaicLayoutError
         It is whole, but holds no science plane (`missing_extension`).
     """
@@ -64,6 +64,8 @@ def keep_planes(
         name = hdu.name if seen else "PRIMARY"
         seen.append(name)
         if len(seen) == 1 or _is_needed(name, kept, sci_planes):
+            if hdu.is_image and len(hdu.shape) == 2 and hdu.data_bytes <= limit:  # beyond it a header is damaged
+                check_size(hdu.shape, f"{what} [{name}]", CorruptMosaicError)
             target.write(hdu.raw)
             plain.copy(hdu.data_bytes, target.write)
             kept += [name] if hdu.data_bytes else []

@@ -1,6 +1,6 @@
 """Open one mosaic and read windows of it: planes by name, uJy per pixel, no coverage as NaN.
 
-Nothing here holds a whole plane: pixels are memory-mapped, and a window becomes native float32 when it is asked for.
+Nothing here holds a whole plane: a window's pixels are read, and become native float32, when it is asked for.
 Archives, caches and gzip are elsewhere; the file at a source's path is plain FITS.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from astropy.wcs import WCS
@@ -29,6 +29,7 @@ from gzjwst_core.mosaics.contents import Contents, PlaneIn, read_contents
 from gzjwst_core.mosaics.geometry import Box, pixel_scale_arcsec, whole
 from gzjwst_core.mosaics.layout import HEADER_FAULTS, Plane
 from gzjwst_core.mosaics.noise_map import check_noise, noise_samples
+from gzjwst_core.mosaics.pixels import PixelFile
 from gzjwst_core.mosaics.tiled import TiledImage
 from gzjwst_core.mosaics.zeros import surroundings, zero_gaps
 from gzjwst_core.options import MosaicOptions
@@ -60,13 +61,13 @@ class _Pixels:
         bscale, bzero = _scaling(path, plane)
         if plane.compressed:  # astropy has applied it
             bscale, bzero = 1.0, 0.0
-        self._raw: Any = TiledImage(path, plane) if plane.compressed else plane.pixels(path)
+        self._raw = TiledImage(path, plane) if plane.compressed else plane.pixels(path)
         self._scale, self._zero = scale * bscale, scale * bzero
         self._blank = None if plane.compressed or plane.header["BITPIX"] < 0 else plane.header.get("BLANK")
 
     def read(self, box: Box) -> NDArray[np.float32]:
         """Read a box that lies inside the plane."""
-        raw = np.asarray(self._raw[box.slices])
+        raw = self._raw[box.slices]
         with np.errstate(all="ignore"):  # what is beyond float32 becomes infinite, and that is no coverage
             if raw.dtype.kind == "f" and self._scale == 1.0 and self._zero == 0.0:
                 return raw.astype(np.float32)
@@ -77,9 +78,7 @@ class _Pixels:
 
     def close(self) -> None:
         """Let go of the file."""
-        if isinstance(self._raw, TiledImage):
-            self._raw.close()
-        self._raw = None
+        self._raw.close()
 
 
 def _scaling(path: Path, plane: Plane) -> tuple[float, float]:
@@ -127,7 +126,7 @@ class MosaicReader:
         self._pixels = {name: _Pixels(plane) for name, plane in planes.items() if plane is not None}
         self.planes = frozenset(self._pixels)
         self._unread = _unread(source, self.shape[0])
-        self._light = np.memmap(source.light, np.float32, "r", shape=self.shape) if source.light else None
+        self._light = PixelFile(Path(source.light), np.float32, self.shape) if source.light else None
 
     def __enter__(self) -> Self:
         return self
@@ -140,7 +139,9 @@ class MosaicReader:
         for pixels in self._pixels.values():
             pixels.close()
         self._pixels.clear()
-        self._light = None
+        if self._light is not None:
+            self._light.close()
+            self._light = None
 
     def window(self, plane: str, box: Box) -> NDArray[np.float32]:
         """Read one plane.
@@ -259,6 +260,8 @@ def open_mosaic(source: MosaicSource, options: MosaicOptions, *, check: bool = T
     ------
     CorruptMosaicError
         The file is damaged.
+    MosaicError
+        It is larger than a mosaic may be (`too_large`).
     MosaicLayoutError
         A plane, the unit or the WCS is missing or cannot be understood.
         The noise map is none by its name, or off by a factor beyond 30 (`bad_noise_map`).

@@ -6,17 +6,19 @@ The file holds an empty PRIMARY and the image `SEG` with the detection grid's WC
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from gzjwst_core.errors import CorruptMosaicError, StorageError
+from gzjwst_core.errors import CorruptMosaicError
 from gzjwst_core.mosaics.geometry import Box, pixel_scale_arcsec
 from gzjwst_core.mosaics.layout import read_layout
+from gzjwst_core.mosaics.pixels import PixelFile
 from gzjwst_core.mosaics.wcs import celestial_wcs, wcs_rows
+from gzjwst_core.storage.atomic import storage_error
 
 __all__ = ["SegmapReader", "SegmapWriter", "open_segmap"]
 
@@ -27,9 +29,9 @@ _NAME = "SEG"
 class SegmapReader:
     """Windows of a segmap; a context manager. Built by `open_segmap`."""
 
-    def __init__(self, labels: Any, wcs: WCS) -> None:
-        self._labels: Any = labels
-        self.shape: tuple[int, int] = (labels.shape[0], labels.shape[1])
+    def __init__(self, labels: PixelFile, wcs: WCS) -> None:
+        self._labels = labels
+        self.shape = labels.shape
         self.wcs = wcs
         self.pixel_scale_arcsec = pixel_scale_arcsec(wcs)
 
@@ -41,7 +43,7 @@ class SegmapReader:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._labels = None
+        self._labels.close()
 
     def window(self, box: Box) -> NDArray[np.int32]:
         """Read labels; 0 outside the segmap.
@@ -93,9 +95,9 @@ class SegmapWriter:
             with path.open("wb") as file:
                 file.write(head)
                 file.truncate(len(head) + -(-size // _BLOCK) * _BLOCK)  # zeros, and zeros are what FITS pads with
-            self._labels: Any = np.memmap(path, dtype=">i4", mode="r+", offset=len(head), shape=shape)
+            self._labels = PixelFile(path, ">i4", shape, offset=len(head), writable=True)
         except OSError as error:
-            raise StorageError(f"{path.name} cannot be written: {error.strerror or error}") from error
+            raise storage_error(error, path) from error
         self.shape = shape
 
     def __enter__(self) -> Self:
@@ -105,14 +107,12 @@ class SegmapWriter:
         self.close()
 
     def close(self) -> None:
-        """Hand all labels to the file."""
-        if self._labels is not None:
-            self._labels.flush()
-            self._labels = None
+        """Let go of the file."""
+        self._labels.close()
 
     def window(self, box: Box) -> NDArray[np.int32]:
         """Read what was written so far in a box inside the segmap."""
-        return np.asarray(self._labels[box.slices]).astype(np.int32)
+        return self._labels[box.slices].astype(np.int32)
 
     def write(self, box: Box, labels: NDArray[np.int32]) -> None:
         """Add the non-zero labels of a window; a pixel that has a label keeps it.
@@ -123,11 +123,19 @@ class SegmapWriter:
             May reach beyond the segmap; what lies outside is dropped.
         labels
             (ny, nx) of the box.
+
+        Raises
+        ------
+        StorageError
+            The disk is full (`disk_full`), or the file cannot be written.
         """
         inside = box.clip(self.shape)
         new = labels[inside.shift(-box.y0, -box.x0).slices]
-        here = self._labels[inside.slices]
-        np.copyto(here, new, where=(new > 0) & (here == 0), casting="same_kind")
+        rows = np.flatnonzero(new.any(axis=1))
+        if rows.size:  # what is empty stays a hole
+            inside = inside._replace(y0=inside.y0 + int(rows[0]), y1=inside.y0 + int(rows[-1]) + 1)
+            new, here = new[rows[0] : rows[-1] + 1], self._labels[inside.slices]
+            self._labels[inside.slices] = np.where((new > 0) & (here == 0), new, here)
 
 
 def _headers(shape: tuple[int, int], wcs: WCS) -> bytes:

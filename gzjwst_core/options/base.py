@@ -11,6 +11,8 @@ from gzjwst_core.models import digest_of
 
 __all__ = ["Band", "BandOrNone", "Bands", "Link", "Options", "Positive", "Regex", "Share", "Slug", "checked_template"]
 _LONGEST_PATTERN = 1000
+_PLAIN_FORM = re.compile(r"[+ -]?0?[0-9]{0,2}(\.[0-9]{1,2})?[efgs]?")
+"""Format of a number or a name in a link: at most 99 wide, since a wider one could be gigabytes."""
 
 
 def _known_band_or_none(name: str) -> str:
@@ -48,13 +50,14 @@ def checked_template(template: str, **values: float | str) -> str:
         It cannot; names what is allowed.
     """
     try:
-        wide = any(re.search(r"\d{3}", form or "") for _, _, form, _ in Formatter().parse(template))
-        _ = "" if wide else template.format(**values)
+        forms = [form for _, name, form, _ in Formatter().parse(template) if name is not None]
+        odd = [form for form in forms if not _PLAIN_FORM.fullmatch(form or "")]
+        _ = "" if odd else template.format(**values)
     except (KeyError, IndexError, ValueError, AttributeError) as error:
         allowed = ", ".join(f"{{{name}}}" for name in values)
         raise ValueError(f"{template!r}: {error} (allowed: {allowed})") from error
-    if wide:
-        raise ValueError(f"{template!r}: a width or precision of three digits (allowed: two)")
+    if odd:
+        raise ValueError(f"{template!r}: {odd[0]!r} is no plain format of at most 99 characters, such as .6f")
     return template
 
 

@@ -28,6 +28,7 @@ __all__ = ["file_digests", "psf_of", "with_folder"]
 Floats = NDArray[np.float64]
 
 _RADIUS_ARCSEC = 1.5
+_MOST_SIDE_PX = 2048
 _LEAST_SNR, _ALONE_ARCSEC, _MOST_STARS = 20.0, 0.6, 60
 _NO_DATA = Flag.EDGE | Flag.GAP | Flag.TRUNCATED | Flag.SATURATED
 _SPOILT = np.uint32(_NO_DATA | Flag.BLENDED | Flag.BRIGHT_STAR | Flag.PERSISTENCE | Flag.CROWDED | Flag.TARGET)
@@ -57,7 +58,8 @@ def file_digests(options: PsfOptions) -> dict[str, str]:
     digests = {}
     for band, path in options.files.items():
         try:
-            digests[band] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            with Path(path).open("rb") as file:
+                digests[band] = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise ProfileError(f"psf.files.{band}: {path} cannot be read: {error.strerror}") from None
     return digests
@@ -100,7 +102,11 @@ def psf_of(source: MosaicSource, options: PsfOptions, mosaics: MosaicOptions, st
 def _read(path: Path, options: PsfOptions) -> Psf:
     try:
         with fits.open(path) as hdus:
-            image, header = next((h.data, h.header) for h in hdus if getattr(h, "is_image", False) and _is_2d(h))
+            hdu = next(h for h in hdus if getattr(h, "is_image", False) and _is_2d(h))
+            if max(hdu.shape) > _MOST_SIDE_PX:
+                said = f"has {hdu.shape[1]} x {hdu.shape[0]} pixels, at most {_MOST_SIDE_PX} along a side are read"
+                raise ProfileError(f"psf.files: {path.name} {said}")
+            image, header = hdu.data, hdu.header
             pixels = odd_square(np.asarray(image, dtype=np.float64))
     except StopIteration:
         raise ProfileError(f"psf.files: {path.name} holds no 2-D image") from None

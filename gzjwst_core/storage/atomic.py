@@ -10,11 +10,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from gzjwst_core.errors import StorageError
+from gzjwst_core.errors import StorageError, StorageUnavailableError
 
 __all__ = ["atomic_path", "is_temporary", "storage_error", "sync_path"]
 
 _SUFFIX = ".part"
+_REASONS = {
+    errno.ENOSPC: "disk_full",
+    errno.EDQUOT: "disk_full",
+    errno.EACCES: "not_writable",
+    errno.EROFS: "not_writable",
+}
+_PASSING = {
+    *(errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ECONNRESET, errno.ECONNABORTED, errno.EAGAIN),
+    *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH),
+}
+"""What a network file system says while its server is away, or has come back and forgotten the open file."""
 
 
 @contextmanager
@@ -33,6 +44,8 @@ def atomic_path(target: Path, *, sync: bool = True) -> Iterator[Path]:
     ------
     StorageError
         The disk is full (`disk_full`), the place is not ours to write (`not_writable`), or another file fault.
+    StorageUnavailableError
+        Its server is away.
     """
     temporary = target.with_name(f".{target.name[:150]}.{os.getpid()}-{uuid4().hex[:8]}{_SUFFIX}")
     try:
@@ -59,15 +72,11 @@ def is_temporary(name: str) -> bool:
 
 
 def storage_error(error: OSError, path: Path | str) -> StorageError:
-    """Put an operating system's error in our tree, with its stable reason."""
-    reasons = {
-        errno.ENOSPC: "disk_full",
-        errno.EDQUOT: "disk_full",
-        errno.EACCES: "not_writable",
-        errno.EROFS: "not_writable",
-    }
-    text = " ".join((error.strerror or str(error)).split())  # Arrow's have several lines
-    return StorageError(f"{path}: {text}", reason=reasons.get(error.errno or 0, "storage"))
+    """Put an operating system's error in our tree, with its stable reason; one that may pass is retryable."""
+    text = f"{path}: {' '.join((error.strerror or str(error)).split())}"  # Arrow's have several lines
+    if error.errno in _PASSING:
+        return StorageUnavailableError(text)
+    return StorageError(text, reason=_REASONS.get(error.errno or 0, "storage"))
 
 
 def sync_path(path: Path) -> None:

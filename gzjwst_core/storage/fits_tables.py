@@ -7,7 +7,9 @@ import re
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from os import fspath
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -63,8 +65,10 @@ def write_fits(table: Table, path: AnyPath) -> None:
             hdu.header[key.upper()] = value
     for line in plain.meta.get(COMMENTS, ()):
         hdu.header.add_comment(_ascii(line))
+    data = BytesIO()  # of a full disk astropy's own writing to files does not tell the error's number
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(data)
     try:
-        fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(fspath(path), overwrite=True)
+        Path(path).write_bytes(data.getbuffer())
     except OSError as error:
         raise storage_error(error, fspath(path)) from error
 

@@ -172,7 +172,7 @@ class Folder:
     @contextmanager
     def writing_if_new(self, relative: str) -> Iterator[Path]:
         """Yield a local path to write to; the file is put in place only if its bytes are not there already."""
-        with TemporaryDirectory(prefix="gzjwst-") as scratch:
+        with self._errors(relative), TemporaryDirectory(prefix="gzjwst-") as scratch:
             local = Path(scratch) / "file"
             yield local
             self.write(relative, local.read_bytes())
@@ -203,12 +203,20 @@ class Folder:
         """Force files written with `sync=False` to disk, and their folders once each. Local folders only.
 
         File by file: a sync of the whole file system would wait for whatever else the machine is writing.
+
+        Raises
+        ------
+        StorageError
+            The disk is full, or it failed.
         """
         if not self._is_local:
             return
         paths = [Path(self._path(relative)) for relative in relatives]
         for path in (*paths, *sorted({path.parent for path in paths})):
-            sync_path(path)
+            try:
+                sync_path(path)
+            except OSError as error:
+                raise storage_error(error, path) from error
 
     def remove(self, relative: str) -> None:
         """Remove a file, if it is there."""

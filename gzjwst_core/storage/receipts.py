@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from pydantic import ValidationError
 
-from gzjwst_core.errors import StorageError
+from gzjwst_core.errors import StorageError, WorkerLostError
 from gzjwst_core.models import Outcome, Output, Receipt, Value, Work, digest_of
 from gzjwst_core.storage.folder import Folder
 
@@ -88,13 +88,22 @@ def complete(folder: Folder, work: Work, make: Callable[[], Receipt]) -> Done:
     -------
     Done
         Of the standing receipt, or of the new one, which is on disk by then.
+
+    Raises
+    ------
+    WorkerLostError
+        The work, here or in a worker, was refused memory (`out_of_memory`).
     """
     rivals = _rivals(folder, work)
     receipt = standing(folder, work)
     if fresh := receipt is None:
         for path in rivals:
             _supersede(folder, path)
-        receipt = make()
+        try:
+            receipt = make()
+        except MemoryError as error:
+            said = f"{work.stage} of {work.unit}: out of memory ({error}): fewer --workers need less"
+            raise WorkerLostError(said, reason="out_of_memory") from error
         folder.write(receipt_path(work.stage, work.key), _bytes(receipt))
     for path in rivals:
         _drop(folder, path, keep={output.path for output in receipt.outputs})

@@ -1,6 +1,7 @@
 """Detection image and extraction: stacking, kernels, cores, edges, SEP's quirks."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,3 +130,49 @@ def test_an_overflowing_buffer_is_enlarged_and_then_given_up(monkeypatch: pytest
     with pytest.raises(CatalogError) as caught:
         extract(busy, OPTIONS, 0.06, filter_noise=0.3)
     assert caught.value.reason == "extraction_overflow"
+
+
+def rippled(side: int) -> Frame:
+    """A pedestal of 10 sigma with structure everywhere, so that there is much to deblend."""
+    rows, columns = np.indices((side, side))
+    image = 10 + np.random.default_rng(1).normal(0, 1, (side, side)) + 4 * np.sin(rows / 5) * np.sin(columns / 5)
+    return Frame(image.astype(np.float32), np.ones((side, side), np.float32), np.zeros((side, side), bool))
+
+
+def test_a_window_that_is_above_the_threshold_all_over_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SEP would take gigabytes and minutes for what is no source."""
+    monkeypatch.setattr(sep, "extract", None)
+    with pytest.raises(CatalogError, match="100% of the pixels") as caught:
+        extract(rippled(1280), OPTIONS, 0.06)
+    assert caught.value.reason == "saturated"
+
+
+def test_a_small_window_may_be_filled_by_one_galaxy() -> None:
+    assert len(extract(rippled(200), OPTIONS, 0.06).objects) > 0
+
+
+def test_a_very_large_object_is_parted_at_fewer_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SEP keeps every level's pixels: levels times pixels are bounded."""
+    given: list[dict[str, Any]] = []
+
+    def noted(image: Image, **options: Any) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        given.append(options)
+        return np.zeros(0), np.zeros(image.shape, np.int32)
+
+    monkeypatch.setattr(sep, "extract", noted)
+    frame = rippled(1000)
+    frame.sub[:, 640:] = 0
+    extract(frame, OPTIONS, 0.06)
+    extract(scene(), OPTIONS, 0.06)
+    levels = [options["deblend_nthresh"] for options in given]
+    assert 13 <= levels[0] <= 32 * 300_000 // 640_000  # the filter adds some pixels at the rim
+    assert levels[1] == 32
+
+
+def test_memory_that_sep_is_refused_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def starve(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(sep, "extract", starve)
+    with pytest.raises(MemoryError, match="SEP"):
+        extract(scene(), OPTIONS, 0.06)

@@ -78,6 +78,14 @@ def test_every_target_ends_somehow(field: Field, job: CutJob) -> None:
     assert all((cut.data is None) == (cut.outcome.kind != "done") for cut in cuts)
 
 
+def test_a_field_of_view_of_too_many_pixels_is_skipped_with_its_reason(field: Field, job: CutJob) -> None:
+    """What one cutout takes in memory does not depend on a stated size, or on how small a mosaic's pixels are."""
+    options = CutoutOptions(fov_rule="fixed", fov_fixed_arcsec=1000, fov_max_arcsec=1000)
+    cuts = list(cut_chunk(rows_of(field.blobs), replace(job, options=options)))
+    assert {(cut.outcome.kind, cut.outcome.reason) for cut in cuts} == {("skipped", "too_large")}
+    assert "at most 4096 are cut out" in cuts[0].outcome.detail
+
+
 def test_names_and_order(field: Field, job: CutJob) -> None:
     cuts = list(cut_chunk(rows_of(field.blobs), job))
     assert all(cut.name == f"{cut.id_str}.fits" for cut in cuts)

@@ -1,14 +1,21 @@
 """Headers as bytes: sizes that make sense, cards by the standard's letter, and an end to everything."""
 
 import io
+from pathlib import Path
 
+import numpy as np
 import pytest
 from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.errors import CorruptMosaicError
-from gzjwst_core.mosaics.headers import BLOCK, Hdu, Headers
+from gzjwst_core.errors import CorruptMosaicError, MosaicError
+from gzjwst_core.models import MosaicSource
+from gzjwst_core.mosaics.geometry import stated_wcs
+from gzjwst_core.mosaics.headers import BLOCK, MAX_PIXELS, MAX_SIDE_PX, Hdu, Headers, check_size
+from gzjwst_core.mosaics.planes import keep_planes
+from gzjwst_core.mosaics.reader import open_mosaic
+from gzjwst_core.options import MosaicOptions
 
 
 def block(*cards: str) -> bytes:
@@ -99,3 +106,39 @@ def test_headers_end() -> None:
 def test_what_is_no_header_is_refused(data: bytes) -> None:
     with pytest.raises(CorruptMosaicError, match=r"^x"):
         Headers(io.BytesIO(data).read, "x").next()
+
+
+@pytest.mark.parametrize("shape", [(MAX_SIDE_PX, 1), (1, MAX_SIDE_PX), (MAX_SIDE_PX, MAX_PIXELS // MAX_SIDE_PX), ()])
+def test_a_size_within_both_limits_is_read(shape: tuple[int, ...]) -> None:
+    check_size(shape, "x")
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((1, 10**9), "x: 1000000000 x 1 = 1000000000 pixels; at most 131072 along a side and 4294967296 in all"),
+        ((MAX_SIDE_PX + 1, 2), "x: 2 x 131073 = 262146 pixels"),
+        ((MAX_SIDE_PX, MAX_PIXELS // MAX_SIDE_PX + 1), "x: 32769 x 131072 = 4295098368 pixels"),
+    ],
+)
+def test_a_size_beyond_a_limit_is_refused_with_both_figures(shape: tuple[int, int], said: str) -> None:
+    with pytest.raises(MosaicError, match=said) as caught:
+        check_size(shape, "x")
+    assert (caught.value.reason, caught.value.retryable) == ("too_large", False)
+
+
+def test_a_mosaic_of_a_billion_columns_is_refused_before_a_pixel_is_read(tmp_path: Path) -> None:
+    """Its file is a hole of 4 GB; one row of it used to take 12 GB."""
+    hdu = fits.ImageHDU(np.zeros((1, 1), np.float32), stated_wcs((1, 10**9), 0.06, 150.0, 2.0).to_header(), name="SCI")
+    hdu.header["NAXIS1"], hdu.header["BUNIT"] = 10**9, "MJy/sr"
+    head = fits.PrimaryHDU().header.tostring().encode() + hdu.header.tostring().encode()
+    with (tmp_path / "wide.fits").open("wb") as file:
+        file.write(head)
+        file.truncate(len(head) + 4 * 10**9 // 2880 * 2880 + 2880)
+    path = str(tmp_path / "wide.fits")
+    source = MosaicSource(field="f", band="F277W", path=path, uri="local:f", identity="i")
+    with pytest.raises(MosaicError, match="1000000000 x 1 = 1000000000 pixels") as caught:
+        open_mosaic(source, MosaicOptions())
+    assert caught.value.reason == "too_large"
+    with (tmp_path / "wide.fits").open("rb") as file, pytest.raises(MosaicError, match="1000000000 x 1"):
+        keep_planes(file, io.BytesIO(), ("SCI",), "wide.fits")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gzjwst_core.errors import WorkerLostError
 from gzjwst_core.models import Outcome, Output, Receipt, Work
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import (
@@ -188,3 +189,15 @@ def test_the_key_knows_inputs_options_and_version_but_no_place() -> None:
     assert base.key == work(a="1").key
     assert len({base.key, work(a="2").key, base.replace(options="p").key, base.replace(version="2").key}) == 4
     assert base.key.startswith("f1-")
+
+
+def test_work_that_finds_no_memory_is_named_and_may_be_tried_again(folder: Folder) -> None:
+    """In this process or in a worker, whose error arrives here."""
+
+    def starve() -> Receipt:
+        raise MemoryError("Unable to allocate 12.0 GiB")
+
+    with pytest.raises(WorkerLostError, match=r"cut of f1: out of memory \(Unable to allocate 12.0 GiB\)") as caught:
+        complete(folder, work(), starve)
+    assert (caught.value.reason, caught.value.retryable) == ("out_of_memory", True)
+    assert standing(folder, work()) is None
