@@ -23,10 +23,12 @@ from gzjwst_core.options import Cut, ImageOptions
 from gzjwst_core.profile import SurveyProfile, profile_toml, read_frozen
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.made import keep, read_kept
 
 __all__ = ["FROZEN_PROFILE", "Run", "default_cache", "freeze_profile", "locked", "pinned_images", "writing_alone"]
 
 FROZEN_PROFILE = "profile.toml"
+_PIN = "pin"
 _log = logging.getLogger(__name__)
 _ONE_ROW_AN_OBJECT = Cut(column="is_primary", equals=True, why="one row a sky object")
 
@@ -127,7 +129,7 @@ def pinned_images(run: Run) -> ImageOptions:
     """
     images = run.profile.images
     try:
-        frozen = read_frozen(run.folder.read(FROZEN_PROFILE), f"{run.folder.url}/{FROZEN_PROFILE}")
+        frozen = read_frozen(read_kept(run.folder, _PIN, FROZEN_PROFILE), f"{run.folder.url}/{FROZEN_PROFILE}")
     except StorageError as error:
         if error.reason == "not_found":
             return images
@@ -138,7 +140,7 @@ def pinned_images(run: Run) -> ImageOptions:
 def freeze_profile(run: Run, images: ImageOptions) -> Run:
     """Write the effective profile with its pinned colour, and return the run that goes by it."""
     profile = run.profile.model_copy(update={"images": images})
-    run.folder.write(FROZEN_PROFILE, profile_toml(profile).encode())
+    keep(run.folder, _PIN, FROZEN_PROFILE, profile_toml(profile).encode(), copy=True)
     return run.model_copy(update={"profile": profile})
 
 

@@ -12,6 +12,7 @@ from pydantic import JsonValue, ValidationError
 
 from gzjwst_core.errors import StorageError
 from gzjwst_core.models import Value
+from gzjwst_core.storage.seal import is_whole, sealed
 
 __all__ = ["CutStep", "Missing", "RunRecord", "StageRecord", "append_run", "earlier_runs", "sums_hold"]
 
@@ -113,7 +114,7 @@ def append_run(previous: bytes | None, record: RunRecord) -> bytes:
     Returns
     -------
     bytes
-        The file as it shall be: `{"survey": ..., "runs": [oldest, ..., newest]}`.
+        The file as it shall be: `{"survey": ..., "runs": [oldest, ..., newest], "seal": ...}`.
 
     Raises
     ------
@@ -121,8 +122,8 @@ def append_run(previous: bytes | None, record: RunRecord) -> bytes:
         The file is damaged or of another survey (reason `bad_run_log`): it is never overwritten.
     """
     runs = [] if previous is None else _runs(previous, record.survey)
-    log = {"survey": record.survey, "runs": [*runs, record.model_dump(mode="json")]}
-    return (json.dumps(log, indent=1, ensure_ascii=False) + "\n").encode()
+    log = {"survey": record.survey, "runs": [*runs, record.model_dump(mode="json")], "seal": ""}
+    return sealed((json.dumps(log, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def earlier_runs(previous: bytes | None, survey: str, most: int = 10) -> tuple[RunRecord, ...]:
@@ -145,6 +146,9 @@ def _record(run: Any) -> RunRecord | None:
 
 
 def _runs(previous: bytes, survey: str) -> list[Any]:
+    if is_whole(previous) is False:
+        said = "run.json is damaged (it is not what was sealed): move it away to start a new one"
+        raise StorageError(said, reason="bad_run_log")
     try:
         log = json.loads(previous)
     except ValueError as error:  # JSON and UTF-8 faults are both ValueErrors

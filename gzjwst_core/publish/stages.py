@@ -27,6 +27,7 @@ from gzjwst_core.quality.stages import identities, standing_quality
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
+from gzjwst_core.storage.seal import BLANK, sealed
 from gzjwst_core.storage.tables import write_parquet
 
 __all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "hand_over", "plan"]
@@ -132,7 +133,7 @@ def close(run: Run, log: RunLog) -> RunEnd:
             record = record_of(run, log.replace(troubles=(*log.troubles, *facts.unread)))
         made_from, earlier = "" if facts.unread else _standing(folder), earlier_runs(previous, record.survey)
         told = replace(facts, record=record, made_from=made_from, earlier=earlier)
-        folder.write(REPORT, report_html(told).encode())
+        folder.write(REPORT, sealed(report_html(told).encode() + b"\n<!-- " + BLANK + b" -->\n"))
     folder.write(RUNS, append_run(previous, record))  # last: what it says of this run has happened
     return RunEnd(exit_code=record.exit_code, message=record.message, record=record.model_dump_json(indent=1))
 
