@@ -2,7 +2,7 @@
 
 `profile check` and `profile explain` read a profile; `cache show` and `cache clear` look after the mosaic cache;
 `colour` shows the same galaxies in every recipe; `zooniverse check`, `uploaded`, `new` and `refit` stand between a run
-folder and Zooniverse.
+folder and Zooniverse; `verify` compares a run folder with its receipts.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from gzjwst_core.images.compare_verb import add_colour_verb
 from gzjwst_core.profile import SurveyProfile, load_profile, profile_names, profile_toml
 from gzjwst_core.publish.zooniverse_verbs import add_zooniverse_verbs
 from gzjwst_core.request import RunRequest, profile_of
+from gzjwst_core.verify import add_verify_verb
 
 __all__ = ["main"]
 
@@ -46,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     add_cache_verbs(verbs)
     add_colour_verb(verbs)
     add_zooniverse_verbs(verbs)
+    add_verify_verb(verbs)
     return parser
 
 
