@@ -17,6 +17,7 @@ from astropy.io.fits.verify import VerifyWarning
 from numpy.typing import NDArray
 
 from gzjwst_core.errors import CorruptMosaicError, StorageError
+from gzjwst_core.mosaics.blocks import blocks_of
 from gzjwst_core.mosaics.headers import DTYPES, MAX_MOSAIC_BYTES, Hdu, Headers
 
 __all__ = ["HEADER_FAULTS", "Plane", "Readable", "header_digest", "read_hdu", "read_layout"]
@@ -107,9 +108,12 @@ def read_layout(path: Path) -> tuple[Plane, ...]:
 @lru_cache(maxsize=64)  # a worker opens the same few mosaics for every tile, and their headers are long
 def _walk(path: Path, length: int, _modified: int, _inode: int) -> tuple[Plane, ...]:
     planes: list[Plane] = []
+    blocks, begin = blocks_of(path), 0
     with path.open("rb") as file:
         for hdu in Headers(file.read, path.name):
-            end = file.tell() + hdu.data_bytes
+            if blocks is not None:
+                blocks.check(begin, file.tell())
+            begin = end = file.tell() + hdu.data_bytes
             if end > length:
                 raise CorruptMosaicError(f"{path.name} ends at byte {length}, its headers say {end}")
             planes.append(_plane(hdu, file.tell(), path.name))
