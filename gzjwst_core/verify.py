@@ -94,7 +94,7 @@ def _verify(options: argparse.Namespace) -> Iterator[str]:
         names = ", ".join(finding.path for finding in left[:_SHOWN])
         raise StorageError(f"{_n(left)} still to be made anew ({names}): {again}", reason=DAMAGED)
     if not options.json:
-        yield f"{_n(found.findings)} made anew: the same bytes"
+        yield f"{_n(found.findings)} as made again"
 
 
 def verify(folder: Folder, sample: float = 0, seed: int = 1) -> Examined:
@@ -156,7 +156,12 @@ def _copy(folder: Folder, finding: Finding) -> bytes | None:
 
 
 def _is_back(folder: Folder, finding: Finding) -> bool:
-    """Whether a file is as it was made; a receipt, or a file that no receipt names, whether it can be read."""
+    """Whether a file is as it was made; a receipt, or a file that no receipt names, whether it can be read.
+
+    What run.json told is nowhere else: once it is set aside, the next run begins a new one.
+    """
+    if finding.path == RUNS and not folder.exists(RUNS):
+        return True
     if finding.is_receipt:
         return read_receipt(folder, finding.path) is not None
     if not finding.digest:
