@@ -1,8 +1,9 @@
 """Flip a byte in every kind of file of a run, and look for it: `python tests/soak/flips.py [--each] [--seed S]`.
 
 One table: kind of file, whether `verify` names just that file, and whether `verify --mend` brings the same bytes back:
-products and then receipts at once, or with `--each` also one after the other. Then the same for a plain run, which finds
-damage in what it reads; the time that `verify` takes, and the share of a run's CPU time that its checks take. Exits with 1 if a flip was not found, or a tree differed.
+products and then receipts at once, or with `--each` also one after the other. Then the same for a plain run, which
+finds damage in what it reads; the time that `verify` takes, and the share of a run's CPU time that its checks take.
+Exits with 1 if a flip was not found, or a tree differed.
 """
 
 import argparse
