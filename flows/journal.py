@@ -30,6 +30,7 @@ from gzjwst_core.publish.stages import REPORT, RunEnd
 from gzjwst_core.images.stages import Pinned
 from gzjwst_core.run import Run
 from gzjwst_core.request import STAGES, RunRequest, Stage
+from gzjwst_core.storage.made import DAMAGED
 from gzjwst_core.storage.receipts import Done
 
 __all__ = ["Journal", "stops_when_finished"]
@@ -168,6 +169,11 @@ class Journal:
             self._terminal.say(f"[yellow]![/yellow] {escape(warning)}")
         return pinned.run
 
+    def begin_anew(self, error: GzJwstError) -> None:
+        """Say that the stages are run again, for a file that was damaged; what they fail at now counts."""
+        self._terminal.complain("[yellow]![/yellow]", str(error))
+        self._troubles.clear()
+
     def end(self, run: Run, end: RunEnd) -> RunEnd:
         """Say how the run ended and where to look."""
         seconds = f"in {time.monotonic() - self._clock:.0f} s"
@@ -188,7 +194,12 @@ class Journal:
         ------
         Finished
             It was.
+        GzJwstError
+            Something that was read by then is damaged (reason `damaged`).
         """
+        for trouble in self._troubles:
+            if trouble.reason == DAMAGED:
+                raise GzJwstError(trouble.detail, reason=DAMAGED)
         if stage == self._request.until:
             raise Finished
 

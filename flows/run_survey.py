@@ -37,6 +37,7 @@ from gzjwst_core.models import Field, Work
 from gzjwst_core.publish.stages import RunEnd
 from gzjwst_core.request import RunRequest
 from gzjwst_core.run import Run
+from gzjwst_core.storage.made import DAMAGED
 from gzjwst_core.storage.receipts import Done
 from tasks.archives import fetch_mosaic, locate_field, query_products, record_mosaics
 from tasks.catalog import (
@@ -60,6 +61,9 @@ __all__ = ["run_survey"]
 
 T = TypeVar("T")
 
+_TRIES = 4
+"""Each finds what was damaged one stage further up; more than this is no chance any more, but a bad disk."""
+
 _FEW_THREADS = cast("TaskRunner[Any]", ThreadPoolTaskRunner(max_workers=4))  # its default has no bound
 
 
@@ -74,12 +78,26 @@ def run_survey(request: RunRequest) -> RunEnd:
     """Find, read, catalog, cut out, colour and hand over one survey."""
     with open_session(request) as (run, journal):
         try:
-            _survey(run, journal)
+            end = _whole(run, journal)
         except GzJwstError as error:
             with suppress(StorageError):  # on a full disk this run is not even told of in run.json
                 _close(run, journal, error)
             raise
-        return journal.end(run, _close(run, journal))
+        return journal.end(run, end)
+
+
+def _whole(run: Run, journal: Journal) -> RunEnd:
+    """Run the stages; again, where something that they read was damaged and stands no longer, to make it anew."""
+    for _ in range(_TRIES):
+        try:
+            _survey(run, journal)
+            return _close(run, journal)
+        except GzJwstError as error:
+            if error.reason != DAMAGED:
+                raise
+            journal.begin_anew(error)
+    _survey(run, journal)
+    return _close(run, journal)
 
 
 def _close(run: Run, journal: Journal, error: GzJwstError | None = None) -> RunEnd:

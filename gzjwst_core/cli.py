@@ -2,7 +2,8 @@
 
 `profile check` and `profile explain` read a profile; `cache show` and `cache clear` look after the mosaic cache;
 `colour` shows the same galaxies in every recipe, `colour pin` and `unpin` say whether a survey's colour is final;
-`zooniverse check`, `uploaded`, `new` and `refit` stand between a run folder and Zooniverse.
+`zooniverse check`, `uploaded`, `new` and `refit` stand between a run folder and Zooniverse; `verify` compares a run
+folder with its receipts.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from gzjwst_core.publish.pin_verbs import add_pin_verbs
 from gzjwst_core.publish.zooniverse_verbs import add_zooniverse_verbs
 from gzjwst_core.request import RunRequest, path_faults, profile_of
 from gzjwst_core.run import Run, default_cache
+from gzjwst_core.verify import add_verify_verb
 
 __all__ = ["main"]
 
@@ -59,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add_compare_verb(colour)
     add_pin_verbs(colour)
     add_zooniverse_verbs(verbs)
+    add_verify_verb(verbs)
     return parser
 
 

@@ -181,7 +181,7 @@ class Output(Value):
     """Relative to the run folder."""
     size: int
     digest: str
-    """SHA-256, hexadecimal."""
+    """Hexadecimal, by the receipt's algorithm."""
 
 
 class Work(Value):
@@ -224,3 +224,7 @@ class Receipt(Value):
     """Sums of the unit, such as written, skipped:<reason>, failed:<reason>."""
     notes: Mapping[str, JsonValue] = {}
     """Small facts that later stages read (noise of a mosaic, ...)."""
+    algorithm: Literal["sha256"] = "sha256"
+    """Of the outputs' digests; receipts that were made before it was named mean the same."""
+    seal: str = ""
+    """Digest of the receipt itself, in its file alone (`storage/seal`)."""

@@ -24,11 +24,23 @@ from gzjwst_core.paths import expanded
 from gzjwst_core.profile import SurveyProfile, profile_toml, read_frozen
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.kept import KEPT, read_kept, write_kept
+from gzjwst_core.storage.kept import KEPT, read_kept
+from gzjwst_core.storage.made import keep
+from gzjwst_core.storage.receipts import claims
 
-__all__ = ["FROZEN_PROFILE", "Run", "default_cache", "freeze_profile", "frozen_pins", "locked", "writing_alone"]
+__all__ = [
+    "FROZEN_PROFILE",
+    "Run",
+    "default_cache",
+    "freeze_profile",
+    "frozen_pins",
+    "locked",
+    "write_frozen",
+    "writing_alone",
+]
 
 FROZEN_PROFILE = "profile.toml"
+_PIN = "pin"
 _log = logging.getLogger(__name__)
 _ONE_ROW_AN_OBJECT = Cut(column="is_primary", equals=True, why="one row a sky object")
 
@@ -143,14 +155,20 @@ def frozen_pins(folder: Folder) -> ImageOptions:
     """
     source = f"{folder.url}/{FROZEN_PROFILE}"
     remedy = f"put a good copy in its place, or remove {source} and {KEPT}{FROZEN_PROFILE} to pin the colour anew"
-    found = read_kept(folder, FROZEN_PROFILE, lambda path: read_frozen(path.read_bytes(), source), remedy)
+    digests = claims(folder, _PIN, "survey", FROZEN_PROFILE)
+    found = read_kept(folder, FROZEN_PROFILE, lambda path: read_frozen(path.read_bytes(), source), remedy, digests)
     return ImageOptions() if found is None else found
+
+
+def write_frozen(folder: Folder, text: str) -> None:
+    """Write the frozen profile, its copy, and the receipt that holds their digest."""
+    keep(folder, _PIN, FROZEN_PROFILE, text.encode(), copy=f"{KEPT}{FROZEN_PROFILE}")
 
 
 def freeze_profile(run: Run, images: ImageOptions) -> Run:
     """Write the effective profile with its pinned colour, and return the run that goes by it."""
     profile = run.profile.model_copy(update={"images": images})
-    write_kept(run.folder, FROZEN_PROFILE, profile_toml(profile).encode())
+    write_frozen(run.folder, profile_toml(profile))
     return run.model_copy(update={"profile": profile})
 
 

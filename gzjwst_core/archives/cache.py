@@ -6,6 +6,7 @@ alone, whoever reads holds what it reads, and the budget is kept by removing wha
 """
 
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
@@ -17,11 +18,14 @@ from gzjwst_core.archives.digests import DigestIndex
 from gzjwst_core.archives.room import Room
 from gzjwst_core.archives.shelf import RECORD, CacheEntry, Item, Kind, Shelf
 from gzjwst_core.models import Mosaic, digest_of
+from gzjwst_core.mosaics.blocks import is_damaged
 from gzjwst_core.names import tidy_name
 from gzjwst_core.storage.atomic import atomic_path, is_temporary, storage_error
 from gzjwst_core.storage.locks import exclusive
 
 __all__ = ["CacheEntry", "MosaicCache"]
+
+_log = logging.getLogger(__name__)
 
 _KEEP_TEMPORARIES_S = 600.0
 """A temporary file that grew within this time may be another machine's, whatever process it names."""
@@ -146,6 +150,14 @@ class MosaicCache:
     def used(self, key: str) -> None:
         """Say that a reader has read an entry: of those that were read, it is now the last to go."""
         self._shelf.touch(key)
+
+    def forget_damaged(self, key: str) -> None:
+        """Let an entry whose planes are not what was written count no longer, so that it is fetched anew."""
+        with exclusive(self._shelf.lock(key)):
+            entry = self._shelf.entry(key)
+            if entry is not None and is_damaged(self._shelf.place(key) / entry.file):
+                _log.warning("%s: damaged in the cache: fetched anew", entry.uri)
+                self._shelf.forget(key)
 
     def entries(self) -> list[CacheEntry]:
         """Return what the cache holds, by logical address; entries that cannot be read are left out."""

@@ -17,6 +17,7 @@ from gzjwst_core.archives.pace import paced
 from gzjwst_core.archives.slots import transfer_slot
 from gzjwst_core.errors import ArchiveError, ArchiveUnavailableError, GzJwstError, MosaicError, StorageError
 from gzjwst_core.models import Mosaic, MosaicSource, Value
+from gzjwst_core.mosaics.blocks import Summing, record_blocks
 from gzjwst_core.mosaics.planes import MAX_MOSAIC_BYTES, check_structure, keep_planes, unpack
 from gzjwst_core.mosaics.rows import Rows
 from gzjwst_core.names import safe_name
@@ -194,7 +195,10 @@ def _through_a_file(job: _Filling, progress: Progress | None) -> tuple[tuple[str
     with transfer_slot(job.cache.folder, job.options.transfers):
         arrived = download(job.mosaic, job.archive, job.partial, job.options, progress=progress)
     with job.partial.open("rb") as body, atomic_path(job.path) as temporary, temporary.open("wb") as target:
-        return keep_planes(body, target, job.sci_planes, job.mosaic.filename), arrived
+        summed = Summing(target)
+        planes = keep_planes(body, summed, job.sci_planes, job.mosaic.filename)
+    record_blocks(job.path, summed.ranges())
+    return planes, arrived
 
 
 def _on_its_way(job: _Filling, progress: Progress | None) -> tuple[tuple[str, ...], Arrived]:
@@ -207,8 +211,10 @@ def _on_its_way(job: _Filling, progress: Progress | None) -> tuple[tuple[str, ..
     ):
         told = _Told(paced(stream, job.options, job.mosaic.filename), body, progress)
         with temporary.open("wb") as target:
-            planes = keep_planes(told, target, job.sci_planes, job.mosaic.filename)
+            summed = Summing(target)
+            planes = keep_planes(told, summed, job.sci_planes, job.mosaic.filename)
         checked = body.check()
+    record_blocks(job.path, summed.ranges())
     return planes, Arrived(body.sha256, body.size, body.size, checked)
 
 

@@ -16,7 +16,7 @@ from gzjwst_core.archives.fetch import fetch as fetch_whole
 from gzjwst_core.archives.known import archives_of, cache_of
 from gzjwst_core.archives.traffic import TRAFFIC
 from gzjwst_core.archives.windows import fetch_rows, has_rows, needs_whole, rows_key, rows_of
-from gzjwst_core.errors import BudgetError, ProductNotFoundError
+from gzjwst_core.errors import BudgetError, CorruptMosaicError, ProductNotFoundError
 from gzjwst_core.models import Field, Mosaic, MosaicSource, Value, Work, digest_of
 from gzjwst_core.mosaics.instrument import check_instrument
 from gzjwst_core.needs import places_of
@@ -91,7 +91,7 @@ def reading(run: Run, field: Field, scratch: int = 0) -> Iterator[list[MosaicSou
     cache, found = cache_of(run), _with_archives(run, field.mosaics)
     for last in (False, True):
         wanted = _room(run, cache, found)
-        with cache.holding(wanted | _scratch(run, field, scratch)):
+        with cache.holding(wanted | _scratch(run, field, scratch)), _forgetting_damage(cache, wanted):
             brought = [_bring(run, cache, mosaic, archive) for mosaic, archive in found]
             sources = [one.source for one in brought if one is not None]
             if len(sources) == len(found) or last:
@@ -113,12 +113,24 @@ def fetch(run: Run, mosaic: Mosaic, works: Sequence[Work]) -> Brought:
     if all(standing(run.folder, work) is not None for work in works):
         return Brought()
     cache, found = cache_of(run), _with_archives(run, [mosaic])
-    with cache.ahead(_room(run, cache, found)) as has_room:
+    wanted = _room(run, cache, found)
+    with cache.ahead(wanted) as has_room, _forgetting_damage(cache, wanted):
         if not has_room:
             return Brought(needed=True, later=True)
         ((_, archive),) = found
         brought = _bring(run, cache, mosaic, archive)
         return Brought(needed=True, later=brought is None, bytes_moved=brought.bytes_moved if brought else 0)
+
+
+@contextmanager
+def _forgetting_damage(cache: MosaicCache, keys: Iterable[str]) -> Iterator[None]:
+    """Let whoever tries again fetch what was found to be damaged in the cache."""
+    try:
+        yield
+    except CorruptMosaicError:
+        for key in keys:
+            cache.forget_damaged(key)
+        raise
 
 
 def inputs_of(run: Run, field: Field) -> dict[str, str]:

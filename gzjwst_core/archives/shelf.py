@@ -1,8 +1,9 @@
 """What lies in the cache's folder: entries of mosaics, bodies that are on their way, and how to remove them safely.
 
 `mosaics/<key>/` holds one planes' file, its record `source.json` (written last: without it the file does not count),
-`used`, whose date says when it was read, and `rows.json` of `windows`. `partial/<key>.body` is what came of a body so
-far. Only files that we made are counted or removed, and no link is ever followed. What to remove is decided in `room`.
+`used`, whose date says when it was read, `rows.json` of `windows` and `blocks.json`, digests of the planes. In
+`partial/<key>.body` is what came of a body so far. Only files that we made are counted or removed, and no link is ever
+followed. What to remove is decided in `room`.
 """
 
 import os
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from gzjwst_core.errors import NameRefusedError, StorageError
 from gzjwst_core.models import Value
+from gzjwst_core.mosaics.blocks import BLOCKS
 from gzjwst_core.names import safe_name
 from gzjwst_core.storage.atomic import is_temporary
 from gzjwst_core.storage.locks import try_exclusive
@@ -26,7 +28,8 @@ __all__ = ["RECORD", "CacheEntry", "Item", "Kind", "Shelf"]
 
 RECORD = "source.json"
 _USED = "used"
-_CRUMBS = (RECORD, "rows.json", _USED)
+_ROWS = "rows.json"
+_CRUMBS = (RECORD, _ROWS, BLOCKS, _USED)
 _KEY = re.compile(r"[0-9a-f]{20}\Z")
 _BODY = ".body"
 
@@ -162,6 +165,11 @@ class Shelf:
             else:
                 self._remove_files(item.key)
             return True
+
+    def forget(self, key: str) -> None:
+        """Let an entry count no longer, but leave its planes to whoever reads them; whoever fills it replaces them."""
+        for name in (RECORD, _ROWS):
+            (self.place(key) / name).unlink(missing_ok=True)
 
     def _item(self, key: str) -> Item:
         place, record = self.place(key), self._record(key)

@@ -6,22 +6,28 @@ A table is only written when it says something else: nothing is rewritten by a r
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from astropy.table import Table
 from pydantic import ValidationError
 
 from gzjwst_core.archives.locate import missing_reason
-from gzjwst_core.errors import CatalogError, QueryError
+from gzjwst_core.errors import CatalogError, QueryError, StorageError
 from gzjwst_core.models import Attempt, Mosaic, Product, Value
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.made import DAMAGED, keep, reading_made
 from gzjwst_core.storage.tables import Column, apply_columns, empty_table, read_parquet, write_parquet
 
 __all__ = ["MOSAICS", "PRODUCTS", "mosaics_of", "products_of", "write_mosaics", "write_products"]
 
+_log = logging.getLogger(__name__)
+
 PRODUCTS = "products.parquet"
 MOSAICS = "mosaics.parquet"
-_log = logging.getLogger(__name__)
+_QUERY, _LOCATE = "query", "locate"
+"""Names that their receipts go by."""
 
 _PRODUCT_COLUMNS = (
     Column("uri", "str", "", "meta.ref.uri", "logical address of the product"),
@@ -56,14 +62,14 @@ _MOSAIC_COLUMNS = (
 
 def write_products(folder: Folder, products: Sequence[Product]) -> None:
     """Write what MAST listed."""
-    _write_if_new(folder, PRODUCTS, _table_of(products, _PRODUCT_COLUMNS))
+    _keep(folder, _QUERY, PRODUCTS, _table_of(products, _PRODUCT_COLUMNS))
 
 
 def write_mosaics(folder: Folder, mosaics: Iterable[Mosaic]) -> None:
     """Write where the mosaics are."""
     rows = [_row(mosaic) for mosaic in mosaics]
     table = apply_columns(Table(rows=rows), _MOSAIC_COLUMNS) if rows else empty_table(_MOSAIC_COLUMNS)
-    _write_if_new(folder, MOSAICS, table)
+    _keep(folder, _LOCATE, MOSAICS, table)
 
 
 def products_of(run: Run) -> tuple[Product, ...]:
@@ -77,8 +83,10 @@ def products_of(run: Run) -> tuple[Product, ...]:
     if not run.folder.exists(PRODUCTS):
         raise QueryError(f"{run.folder.url}: no {PRODUCTS} of an earlier run to go by offline", reason="offline")
     try:
-        return tuple(Product.model_validate(row) for row in _rows(run.folder, PRODUCTS))
-    except (CatalogError, ValidationError) as error:
+        return tuple(Product.model_validate(row) for row in _rows(run.folder, _QUERY, PRODUCTS))
+    except (CatalogError, StorageError, ValidationError) as error:
+        if isinstance(error, StorageError) and error.reason != DAMAGED:
+            raise
         raise QueryError(_damaged(run, PRODUCTS, error)) from None
 
 
@@ -95,8 +103,10 @@ def mosaics_of(run: Run) -> list[Mosaic]:
     if not run.folder.exists(MOSAICS):
         return []
     try:
-        return [_mosaic_of(row) for row in _rows(run.folder, MOSAICS)]
-    except (CatalogError, ValidationError) as error:
+        return [_mosaic_of(row) for row in _rows(run.folder, _LOCATE, MOSAICS)]
+    except (CatalogError, StorageError, ValidationError) as error:
+        if isinstance(error, StorageError) and error.reason != DAMAGED:
+            raise
         if run.offline:
             raise QueryError(_damaged(run, MOSAICS, error)) from None
         _tell(f"{run.folder.url}/{MOSAICS} is damaged: it is made anew")
@@ -126,9 +136,11 @@ def _row(mosaic: Mosaic) -> dict[str, str | int | bool]:
     return plain | {"outcome": "located" if mosaic.located else "missing", "reason": reason, "trail": trail}
 
 
-def _write_if_new(folder: Folder, relative: str, table: Table) -> None:
-    with folder.writing_if_new(relative) as path:
+def _keep(folder: Folder, stage: str, relative: str, table: Table) -> None:
+    with TemporaryDirectory(prefix="gzjwst-") as scratch:
+        path = Path(scratch) / "table"
         write_parquet(table, path)
+        keep(folder, stage, relative, path.read_bytes())
 
 
 def _mosaic_of(row: dict[str, object]) -> Mosaic:
@@ -141,8 +153,8 @@ def _attempt(said: str) -> Attempt:
     return Attempt(archive=archive, found=answer == "found", reason="" if answer == "found" else answer)
 
 
-def _rows(folder: Folder, relative: str) -> Iterator[dict[str, object]]:
-    with folder.reading(relative) as path:
+def _rows(folder: Folder, stage: str, relative: str) -> Iterator[dict[str, object]]:
+    with reading_made(folder, stage, "survey", relative) as path:
         table = read_parquet(path)
     for row in table:
         yield {name: row[name].item() if hasattr(row[name], "item") else row[name] for name in table.colnames}

@@ -21,6 +21,7 @@ from gzjwst_core.archives.fetch import Fetched, source_of
 from gzjwst_core.archives.slots import transfer_slot
 from gzjwst_core.errors import ArchiveUnavailableError, CorruptMosaicError, MosaicLayoutError, StorageError
 from gzjwst_core.models import Mosaic, Value
+from gzjwst_core.mosaics.blocks import BLOCK_BYTES, Range, range_of, record_blocks
 from gzjwst_core.mosaics.headers import DTYPES, check_size
 from gzjwst_core.mosaics.layout import Plane, read_hdu, read_layout
 from gzjwst_core.mosaics.planes import OTHER_PLANES
@@ -257,12 +258,15 @@ def _begin(path: Path, reading: _Reading, sci_planes: tuple[str, ...], cache: Mo
         check_size(kept[name].plane.shape, f"{reading.mosaic.filename} [{name}]")
     is_plain = all(kept[name].plane.is_image for name in needed)
     found: list[_PlaneRows] = []
+    heads: list[Range] = []
     with atomic_path(path) as temporary, temporary.open("wb") as target:
         for name in dict.fromkeys(["PRIMARY", *needed]) if is_plain else ():
+            heads.append(range_of(kept[name].raw, target.tell()))
             target.write(kept[name].raw)
             if name in needed:
                 found.append(_plane_rows(name, kept[name].plane, target.tell()))
             target.truncate(target.seek(kept[name].size, os.SEEK_CUR))
+    record_blocks(path, heads)
     record = _Record(identity=reading.mosaic.identity, planes=tuple(found))
     _note(path, record, reading.mosaic, cache)
     return record
@@ -341,7 +345,7 @@ class _Growing:
         self._unsaved = 0
 
     def __enter__(self) -> Self:
-        self._descriptor = os.open(self._path, os.O_WRONLY)
+        self._descriptor = os.open(self._path, os.O_RDWR)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -373,10 +377,20 @@ class _Growing:
     def _save(self) -> None:
         os.fsync(self._descriptor)
         came = joined(self._came)
+        record_blocks(self._path, self._new_ranges(came), more=True)  # first: rows that count have digests
         planes = [plane.replace(have=joined([*plane.have, *_whole_rows(plane, came)])) for plane in self._record.planes]
         self._record = self._record.replace(planes=tuple(planes))
         self._unsaved = 0
         _write(self._path, self._record)
+
+    def _new_ranges(self, came: Rows) -> Iterator[Range]:
+        """Sum up the rows that are whole by now and did not count before."""
+        for plane in self._record.planes:
+            step = max(BLOCK_BYTES // plane.row_bytes, 1)
+            for low, high in without(joined(_whole_rows(plane, came)), plane.have):
+                for first in range(low, high, step):
+                    at, size = plane.target_at + first * plane.row_bytes, min(step, high - first) * plane.row_bytes
+                    yield range_of(os.pread(self._descriptor, size, at), at)
 
 
 def _whole_rows(plane: _PlaneRows, came: Rows) -> Iterator[tuple[int, int]]:

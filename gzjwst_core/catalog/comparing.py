@@ -21,6 +21,7 @@ from gzjwst_core.models import Output, Receipt, Work, digest_of
 from gzjwst_core.options import CompareOptions
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.made import reading_made
 from gzjwst_core.storage.receipts import Done, complete, latest
 from gzjwst_core.storage.tables import read_parquet, write_parquet
 
@@ -104,7 +105,7 @@ def _compare(run: Run, options: CompareOptions) -> Comparison:
 
 def _ours(run: Run, options: CompareOptions) -> tuple[Sources, list[str]]:
     mag = f"{options.band}_mag_tot"
-    with run.folder.reading(CATALOG) as path:
+    with reading_made(run.folder, "merge", "survey", CATALOG) as path:
         rows = read_parquet(path, ["id_str", "ra", "dec", "field", "is_primary", mag])
     fields = np.unique(rows["field"]).tolist()
     rows = rows[np.asarray(rows["is_primary"])]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gzjwst_core.mosaics.geometry import grid_positions
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.made import reading_made
 
 __all__ = ["on_data"]
 
@@ -43,7 +44,7 @@ def on_data(folder: Folder, fields: Iterable[str], ra: Floats, dec: Floats) -> t
         depth = f"depth/{field}.fits"
         has_depth = folder.exists(depth)
         exact &= has_depth
-        with folder.reading(depth if has_depth else f"segmaps/{field}.fits") as path:
+        with reading_made(folder, "catalog", field, depth if has_depth else f"segmaps/{field}.fits") as path:
             for wcs, shape, data in _images(path, with_data=has_depth):
                 covered |= _covered(wcs, shape, data, ra, dec)
     return covered, exact

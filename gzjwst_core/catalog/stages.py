@@ -38,6 +38,7 @@ from gzjwst_core.profile import SurveyProfile
 from gzjwst_core.psf.known import file_digests, with_folder
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.made import reading_made
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire, standing
 from gzjwst_core.storage.tables import COMMENTS, apply_columns, read_parquet, write_parquet
 
@@ -290,7 +291,7 @@ def _with_shifts(mosaics: Table, made: Survey) -> Table:
 def _tables(folder: Folder, fields: Iterable[str]) -> dict[str, Table]:
     tables = {}
     for field in fields:
-        with folder.reading(field_table(field)) as path:
+        with reading_made(folder, _FIELD, field, field_table(field)) as path:
             tables[field] = read_parquet(path)
     return tables
 

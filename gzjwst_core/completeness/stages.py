@@ -26,6 +26,7 @@ from gzjwst_core.models import Field, Output, Receipt, Work, digest_of
 from gzjwst_core.options import PsfOptions
 from gzjwst_core.psf.known import file_digests, with_folder
 from gzjwst_core.run import Run
+from gzjwst_core.storage.made import reading_made
 from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, retire, standing
 from gzjwst_core.storage.scratch import scratch
 from gzjwst_core.storage.tables import Column, apply_columns, read_parquet, write_parquet
@@ -141,7 +142,7 @@ def _make_field(run: Run, work: Work, field: Field) -> Receipt:
     with (
         scratch(Path(run.cache) / "scratch") as place,
         reading(run, field, scratch_bytes(run, field)) as sources,
-        folder.reading(segmap_path(field.name)) as segmap,
+        reading_made(folder, "catalog", field.name, segmap_path(field.name)) as segmap,
     ):
         more: dict[str, Any] = {"bands": bands, "scratch": place, "cpu_map": cpu_map}
         injected = inject(sources, sections, before, **more)
@@ -165,7 +166,7 @@ def _before(run: Run, field: Field) -> FieldBefore:
     receipt = latest(run.folder, "catalog", field.name)
     if receipt is None:
         raise CatalogError(f"{field.name}: its catalog is gone", reason="no_catalog")
-    catalog = _read(run, field_table(field.name))
+    catalog = _read(run, "catalog", field.name, field_table(field.name))
     rows: Any = receipt.notes["mosaics"]
     reference = str(receipt.notes["reference_band"])
     area = next(row["area"] for row in rows if row["band"] == reference)
@@ -174,7 +175,8 @@ def _before(run: Run, field: Field) -> FieldBefore:
 
 
 def _by_magnitude(run: Run, field: str) -> dict[str, list[int]]:
-    catalog, negative = _read(run, field_table(field)), _read(run, negative_path(field))
+    catalog = _read(run, "catalog", field, field_table(field))
+    negative = _read(run, INJECTION, field, negative_path(field))
     tables = {"n_detected": catalog, "n_negative": negative}
     tables["n_selected"] = catalog[passing(catalog, run.cuts)]
     tables["n_negative_selected"] = negative[passing(negative, run.cuts)]
@@ -247,14 +249,14 @@ def _make_survey(run: Run, work: Work) -> Receipt:
 
 
 def _injected(run: Run, field: str) -> Table:
-    galaxies, detections = _read(run, injected_path(field)), _read(run, detections_path(field))
+    galaxies, detections = (_read(run, INJECTION, field, of(field)) for of in (injected_path, detections_path))
     galaxies["selected"] = False
     galaxies["selected"][galaxies["recovered"]] = passing(detections, run.cuts)
     return galaxies
 
 
-def _read(run: Run, relative: str) -> Table:
-    with run.folder.reading(relative) as path:
+def _read(run: Run, stage: str, field: str, relative: str) -> Table:
+    with reading_made(run.folder, stage, field, relative) as path:
         return read_parquet(path)
 
 

@@ -22,6 +22,7 @@ from gzjwst_core.models import Field, MosaicSource, Outcome, Output, Receipt, Va
 from gzjwst_core.mosaics.shift import NO_SHIFT
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.made import reading_made
 from gzjwst_core.storage.receipts import Done, complete, latest, retire, supersede
 from gzjwst_core.storage.tables import read_parquet
 
@@ -94,7 +95,7 @@ def plan(run: Run, fields: Sequence[Field]) -> Plan:
 
 def _catalog(run: Run, where: tuple[str, str] | None = None) -> Table:
     columns = dict.fromkeys([*cut_columns(run), *(cut.column for cut in run.cuts)])
-    with run.folder.reading(CATALOG) as path:
+    with reading_made(run.folder, "merge", "survey", CATALOG) as path:
         return read_parquet(path, columns, where=where)
 
 
@@ -172,7 +173,8 @@ def cut_chunk(run: Run, work: Work, field: Field, _fetched: Sequence[Brought]) -
 
 def _make(run: Run, work: Work, field: Field) -> Receipt:
     rows = _rows_of(run, work, field)
-    with reading(run, field) as sources, run.folder.reading(segmap_path(field.name)) as segmap:
+    of_catalog = reading_made(run.folder, "catalog", field.name, segmap_path(field.name))
+    with reading(run, field) as sources, of_catalog as segmap:
         job = cut_job(run, field, sources, segmap)
         starts = range(0, len(rows), _BATCH)
         into = f"{CUTOUTS}/{field.name}"

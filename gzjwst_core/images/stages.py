@@ -23,7 +23,8 @@ from gzjwst_core.models import Outcome, Output, Receipt, Value, Work, counts_of
 from gzjwst_core.options import ImageOptions
 from gzjwst_core.run import Run, freeze_profile, frozen_pins
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.receipts import Done, complete, receipt_path
+from gzjwst_core.storage.made import Made, made_by, read_made, reading_made
+from gzjwst_core.storage.receipts import Done, complete
 from gzjwst_core.storage.tables import read_parquet
 
 __all__ = ["IMAGES", "LOST_STRIPS", "STRIPS", "Pinned", "is_provisional", "measures_of", "paint_chunk", "pin", "plan"]
@@ -60,7 +61,7 @@ def pin(run: Run, passing: Sequence[str] = (), uploaded: int = 0) -> Pinned:
     uploaded
         Subjects that volunteers were shown.
     """
-    with run.folder.reading(MOSAICS) as path:
+    with reading_made(run.folder, "merge", "survey", MOSAICS) as path:
         mosaics = read_parquet(path)
     stated, frozen = run.profile.images, frozen_pins(run.folder)
     kind = {"whole": not (run.part or passing), "uploaded": uploaded > 0}
@@ -123,7 +124,7 @@ def _colour_of(images: ImageOptions, band: str) -> tuple[float | None, float | N
 def _selected(run: Run) -> Table:
     """Return what pins are proposed from: fluxes of the selected sources."""
     fluxes = [f"{band}_flux_auto" for band in run.profile.survey.bands]
-    with run.folder.reading(CATALOG) as path:
+    with reading_made(run.folder, "merge", "survey", CATALOG) as path:
         catalog = read_parquet(path, dict.fromkeys(["mag_ref", *fluxes, *(cut.column for cut in run.cuts)]))
     return catalog[select(catalog, run.cuts)[0]]
 
@@ -143,7 +144,7 @@ def plan(run: Run, cut: Done) -> Work:
 class _Batch:
     """Cutouts that one worker colours."""
 
-    cutouts: tuple[str, ...]
+    cutouts: tuple[Made, ...]
     folder: str
     options: ImageOptions
 
@@ -176,10 +177,9 @@ def paint_chunk(run: Run, work: Work) -> Done:
 
 
 def _make(run: Run, work: Work) -> Receipt:
-    cut = Receipt.model_validate_json(run.folder.read(receipt_path("cutouts", work.inputs["cutouts"])))
-    paths = [output.path for output in cut.outputs]
-    starts = range(0, len(paths), _BATCH)
-    batches = [_Batch(tuple(paths[at : at + _BATCH]), run.folder.url, run.profile.images) for at in starts]
+    cutouts = made_by(run.folder, "cutouts", work.inputs["cutouts"])
+    starts = range(0, len(cutouts), _BATCH)
+    batches = [_Batch(cutouts[at : at + _BATCH], run.folder.url, run.profile.images) for at in starts]
     ended = [one for batch in cpu_map(_paint_batch, batches) for one in batch]
     return Receipt(
         **work.model_dump(),
@@ -197,14 +197,15 @@ def _lost_strips(ended: Iterable[_Ended]) -> dict[str, int]:
 
 def _paint_batch(batch: _Batch) -> list[_Ended]:
     folder = Folder(batch.folder)
-    ended = [_paint(folder, path, batch.options) for path in batch.cutouts]
+    ended = [_paint(folder, cutout, batch.options) for cutout in batch.cutouts]
     folder.sync(output.path for one in ended for output in one.outputs)
     return ended
 
 
-def _paint(folder: Folder, path: str, options: ImageOptions) -> _Ended:
+def _paint(folder: Folder, cutout: Made, options: ImageOptions) -> _Ended:
+    path = cutout.output.path
     parent, _, name = path.rpartition("/")
-    made = paint_cutout(name, folder.read(path), options)
+    made = paint_cutout(name, read_made(folder, cutout), options)
     if made.data is None:
         return _Ended(made.outcome)
     field, stem = parent.partition("/")[2], made.name.rpartition(".")[0]

@@ -15,6 +15,7 @@ from astropy.io import fits
 from astropy.io.fits.verify import VerifyWarning
 
 from gzjwst_core.errors import CorruptMosaicError, StorageError
+from gzjwst_core.mosaics.blocks import blocks_of
 from gzjwst_core.mosaics.headers import DTYPES, MAX_MOSAIC_BYTES, Hdu, Headers
 from gzjwst_core.mosaics.pixels import PixelFile
 
@@ -105,9 +106,12 @@ def read_layout(path: Path) -> tuple[Plane, ...]:
 @lru_cache(maxsize=64)  # a worker opens the same few mosaics for every tile, and their headers are long
 def _walk(path: Path, length: int, _modified: int, _inode: int) -> tuple[Plane, ...]:
     planes: list[Plane] = []
+    blocks, begin = blocks_of(path), 0
     with path.open("rb") as file:
         for hdu in Headers(file.read, path.name):
-            end = file.tell() + hdu.data_bytes
+            if blocks is not None:
+                blocks.check(begin, file.tell())
+            begin = end = file.tell() + hdu.data_bytes
             if end > length:
                 raise CorruptMosaicError(f"{path.name} ends at byte {length}, its headers say {end}")
             planes.append(_plane(hdu, file.tell(), path.name))

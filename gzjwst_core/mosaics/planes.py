@@ -9,7 +9,7 @@ Pixels are not looked at: that is `reader`'s work.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from gzjwst_core.errors import CorruptMosaicError, MosaicLayoutError
 from gzjwst_core.mosaics.gunzip import Gunzip
@@ -26,8 +26,12 @@ class _Stream(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+class _Target(Protocol):
+    def write(self, block: bytes, /) -> object: ...
+
+
 def keep_planes(
-    stream: _Stream, target: BinaryIO, sci_planes: Sequence[str], what: str, *, limit: int = MAX_MOSAIC_BYTES
+    stream: _Stream, target: _Target, sci_planes: Sequence[str], what: str, *, limit: int = MAX_MOSAIC_BYTES
 ) -> tuple[str, ...]:
     """Copy a mosaic's PRIMARY header and needed planes, and read the rest to its end.
 
@@ -77,7 +81,7 @@ def keep_planes(
     return tuple(kept)
 
 
-def unpack(stream: _Stream, target: BinaryIO, what: str, *, limit: int = MAX_MOSAIC_BYTES) -> None:
+def unpack(stream: _Stream, target: _Target, what: str, *, limit: int = MAX_MOSAIC_BYTES) -> None:
     """Copy a FITS file with all of its planes to a plain one, checked as `keep_planes` does.
 
     Raises

@@ -25,8 +25,10 @@ from gzjwst_core.errors import (
     StorageError,
 )
 from gzjwst_core.models import MosaicSource
+from gzjwst_core.mosaics.blocks import blocks_of
 from gzjwst_core.mosaics.contents import Contents, PlaneIn, read_contents
 from gzjwst_core.mosaics.geometry import Box, pixel_scale_arcsec, whole
+from gzjwst_core.mosaics.headers import DTYPES
 from gzjwst_core.mosaics.layout import HEADER_FAULTS, Plane
 from gzjwst_core.mosaics.noise_map import check_noise, noise_samples
 from gzjwst_core.mosaics.pixels import PixelFile
@@ -61,12 +63,23 @@ class _Pixels:
         bscale, bzero = _scaling(path, plane)
         if plane.compressed:  # astropy has applied it
             bscale, bzero = 1.0, 0.0
+        self._blocks, self._plane = blocks_of(path), plane
+        if plane.compressed and self._blocks is not None:  # its tiles may lie anywhere in it
+            header = plane.header
+            size = header["NAXIS1"] * header["NAXIS2"] + header.get("PCOUNT", 0)
+            self._blocks.check(plane.offset, plane.offset + size)
         self._raw = TiledImage(path, plane) if plane.compressed else plane.pixels(path)
         self._scale, self._zero = scale * bscale, scale * bzero
         self._blank = None if plane.compressed or plane.header["BITPIX"] < 0 else plane.header.get("BLANK")
 
     def read(self, box: Box) -> NDArray[np.float32]:
         """Read a box that lies inside the plane."""
+        if self._blocks is not None and not self._plane.compressed and 0 not in box.shape:
+            width, item = self._plane.shape[1], np.dtype(DTYPES[self._plane.header["BITPIX"]]).itemsize
+            first, last = (
+                self._plane.offset + (y * width + x) * item for y, x in ((box.y0, box.x0), (box.y1 - 1, box.x1))
+            )
+            self._blocks.check(first, last)
         raw = self._raw[box.slices]
         with np.errstate(all="ignore"):  # what is beyond float32 becomes infinite, and that is no coverage
             if raw.dtype.kind == "f" and self._scale == 1.0 and self._zero == 0.0:

@@ -31,6 +31,7 @@ from gzjwst_core.quality.stages import CHECKS, QUALITY, judged_images
 from gzjwst_core.run import FROZEN_PROFILE, Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.kept import KEPT
+from gzjwst_core.storage.made import reading_made
 from gzjwst_core.storage.receipts import all_latest
 from gzjwst_core.storage.tables import parquet_columns, read_parquet
 
@@ -100,11 +101,11 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
     """
     folder, profile = run.folder, run.profile
     catalog = _catalog(run)
-    depth, measured = read_table(folder, MEASURED_MOSAICS), standing_survey(run) is not None
-    injected = read_table(folder, COMPLETENESS) if measured else None
+    depth, measured = read_table(folder, MEASURED_MOSAICS, stage="merge"), standing_survey(run) is not None
+    injected = read_table(folder, COMPLETENESS, stage="completeness") if measured else None
     judged = judged_images(run)
     quality = measures_of(all_latest(folder, IMAGES)) if judged is None else judged
-    checks = None if judged is None else read_table(folder, CHECKS)
+    checks = None if judged is None else read_table(folder, CHECKS, stage="quality")
     galaxies, unread = (None, ()) if catalog is None else _galaxies(run, catalog, quality, judged, checks)
     return ReportFacts(
         record=record,
@@ -118,12 +119,12 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
         depth_maps=tuple(depth_maps(folder)),
         completeness=injected,
         catalog_completeness=None if catalog is None or injected is None else completeness_of(catalog, injected),
-        purity=read_table(folder, PURITY) if measured else None,
-        limits=read_table(folder, FIELDS) if measured else None,
-        overlap=read_table(folder, OVERLAP),
+        purity=read_table(folder, PURITY, stage="completeness") if measured else None,
+        limits=read_table(folder, FIELDS, stage="completeness") if measured else None,
+        overlap=read_table(folder, OVERLAP, stage="merge"),
         residuals=() if catalog is None else tuple(residuals(catalog)),
-        astrometry=read_table(folder, ASTROMETRY),
-        crossmatch=read_table(folder, CROSSMATCH) if profile.compare else None,
+        astrometry=read_table(folder, ASTROMETRY, stage="merge"),
+        crossmatch=read_table(folder, CROSSMATCH, stage="crossmatch") if profile.compare else None,
         image_measures=quality,
         image_checks=checks,
         failed_images=tuple(_failed(judged)),
@@ -140,7 +141,7 @@ def _catalog(run: Run) -> Table | None:
         return None
     details = (one.name for one in (*DETAILS, *band_details(run.profile.survey.bands)))
     wanted = {*FROM_CATALOG, "is_primary", "is_star", *details, *(cut.column for cut in run.cuts)}
-    with run.folder.reading(CATALOG) as path:
+    with reading_made(run.folder, "merge", "survey", CATALOG) as path:
         return read_parquet(path, [name for name in parquet_columns(path) if name in wanted])
 
 
@@ -150,7 +151,7 @@ def shown_rows(run: Run) -> Table:
     An image of a field that this run was not asked for may be of a target that is not selected any more.
     """
     columns = dict.fromkeys([*FROM_CATALOG, *(cut.column for cut in run.cuts)])
-    with run.folder.reading(CATALOG) as path:
+    with reading_made(run.folder, "merge", "survey", CATALOG) as path:
         return _shown(run, read_parquet(path, columns), judged_images(run, ("id_str", "verdict", "reasons")))
 
 
@@ -176,7 +177,7 @@ def _searched_arcmin2(run: Run, depth: Table | None) -> float | None:
 
 
 def _cells(folder: Folder) -> Iterator[MosaicCell]:
-    for row in read_table(folder, MOSAICS) or ():
+    for row in read_table(folder, MOSAICS, stage="locate") or ():
         lost: Literal["expected", "missing"] = "expected" if row["expected"] else "missing"
         yield MosaicCell(
             field=str(row["field"]),

@@ -13,9 +13,8 @@ from gzjwst_core.options import ImageOptions, Pin
 from gzjwst_core.profile import with_pins
 from gzjwst_core.publish.stages import keep_sides
 from gzjwst_core.publish.subjects_folder import recorded
-from gzjwst_core.run import FROZEN_PROFILE, default_cache, frozen_pins, writing_alone
+from gzjwst_core.run import FROZEN_PROFILE, default_cache, frozen_pins, write_frozen, writing_alone
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.kept import write_kept
 
 __all__ = ["add_pin_verbs"]
 
@@ -90,7 +89,7 @@ def _written(folder: Folder, images: ImageOptions, bands: Sequence[str], pin: Pi
     source = f"{folder.url}/{FROZEN_PROFILE}"
     pinned = images.model_copy(update={"pins": dict.fromkeys(bands, pin)})
     text = with_pins(folder.read(FROZEN_PROFILE), source, pinned)
-    write_kept(folder, FROZEN_PROFILE, text.encode())
+    write_frozen(folder, text)
     lines = [f"{b}: sigma {images.sigma.get(b, 'none')} uJy/arcsec2, gain {images.gain.get(b, 'none')}" for b in bands]
     then = "later runs keep it" if pin == "final" else "the next whole run pins it anew"
     return [*lines, f"colour is {pin} in {source}: {then}"]

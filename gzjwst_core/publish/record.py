@@ -32,6 +32,7 @@ from gzjwst_core.publish.training import TRAINING
 from gzjwst_core.quality.stages import identities, standing_quality
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.made import reading_made
 from gzjwst_core.storage.receipts import all_latest, latest
 from gzjwst_core.storage.tables import read_parquet
 
@@ -103,24 +104,32 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
     )
 
 
-def read_table(folder: Folder, relative: str, columns: Iterable[str] | None = None) -> Table | None:
-    """Read a table of the run folder, or some columns of it; None if it is not there."""
+def read_table(folder: Folder, relative: str, columns: Iterable[str] | None = None, *, stage: str = "") -> Table | None:
+    """Read a table of the run folder, or some columns of it; None if it is not there.
+
+    Parameters
+    ----------
+    folder, relative, columns
+        The table, and what of it; None = all.
+    stage
+        Whose survey unit made it: its bytes are compared with the receipt. Empty = they are taken as they are.
+    """
     if not folder.exists(relative):
         return None
-    with folder.reading(relative) as path:
+    with reading_made(folder, stage, "survey", relative) if stage else folder.reading(relative) as path:
         return read_parquet(path, columns)
 
 
-def _listed(folder: Folder, relative: str, columns: Iterable[str] | None = None) -> Table | None:
-    """Read a table as `read_table`; None if it is damaged: that has ended the run, and is told as what did."""
+def _listed(folder: Folder, relative: str, columns: Iterable[str] | None = None, *, stage: str) -> Table | None:
+    """Read a table as `read_table`; None if it cannot be parsed: that has ended the run, and is told as what did."""
     try:
-        return read_table(folder, relative, columns)
+        return read_table(folder, relative, columns, stage=stage)
     except CatalogError:
         return None
 
 
 def _products(folder: Folder) -> dict[str, int]:
-    table = _listed(folder, PRODUCTS)
+    table = _listed(folder, PRODUCTS, stage="query")
     if table is None:
         return {}
     dropped = Counter(f"dropped:{row['reason'].partition(':')[0]}" for row in table if row["outcome"] == "dropped")
@@ -128,7 +137,7 @@ def _products(folder: Folder) -> dict[str, int]:
 
 
 def _mosaics(folder: Folder) -> dict[str, int]:
-    table = _listed(folder, MOSAICS)
+    table = _listed(folder, MOSAICS, stage="locate")
     if table is None:
         return {}
     lost = Counter(f"missing:{row['reason']}" for row in table if row["outcome"] == "missing")
@@ -223,13 +232,13 @@ def _injected(run: Run) -> dict[str, int]:
 
 
 def _lost_targets(run: Run, log: RunLog) -> list[Missing]:
-    catalog = _listed(run.folder, CATALOG, _OF_TARGETS) if run.targets else None
+    catalog = _listed(run.folder, CATALOG, _OF_TARGETS, stage="merge") if run.targets else None
     no_field_left = log.error is not None and any(stage.stage == "catalog" for stage in log.stages)
     return lost_targets(run, catalog) if catalog is not None or (run.targets and no_field_left) else []
 
 
 def _missing(run: Run) -> list[Missing]:
-    table = _listed(run.folder, MOSAICS)
+    table = _listed(run.folder, MOSAICS, stage="locate")
     rows = [] if table is None else [row for row in table if row["outcome"] == "missing"]
     missing = [_lost(row["obs_id"], row["reason"], row["trail"], expected=bool(row["expected"])) for row in rows]
     missing += _bands_without_mosaics(run) + _nothing_selected(run)
@@ -256,7 +265,7 @@ def _nothing_selected(run: Run) -> list[Missing]:
 
 def _bands_without_mosaics(run: Run) -> list[Missing]:
     """Bands that the profile asks for and no product has."""
-    products = _listed(run.folder, PRODUCTS)
+    products = _listed(run.folder, PRODUCTS, stage="query")
     if products is None:
         return []
     have = set(products["band"][products["outcome"] == "kept"].tolist())

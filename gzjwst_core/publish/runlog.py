@@ -12,6 +12,7 @@ from pydantic import JsonValue, ValidationError
 
 from gzjwst_core.errors import StorageError
 from gzjwst_core.models import Value
+from gzjwst_core.storage.seal import is_whole, sealed
 
 __all__ = ["CutStep", "Missing", "RunRecord", "StageRecord", "append_run", "earlier_runs", "read_runs", "sums_hold"]
 
@@ -117,7 +118,7 @@ def append_run(previous: bytes | None, record: RunRecord) -> bytes:
     Returns
     -------
     bytes
-        The file as it shall be: `{"survey": ..., "runs": [oldest, ..., newest]}`.
+        The file as it shall be: `{"survey": ..., "runs": [oldest, ..., newest], "seal": ...}`.
 
     Raises
     ------
@@ -125,8 +126,8 @@ def append_run(previous: bytes | None, record: RunRecord) -> bytes:
         The file is damaged or of another survey (reason `bad_run_log`): it is never overwritten.
     """
     runs = [] if previous is None else _runs(previous, record.survey)
-    log = {"survey": record.survey, "runs": [*runs, record.model_dump(mode="json")]}
-    return (json.dumps(log, indent=1, ensure_ascii=False) + "\n").encode()
+    log = {"survey": record.survey, "runs": [*runs, record.model_dump(mode="json")], "seal": ""}
+    return sealed((json.dumps(log, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def earlier_runs(previous: bytes | None, survey: str, most: int = 10) -> tuple[RunRecord, ...]:
@@ -156,6 +157,9 @@ def read_runs(data: bytes) -> tuple[str, list[Any]]:
     StorageError
         The file is damaged (reason `bad_run_log`).
     """
+    if is_whole(data) is False:
+        said = "run.json is damaged (it is not what was sealed): move it away to start a new one"
+        raise StorageError(said, reason="bad_run_log")
     try:
         log = json.loads(data)
     except (ValueError, RecursionError) as error:  # JSON and UTF-8 faults are both ValueErrors

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gzjwst_core.completeness.selection import SelectionFunction
 from gzjwst_core.publish.facts import DepthMap, Residuals
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.made import reading_made
 
 __all__ = ["completeness_of", "depth_maps", "residuals"]
 
@@ -22,11 +23,12 @@ def depth_maps(folder: Folder) -> Iterator[DepthMap]:
     """Read the detection image's depth over each field, from `depth/<field>.fits`; the first 24 fields by name."""
     names = sorted(name for name, _ in folder.files() if name.startswith("depth/") and name.endswith(".fits"))
     for name in names[:_MOST_FIELDS]:
-        with folder.reading(name) as path, fits.open(path, memmap=False) as hdus:
+        field = name.removeprefix("depth/").removesuffix(".fits")
+        with reading_made(folder, "catalog", field, name) as path, fits.open(path, memmap=False) as hdus:
             if "DETECTION" not in hdus:  # a field without any target was not looked at
                 continue
             values = np.asarray(hdus["DETECTION"].data, dtype=np.float32)
-        yield DepthMap(name.removeprefix("depth/").removesuffix(".fits"), values)
+        yield DepthMap(field, values)
 
 
 def completeness_of(catalog: Table, completeness: Table) -> NDArray[np.float64]:

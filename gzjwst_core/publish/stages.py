@@ -28,7 +28,8 @@ from gzjwst_core.quality.stages import identities, standing_quality
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.kept import KEPT, read_kept
-from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
+from gzjwst_core.storage.receipts import Done, all_latest, claims, complete, latest
+from gzjwst_core.storage.seal import BLANK, is_whole, sealed
 from gzjwst_core.storage.tables import read_parquet, write_parquet
 
 __all__ = ["REPORT", "RUNS", "RunEnd", "RunLog", "close", "count_uploads", "hand_over", "keep_sides", "plan"]
@@ -139,7 +140,8 @@ def _earlier(folder: Folder) -> Table | None:
 
     A provisional catalog leaves no sides; they are taken from it where volunteers were shown its subjects.
     """
-    sides = read_kept(folder, SIDES, partial(read_parquet, columns=_SIDES_NAMES), _REMEDY)
+    digests = claims(folder, STAGE, "survey", SIDES)
+    sides = read_kept(folder, SIDES, partial(read_parquet, columns=_SIDES_NAMES), _REMEDY, digests)
     if sides is None or (len(sides) == 0 and recorded(folder)):
         return read_table(folder, ZOOBOT, _SIDES_NAMES)
     return sides
@@ -170,7 +172,7 @@ def close(run: Run, log: RunLog) -> RunEnd:
             record = record_of(run, log.replace(troubles=(*log.troubles, *facts.unread)))
         made_from, earlier = "" if facts.unread else _standing(folder), earlier_runs(previous, record.survey)
         told = replace(facts, record=record, made_from=made_from, earlier=earlier)
-        folder.write(REPORT, report_html(told).encode())
+        folder.write(REPORT, sealed(report_html(told).encode() + b"\n<!-- " + BLANK + b" -->\n"))
     folder.write(RUNS, append_run(previous, record))  # last: what it says of this run has happened
     return RunEnd(exit_code=record.exit_code, message=record.message, record=record.model_dump_json(indent=1))
 
@@ -207,4 +209,5 @@ def _reported(folder: Folder) -> str:
         return ""
     with folder.open(REPORT) as file:
         page = file.read()
-    return told_of(page[:1000]) if page.rstrip().endswith(b"</html>") else ""
+    whole = is_whole(page)
+    return told_of(page[:1000]) if whole or (whole is None and page.rstrip().endswith(b"</html>")) else ""

@@ -55,7 +55,7 @@ def uploads_identity(folder: Folder) -> dict[str, str]:
 
 def failing_images(folder: Folder) -> dict[str, str]:
     """Return why images fail, by id_str, where they were judged."""
-    judged = read_table(folder, QUALITY, ("id_str", "verdict", "reasons"))
+    judged = read_table(folder, QUALITY, ("id_str", "verdict", "reasons"), stage="quality")
     if judged is None:
         return {}
     return {str(row["id_str"]): str(row["reasons"]) for row in judged[judged["verdict"] == "fail"]}

@@ -13,7 +13,8 @@ from gzjwst_core.models import Outcome, Output, Receipt, Work, counts_of, digest
 from gzjwst_core.publish.single_band import single_bands, single_path
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.receipts import Done, all_latest, complete, receipt_path, retire
+from gzjwst_core.storage.made import Made, made_by, read_made
+from gzjwst_core.storage.receipts import Done, all_latest, complete, retire
 
 __all__ = ["TRAINING", "plan", "singles_of", "split_chunk"]
 
@@ -68,16 +69,15 @@ def singles_of(run: Run) -> dict[str, str]:
 class _Batch:
     """Cutouts that one worker takes bands from."""
 
-    cutouts: tuple[str, ...]
+    cutouts: tuple[Made, ...]
     folder: str
     bands: tuple[str, ...]
 
 
 def _make(run: Run, work: Work) -> Receipt:
-    cut = Receipt.model_validate_json(run.folder.read(receipt_path("cutouts", work.inputs["cutouts"])))
+    cutouts = made_by(run.folder, "cutouts", work.inputs["cutouts"])
     bands = tuple(sorted(set(run.profile.publish.zoobot_fits)))
-    paths = [output.path for output in cut.outputs]
-    batches = [_Batch(tuple(paths[at : at + _BATCH]), run.folder.url, bands) for at in range(0, len(paths), _BATCH)]
+    batches = [_Batch(cutouts[at : at + _BATCH], run.folder.url, bands) for at in range(0, len(cutouts), _BATCH)]
     ended = [one for batch in cpu_map(_split_batch, batches) for one in batch]
     outputs = sorted((output for output, _ in ended if output is not None), key=lambda output: output.path)
     counts = counts_of(outcome for _, outcome in ended)
@@ -87,8 +87,9 @@ def _make(run: Run, work: Work) -> Receipt:
 def _split_batch(batch: _Batch) -> list[tuple[Output | None, Outcome]]:
     folder = Folder(batch.folder)
     ended: list[tuple[Output | None, Outcome]] = []
-    for path in batch.cutouts:
-        for single in single_bands(path, folder.read(path), batch.bands):
+    for cutout in batch.cutouts:
+        path = cutout.output.path
+        for single in single_bands(path, read_made(folder, cutout), batch.bands):
             data, place = single.data, single_path(path, single.band)
             ended.append((None if data is None else folder.write(place, data, sync=False), single.outcome))
     folder.sync(output.path for output, _ in ended if output is not None)

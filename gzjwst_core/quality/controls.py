@@ -24,6 +24,7 @@ from gzjwst_core.models import Field, Receipt, Value, Work, digest_of
 from gzjwst_core.names import file_stem
 from gzjwst_core.quality.choose import OF_CATALOG, PAIRS, STARS, choose_controls
 from gzjwst_core.run import Run
+from gzjwst_core.storage.made import reading_made
 from gzjwst_core.storage.receipts import Done, complete, latest, retire, standing
 from gzjwst_core.storage.tables import read_parquet
 
@@ -104,7 +105,7 @@ def plan_controls(run: Run, fields: Sequence[Field], cutouts: Plan) -> ControlPl
 
 def _chosen(run: Run) -> dict[str, dict[str, Table]]:
     columns = dict.fromkeys([*cut_columns(run), *OF_CATALOG, *(cut.column for cut in run.cuts)])
-    with run.folder.reading(CATALOG) as path:
+    with reading_made(run.folder, "merge", "survey", CATALOG) as path:
         catalog = read_parquet(path, columns)
     options = run.profile.quality
     options = options.model_copy(update={"control_stars": 0}) if run.targets else options
@@ -165,7 +166,8 @@ def cut_controls(run: Run, work: Work, controls: Sequence[Control], field: Field
 
 
 def _make(run: Run, work: Work, controls: Sequence[Control], field: Field) -> Receipt:
-    with reading(run, field) as sources, run.folder.reading(segmap_path(field.name)) as segmap:
+    of_catalog = reading_made(run.folder, "catalog", field.name, segmap_path(field.name))
+    with reading(run, field) as sources, of_catalog as segmap:
         job = replace(cut_job(run, field, sources, segmap), gain={}, provenance=_provenance(run, work))
         batches = [Batch(rows, job, run.folder.url, into) for into, rows in _tables(controls).items()]
         ended = [one for batch in cpu_map(cut_batch, batches) for one in batch]

@@ -29,7 +29,8 @@ from gzjwst_core.quality.controls import CONTROLS, Control, controls_of, cut_con
 from gzjwst_core.quality.differences import core_colour, rgb_difference
 from gzjwst_core.run import Run
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.receipts import Done, all_latest, complete, latest
+from gzjwst_core.storage.made import Made, read_made, reading_made
+from gzjwst_core.storage.receipts import Done, all_latest, complete, latest, read_receipt, receipt_paths
 from gzjwst_core.storage.tables import Column, apply_columns, read_parquet, write_parquet
 
 __all__ = [
@@ -150,8 +151,10 @@ class _Look:
     """One control to look at."""
 
     control: Control
-    beside: str
-    """Cutout of the image that a galaxy's control is compared with; empty = a star, or there is no such image."""
+    own: Made
+    """Its cutout."""
+    beside: Made | None
+    """Cutout of the image that a galaxy's control is compared with; None = a star, or there is no such image."""
     folder: str
     options: ImageOptions
 
@@ -160,8 +163,13 @@ def _looked_at(run: Run) -> Table:
     """Colour the controls, and measure each: `view`, `id_str`, `field`, `value`."""
     folder = run.folder
     controls = sorted(controls_of(all_latest(folder, CONTROLS)), key=lambda control: control.path)
-    shown = _cutouts_of(folder, {control.id_str for control in controls if control.view == PAIRS})
-    looks = [_Look(one, shown.get(one.id_str, ""), folder.url, run.profile.images) for one in controls]
+    own = _made(folder, CONTROLS, {control.path for control in controls})
+    names = _cutouts_of(folder, {control.id_str for control in controls if control.view == PAIRS})
+    shown = _made(folder, CUTOUTS, set(names.values()))
+    looks = [
+        _Look(one, own[one.path], shown.get(names.get(one.id_str, "")), folder.url, run.profile.images)
+        for one in controls
+    ]
     spread = cpu_map if len(looks) > _FEW else map  # starting processes takes longer than a few pictures
     values = list(spread(_look, looks))
     told = {name: [getattr(one, name) for one in controls] for name in ("view", "id_str", "field")}
@@ -174,6 +182,16 @@ def _cutouts_of(folder: Folder, names: set[str]) -> dict[str, str]:
         return {}
     notes = notes_of(all_latest(folder, IMAGES))
     return {note.record.id_str: note.record.cutout for note in notes if note.record.id_str in names}
+
+
+def _made(folder: Folder, stage: str, paths: set[str]) -> dict[str, Made]:
+    """Return some outputs of a stage by path, standing or not; without a digest where none is known."""
+    found = {path: Made(stage, "", Output(path=path, size=0, digest="")) for path in paths}
+    receipts = (read_receipt(folder, path) for path in receipt_paths(folder, stage) if paths)
+    for receipt in receipts:
+        if receipt is not None:
+            found |= {o.path: Made(stage, receipt.unit, o) for o in receipt.outputs if o.path in paths}
+    return found
 
 
 def _look(look: _Look) -> float:
@@ -189,16 +207,16 @@ def _look(look: _Look) -> float:
 
 
 def _star_value(look: _Look) -> float:
-    cutout = read_cutout(Folder(look.folder).read(look.control.path))
+    cutout = read_cutout(read_made(Folder(look.folder), look.own))
     return core_colour(colour(cutout, look.options), cutout.fov_arcsec)
 
 
 def _pair_value(look: _Look) -> float:
     """Compare a galaxy with its image; NaN where it has none, or none of the same view from another field."""
     folder, own = Folder(look.folder), f"{CUTOUTS}/{look.control.field}/"
-    if not look.beside or look.beside.startswith(own):  # its primary is this field's by now
+    if look.beside is None or look.beside.output.path.startswith(own):  # its primary is this field's by now
         return np.nan
-    again, shown = (read_cutout(folder.read(path)) for path in (look.control.path, look.beside))
+    again, shown = (read_cutout(read_made(folder, made)) for made in (look.own, look.beside))
     if not _same_view(again, shown):
         return np.nan
     picture = colour(again, look.options)
@@ -222,5 +240,5 @@ def judged_images(run: Run, columns: Sequence[str] | None = None) -> Table | Non
     """Return the table of verdicts if it tells of the images as they are; None otherwise."""
     if standing_quality(run) is None:
         return None
-    with run.folder.reading(QUALITY) as path:
+    with reading_made(run.folder, STAGE, "survey", QUALITY) as path:
         return read_parquet(path, columns)

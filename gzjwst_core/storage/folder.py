@@ -170,14 +170,6 @@ class Folder:
                 self._fs.put_file(str(local), self._path(relative))
 
     @contextmanager
-    def writing_if_new(self, relative: str) -> Iterator[Path]:
-        """Yield a local path to write to; the file is put in place only if its bytes are not there already."""
-        with self._errors(relative), TemporaryDirectory(prefix="gzjwst-") as scratch:
-            local = Path(scratch) / "file"
-            yield local
-            self.write(relative, local.read_bytes())
-
-    @contextmanager
     def reading(self, relative: str) -> Iterator[Path]:
         """Yield a local path that holds the file, for libraries that map it into memory."""
         local = self.local(relative)

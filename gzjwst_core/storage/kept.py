@@ -3,8 +3,9 @@
 The copies lie in `kept/`, under the same paths.
 """
 
+import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,8 +28,10 @@ def write_kept(folder: Folder, relative: str, data: bytes) -> None:
     folder.write(relative, data)
 
 
-def read_kept(folder: Folder, relative: str, read: Callable[[Path], T], remedy: str) -> T | None:
-    """Read a file; from its copy, which then takes its place, where it is gone, cut short or cannot be read.
+def read_kept(
+    folder: Folder, relative: str, read: Callable[[Path], T], remedy: str, digests: Collection[str] = ()
+) -> T | None:
+    """Read a file; from its copy, which then takes its place, where it is gone, damaged or cannot be read.
 
     Parameters
     ----------
@@ -40,6 +43,9 @@ def read_kept(folder: Folder, relative: str, read: Callable[[Path], T], remedy: 
         Reads a local path.
     remedy
         What a person may do where both are damaged, for the message.
+    digests
+        SHA-256 that receipts state for the file, if any do: they tell damage that can still be read. Without them, what
+        was cut off is told, and all else is a person's edit.
 
     Returns
     -------
@@ -55,7 +61,7 @@ def read_kept(folder: Folder, relative: str, read: Callable[[Path], T], remedy: 
     has_copy = folder.exists(copy)
     if not folder.exists(relative) and not has_copy:
         return None
-    if has_copy and _is_part_of(folder, relative, copy):
+    if has_copy and _is_damaged(folder, relative, copy, digests):
         return _healed(folder, relative, read, remedy)
     try:
         with folder.reading(relative) as path:
@@ -66,12 +72,17 @@ def read_kept(folder: Folder, relative: str, read: Callable[[Path], T], remedy: 
         raise type(error)(f"{error}; {remedy}", reason=error.reason) from None
 
 
-def _is_part_of(folder: Folder, relative: str, copy: str) -> bool:
-    """Whether a file is gone, or is the beginning of its copy: text that was cut off can still be read."""
+def _is_damaged(folder: Folder, relative: str, copy: str, digests: Collection[str]) -> bool:
+    """Whether a file is gone, is not what its receipt says while its copy is, or is the beginning of its copy."""
     if not folder.exists(relative):
         return True
     data, whole = folder.read(relative), folder.read(copy)
-    return data != whole and whole.startswith(data)
+    if data == whole:
+        return False
+    if any(digests):
+        own, other = (hashlib.sha256(text).hexdigest() for text in (data, whole))
+        return own not in digests and other in digests
+    return whole.startswith(data)  # text that was cut off can still be read
 
 
 def _healed(folder: Folder, relative: str, read: Callable[[Path], T], remedy: str) -> T:

@@ -15,8 +15,23 @@ from pydantic import ValidationError
 from gzjwst_core.errors import StorageError, WorkerLostError
 from gzjwst_core.models import Outcome, Output, Receipt, Value, Work, digest_of
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.seal import is_whole, sealed
 
-__all__ = ["Done", "all_latest", "cache_key", "complete", "latest", "receipt_path", "retire", "standing", "supersede"]
+__all__ = [
+    "Done",
+    "all_latest",
+    "cache_key",
+    "claims",
+    "complete",
+    "latest",
+    "read_receipt",
+    "receipt_path",
+    "receipt_paths",
+    "retire",
+    "standing",
+    "supersede",
+    "write_receipt",
+]
 
 _SUPERSEDED = Outcome(kind="failed", reason="superseded", detail="its files are being replaced")
 
@@ -57,7 +72,7 @@ def standing(folder: Folder, work: Work) -> Receipt | None:
     Receipt or None
         None when the receipt is missing, superseded or cannot be read, or when an output is missing or of another size.
     """
-    receipt = _read(folder, receipt_path(work.stage, work.key))
+    receipt = read_receipt(folder, receipt_path(work.stage, work.key))
     return receipt if receipt and receipt.key == work.key and _stands(folder, receipt) else None
 
 
@@ -104,24 +119,55 @@ def complete(folder: Folder, work: Work, make: Callable[[], Receipt]) -> Done:
         except MemoryError as error:
             said = f"{work.stage} of {work.unit}: out of memory ({error}): fewer --workers need less"
             raise WorkerLostError(said, reason="out_of_memory") from error
-        folder.write(receipt_path(work.stage, work.key), _bytes(receipt))
+        write_receipt(folder, receipt)
     for path in rivals:
         _drop(folder, path, keep={output.path for output in receipt.outputs})
     files = digest_of([output.digest for output in receipt.outputs])
     return Done(unit=work.unit, key=work.key, counts=dict(receipt.counts), files=files, fresh=fresh)
 
 
+def write_receipt(folder: Folder, receipt: Receipt) -> None:
+    """Put a receipt in its place, sealed."""
+    folder.write(receipt_path(receipt.stage, receipt.key), _bytes(receipt))
+
+
+def read_receipt(folder: Folder, path: str) -> Receipt | None:
+    """Read a receipt, whatever became of its outputs; None if it is gone or damaged."""
+    try:
+        data = folder.read(path)
+        receipt = Receipt.model_validate_json(data)
+    except ValidationError:
+        return None
+    except StorageError as error:
+        if error.reason == "not_found":
+            return None
+        raise
+    return None if is_whole(data) is False else receipt.model_copy(update={"seal": ""})
+
+
+def claims(folder: Folder, stage: str, unit: str, relative: str) -> list[str]:
+    """Return the digest that each receipt of a unit states for a file; empty text where the receipt is superseded."""
+    found = (read_receipt(folder, path) for path in receipt_paths(folder, stage) if _unit(path) == unit)
+    return [
+        output.digest if receipt.outcome.kind == "done" else ""
+        for receipt in found
+        if receipt
+        for output in receipt.outputs
+        if output.path == relative
+    ]
+
+
 def latest(folder: Folder, stage: str, unit: str) -> Receipt | None:
     """Return the receipt of a unit whose outputs are all there, whatever it was made from."""
-    found = (_read(folder, path) for path in _paths(folder, stage) if _unit(path) == unit)
+    found = (read_receipt(folder, path) for path in receipt_paths(folder, stage) if _unit(path) == unit)
     return next((receipt for receipt in found if receipt and _stands(folder, receipt)), None)
 
 
 def all_latest(folder: Folder, stage: str) -> Iterator[Receipt]:
     """Yield the receipts of a stage whose outputs are all there, in order of their units; one at a time in memory."""
     sizes = lru_cache(maxsize=2)(folder.sizes)  # units of a field share its folders
-    for path in sorted(_paths(folder, stage), key=lambda path: (_unit(path), path)):
-        receipt = _read(folder, path)
+    for path in sorted(receipt_paths(folder, stage), key=lambda path: (_unit(path), path)):
+        receipt = read_receipt(folder, path)
         if receipt and _stands(folder, receipt, sizes):
             yield receipt
 
@@ -143,7 +189,7 @@ def retire(folder: Folder, stage: str, is_old: Callable[[str], bool]) -> int:
     int
         Files removed, receipts not counted.
     """
-    paths = _paths(folder, stage)
+    paths = receipt_paths(folder, stage)
     gone = [path for path in paths if is_old(_unit(path))]
     orphans = {output.path for path in gone for output in _outputs(folder, path)}
     for path in paths if orphans else ():
@@ -156,12 +202,13 @@ def retire(folder: Folder, stage: str, is_old: Callable[[str], bool]) -> int:
 
 def supersede(folder: Folder, stage: str, is_old: Callable[[str], bool]) -> None:
     """Let units stand no longer, before others write to their files; `retire` removes them when those are done."""
-    for path in _paths(folder, stage):
+    for path in receipt_paths(folder, stage):
         if is_old(_unit(path)):
             _supersede(folder, path)
 
 
-def _paths(folder: Folder, stage: str) -> list[str]:
+def receipt_paths(folder: Folder, stage: str) -> list[str]:
+    """Return the paths of a stage's receipts below the run folder."""
     return [f"receipts/{stage}/{name}" for name in folder.names(f"receipts/{stage}") if name.endswith(".json")]
 
 
@@ -172,11 +219,11 @@ def _unit(path: str) -> str:
 def _rivals(folder: Folder, work: Work) -> list[str]:
     """Receipts that the unit had for other inputs or options."""
     own = receipt_path(work.stage, work.key)
-    return [path for path in _paths(folder, work.stage) if _unit(path) == work.unit and path != own]
+    return [path for path in receipt_paths(folder, work.stage) if _unit(path) == work.unit and path != own]
 
 
 def _supersede(folder: Folder, path: str) -> None:
-    receipt = _read(folder, path)
+    receipt = read_receipt(folder, path)
     if receipt is not None:
         folder.write(path, _bytes(receipt.replace(outcome=_SUPERSEDED)))
 
@@ -189,24 +236,12 @@ def _drop(folder: Folder, path: str, keep: set[str]) -> None:
 
 
 def _outputs(folder: Folder, path: str) -> tuple[Output, ...]:
-    receipt = _read(folder, path)
+    receipt = read_receipt(folder, path)
     return receipt.outputs if receipt else ()
 
 
 def _bytes(receipt: Receipt) -> bytes:
-    return receipt.model_dump_json(indent=1).encode() + b"\n"
-
-
-def _read(folder: Folder, path: str) -> Receipt | None:
-    """Read a receipt; None if it is gone or damaged."""
-    try:
-        return Receipt.model_validate_json(folder.read(path))
-    except ValidationError:
-        return None
-    except StorageError as error:
-        if error.reason == "not_found":
-            return None
-        raise
+    return sealed(receipt.model_dump_json(indent=1).encode() + b"\n")
 
 
 def _stands(folder: Folder, receipt: Receipt, sizes: Callable[[str], dict[str, int]] | None = None) -> bool:

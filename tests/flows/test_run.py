@@ -20,7 +20,9 @@ from gzjwst_core.archives.stages import listing_of, products_of
 from gzjwst_core.catalog.stages import merge, plan_merge
 from gzjwst_core.publish.record import RunLog, record_of
 from gzjwst_core.request import RunRequest, start
+from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import read_parquet
+from gzjwst_core.verify import verify
 from tests.flows.survey import SCRIPT, SMALL, Ended, World, stamps, tree
 
 
@@ -131,6 +133,27 @@ def test_a_lost_image_brings_just_its_chunk_back(copy: Path, small_profile: Path
     images = next(stage for stage in again.record["stages"] if stage["stage"] == "images")
     assert images["done"] == 1
     assert images["cached"] == len(list((copy / "receipts" / "images").iterdir())) - 1 > 0
+
+
+def test_a_run_makes_anew_what_it_finds_damaged(copy: Path, small_profile: Path, world: World) -> None:
+    """Of the same size, so that only digests tell: what every run reads, and what a lost image lets it read."""
+    whole, kept = tree(copy), stamps(copy)
+    lost = next(name for name in whole if name.startswith("images/") and name.endswith(".jpg"))
+    cutout = lost.replace("images/", "cutouts/").replace(".jpg", ".fits")
+    (copy / lost).unlink()
+    harmed = ["catalog/catalog.parquet", "products.parquet", "mosaics.parquet", "profile.toml", cutout]
+    for name in harmed:
+        data = bytearray((copy / name).read_bytes())
+        data[len(data) // 2] ^= 1
+        (copy / name).write_bytes(bytes(data))
+    assert sorted(finding.path for finding in verify(Folder(str(copy))).findings) == sorted([*harmed, lost])
+    again = world.run(str(small_profile), out=copy.parent, survey="small")
+    assert again.code == 0, again.said
+    assert "catalog.parquet: damaged" in again.said
+    assert "stage cutouts makes" in again.said
+    assert tree(copy) == whole
+    changed = {name for name, stamp in stamps(copy).items() if stamp != kept[name]}
+    assert not [name for name in changed if name.startswith(("segmaps", "catalog/fields", "zooniverse", "zoobot"))]
 
 
 def test_names_of_an_earlier_release_are_carried_over(copy: Path, small_profile: Path, tmp_path: Path) -> None:

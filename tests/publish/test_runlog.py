@@ -39,6 +39,7 @@ def test_the_last_runs_are_read_back_and_strange_ones_left_out() -> None:
         text = append_run(text, record(str(number)))
     log = json.loads(text or b"")
     log["runs"][5]["told_by"] = "another version"
+    del log["seal"]
     read = earlier_runs(json.dumps(log).encode(), "demo")
     assert [one.run_id for one in read] == ["3", "4", *(str(n) for n in range(6, 13))]
     assert read[-1] == record("12")

@@ -1,0 +1,159 @@
+"""`verify`: what differs is named, what is right is not, and mending makes just that anew."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gzjwst_core import verify as module
+from gzjwst_core.cli import main
+from gzjwst_core.models import Receipt, Work
+from gzjwst_core.publish.runlog import RunRecord, append_run
+from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.made import keep
+from gzjwst_core.storage.receipts import complete, receipt_path, standing
+from gzjwst_core.verify import verify
+
+PROFILE = b"[images]\nsigma = { F444W = 1.0 }\ngain = { F444W = 2.0 }\n"
+WORKS = {unit: Work(stage="images", version="1", unit=unit, inputs={}, options="o") for unit in ("south-0", "south-1")}
+
+
+def make(folder: Folder, unit: str) -> None:
+    def written() -> Receipt:
+        outputs = tuple(folder.write(f"images/{unit}/{n}.jpg", f"{unit}{n}".encode() * 50) for n in range(4))
+        return Receipt(**WORKS[unit].model_dump(), key=WORKS[unit].key, outputs=outputs)
+
+    complete(folder, WORKS[unit], written)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    monkeypatch.setenv("GZJWST_CACHE", str(tmp_path / "cache"))
+    made = Folder(str(tmp_path / "small"))
+    for unit in WORKS:
+        make(made, unit)
+    keep(made, "pin", "profile.toml", PROFILE, copy="kept/profile.toml")
+    asked = {"profile": "demo", "out": "runs", "overrides": ["detect.threshold=2"], "bands": ["F444W"], "limit": None}
+    made.write("run.json", append_run(None, record(asked)))
+    made.write("notes.txt", b"a person's own")
+    return made
+
+
+def record(asked: dict[str, Any]) -> RunRecord:
+    known = {"survey": "small", "run_id": "1", "started": "", "ended": "", "seconds": 1.0}
+    return RunRecord.model_validate(known | {"outcome": "done", "exit_code": 0, "asked": asked})
+
+
+def flip(folder: Folder, relative: str, at: int = -9) -> None:
+    data = bytearray(folder.read(relative))
+    data[at] ^= 4
+    folder.write(relative, bytes(data))
+
+
+def test_a_whole_folder_is_right(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", folder.url]) == 0
+    said = capsys.readouterr().out
+    assert "1 file on no receipt: notes.txt" in said
+    assert "12 of 12 files read" in said
+    assert main(["verify", folder.url, "--sample", "2", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["sample"], told["seed"], told["checked"], told["findings"]) == (2, 1, 5, [])
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("images/south-1/2.jpg", "images/south-1/2.jpg: differs from its receipt (stage images, south-1)"),
+        (receipt_path("images", WORKS["south-0"].key), "is no receipt that can be read (stage images, south-0)"),
+        ("profile.toml", "profile.toml: differs from its receipt (stage pin, survey)"),
+        ("run.json", "run.json: cannot be read, or is not what was sealed"),
+    ],
+)
+def test_one_flipped_byte_is_named(folder: Folder, path: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    flip(folder, path)
+    assert [finding.path for finding in verify(folder).findings] == [path]
+    assert main(["verify", folder.url]) == 1
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["--sample", "0"], ["--sample", "1.5"], ["--sample", "x%"]])
+def test_a_wrong_question_ends_with_2(arguments: list[str], tmp_path: Path) -> None:
+    if not arguments:
+        assert main(["verify", str(tmp_path)]) == 2
+        return
+    with pytest.raises(SystemExit) as caught:
+        main(["verify", str(tmp_path), *arguments])
+    assert caught.value.code == 2
+
+
+def test_missing_files_are_told_whatever_the_sample(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.remove("images/south-0/1.jpg")
+    assert main(["verify", folder.url, "--sample", "1"]) == 1
+    assert "images/south-0/1.jpg: is missing (stage images, south-0)" in capsys.readouterr().out
+
+
+def test_mending_asks_the_flow_for_what_is_damaged_alone(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = dict(folder.files())
+    commands: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "run", flow(folder, commands))
+    flip(folder, "images/south-1/2.jpg")
+    flip(folder, "profile.toml")
+    assert main(["verify", folder.url, "--mend"]) == 0
+    assert "2 files as made again" in capsys.readouterr().out
+    assert folder.read("profile.toml") == PROFILE
+    assert dict(folder.files()) == before
+    assert not verify(folder).findings
+    ((_, script, *arguments),) = commands
+    assert script.endswith("flows/run_survey.py")
+    out = folder.url.rpartition("/")[0]
+    assert arguments == ["demo", "--out", out, "--bands", "F444W", "--set", "detect.threshold=2"]
+
+
+def flow(folder: Folder, commands: list[list[str]]) -> Callable[..., None]:
+    """A flow that makes what does not stand."""
+
+    def run(command: list[str], **_: object) -> None:
+        commands.append(command)
+        assert standing(folder, WORKS["south-0"])
+        assert standing(folder, WORKS["south-1"]) is None
+        make(folder, "south-1")
+
+    return run
+
+
+def test_what_the_flow_did_not_make_is_told(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "_SCRIPT", Path("/nowhere/run_survey.py"))
+    flip(folder, "images/south-1/2.jpg")
+    assert main(["verify", folder.url, "--mend"]) == 1
+    said = capsys.readouterr().err
+    assert "1 file still to be made anew (images/south-1/2.jpg): run /nowhere/run_survey.py demo --out" in said
+    assert standing(folder, WORKS["south-1"]) is None
+
+
+def test_a_damaged_history_is_set_aside(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_: list[str], **__: object) -> None:
+        folder.write("run.json", append_run(None, record({})))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    flip(folder, "run.json")
+    damaged = folder.read("run.json")
+    assert main(["verify", folder.url, "--mend"]) == 0
+    assert folder.read("run-damaged.json") == damaged
+
+
+def test_files_of_an_earlier_version_are_at_least_read(folder: Folder) -> None:
+    """It left no receipt of the frozen profile, and no seal."""
+    for path in folder.sizes("receipts/pin"):
+        folder.remove(path)
+    folder.write("run.json", b'{"survey": "small", "runs": []}')
+    assert not verify(folder).findings
+    folder.write("run.json", b'{"survey": "small", "runs": [}')
+    folder.write("profile.toml", PROFILE.replace(b"=", b"", 1))
+    assert [finding.path for finding in verify(folder).findings] == ["profile.toml", "run.json"]
