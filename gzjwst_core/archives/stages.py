@@ -80,8 +80,6 @@ def query(run: Run) -> Listing:
     ------
     QueryError
         There are no products (reason `no_rows`), none is kept (`no_mosaics`), or MAST's answer cannot be used.
-    ProfileError
-        A field that was asked for is not in the survey.
     ArchiveError
         MAST does not answer.
     """
@@ -89,9 +87,8 @@ def query(run: Run) -> Listing:
     if not run.folder.exists(PRODUCTS):
         write_products(run.folder, products)  # it says why nothing is kept
     listing = listing_of(run, products)
-    run.chosen(listing.fields)
-    if not _by_heart(run):
-        write_products(run.folder, products)
+    if not _by_heart(run) and set(run.fields) <= {field.name for field in listing.fields}:
+        write_products(run.folder, products)  # a field that is none is refused as soon as the fields are chosen
     return listing
 
 

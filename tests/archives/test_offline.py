@@ -128,7 +128,8 @@ def test_a_request_that_cannot_be_met_leaves_a_finished_folder_as_it_is(
     before = first.folder.read(stages.PRODUCTS)
     (tmp_path / "b_f277w_nircam.fits").write_bytes(fits_bytes())
     with pytest.raises(error, match=said):
-        stages.query(start(RunRequest(**asked, **changes)))
+        run = start(RunRequest(**asked, **changes))
+        run.chosen(stages.query(run).fields)
     assert first.folder.read(stages.PRODUCTS) == before
     stages.query(first)
     assert first.folder.read(stages.PRODUCTS) != before
