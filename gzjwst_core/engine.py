@@ -38,6 +38,7 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 _AHEAD = 3
 """Items a worker that are under way or wait to be taken: results of a large mosaic must not pile up."""
 _LAST_WORDS_S = 5.0
+_TRACKERS_WARNING = "ignore:resource_tracker"
 
 
 class _Pool:
@@ -53,6 +54,10 @@ class _Pool:
         self._lock = None if held is None else Connection(os.dup(held))
         self._printer = threading.Thread(target=_print, args=(ours,), daemon=True)
         self._printer.start()
+        # loky's tracker removes the semaphores of a run that was killed: it need not warn of them
+        os.environ["PYTHONWARNINGS"] = ",".join(
+            dict.fromkeys(filter(None, [*os.environ.get("PYTHONWARNINGS", "").split(","), _TRACKERS_WARNING]))
+        )
         self.executor = self._new()
 
     def replace(self, broken: ProcessPoolExecutor) -> None:

@@ -90,7 +90,9 @@ def test_workers_end_with_a_run_that_is_killed_and_keep_its_lock_until_then(tmp_
             with pytest.raises(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             held.resume()
-            assert "UserWarning: odd pixels" in run.communicate(timeout=10)[1]
+            said = run.communicate(timeout=10)[1]
+            assert "UserWarning: odd pixels" in said
+            assert "leaked" not in said
             assert not psutil.wait_procs(family, 10)[1]
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 

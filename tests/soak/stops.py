@@ -120,7 +120,7 @@ def play(ground: Ground, trial: Trial) -> Counter[str]:
         too_late=int(ended_before),
         alive=len(alive),
         hung=int(process.poll() is None),
-        tracebacks=int("Traceback" in text),
+        tracebacks=int("Traceback" in text or "leaked" in text),
         codes=int(asked and process.poll() not in {130, 0}),
         lines=int(stopped and text.count("✗") != 1),
         not_cancelled=int(stopped and state not in {"CANCELLED", "COMPLETED", "not yet"}),

@@ -200,6 +200,21 @@ PARTS: dict[str, Part] = {
         _bomb,
         (Goal("taken, or not named", "wrong"), Goal("peak memory, MB", "worst_peak_mb", 0, 200)),
     ),
+    "stops": Part(
+        "stops of a run",
+        "stops",
+        40,
+        _counting("stops"),
+        (
+            Goal("processes alive 10 s later", "alive"),
+            Goal("runs that hung", "hung"),
+            Goal("tracebacks", "tracebacks"),
+            Goal("other exit codes than 130", "codes"),
+            Goal("not Cancelled for Prefect", "not_cancelled"),
+            Goal("trees that differ afterwards", "differing"),
+            Goal("temporary files left", "temporary"),
+        ),
+    ),
     "peers": Part(
         "the same transfers elsewhere",
         "ours, mast: cases",
