@@ -23,6 +23,7 @@ from gzjwst_core.catalog.measure import ellipse_fluxes
 from gzjwst_core.catalog.noise import Apertures
 from gzjwst_core.catalog.tiles import Detected
 from gzjwst_core.engine import CpuMap
+from gzjwst_core.errors import ProfileError
 from gzjwst_core.mosaics.geometry import fit_affine, whole
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.mosaics.segmap import open_segmap
@@ -87,13 +88,15 @@ def measure_matched(
     Raises
     ------
     ProfileError
-        A PSF's file cannot be used, or photutils is not installed.
+        A PSF's file cannot be used, photutils is not installed, or a mosaic's pixels are not square.
 
     Notes
     -----
     Errors are those of apertures on the empty sky of the convolved frames, off segments, by depth: convolving
     correlates the noise. Neighbours' wings are not in them: `add_wings`.
     """
+    if long := [one.source.uri for one in plan.bands if one.grid.stretch is not None]:
+        raise ProfileError(f"psf.match: the pixels of {', '.join(long)} are not square: set it to none")
     psfs = _psfs(plan, table, options)
     bands = _with_laws(plan, _kernels(plan, psfs), cpu_map)
     items = []

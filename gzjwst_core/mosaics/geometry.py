@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from astropy.wcs import WCS, NoConvergence
-from astropy.wcs.utils import proj_plane_pixel_scales
 from numpy.typing import NDArray
 
 from gzjwst_core.errors import MosaicLayoutError
@@ -125,7 +124,7 @@ def stated_wcs(shape: tuple[int, int], scale_arcsec: float, ra_deg: float, dec_d
 
 def pixel_scale_arcsec(wcs: WCS) -> float:
     """Return the side of a square of a pixel's area at the WCS's reference point, arcsec."""
-    return float(np.sqrt(np.prod(proj_plane_pixel_scales(wcs.celestial) * 3600.0)))
+    return float(np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix)))) * 3600.0
 
 
 def grid_positions(wcs: WCS, ra_deg: NDArray[Any], dec_deg: NDArray[Any]) -> tuple[Floats, Floats]:

@@ -80,6 +80,9 @@ HEADERS: dict[str, dict[str, Any]] = {
     "pole": {**TAN, "CRVAL2": 90.0},
     "mirrored": {**TAN, "CD1_1": PX * _COS, "CD2_1": -PX * _SIN},
     "1.5 times as long": {**_START, **_axes("TAN"), "CDELT1": -PX, "CDELT2": 1.5 * PX, "CROTA2": 20.0},
+    "all at once": {**_START, **_axes("TAN", "-SIP"), **_SIP, "RADESYS": "FK5", "CUNIT1": "Degrees", "CUNIT2": "DEG",
+                    "CDELT1": -PX, "CDELT2": 1.3 * PX, "PC001001": 0.9, "PC001002": -0.2, "PC002001": 0.3,
+                    "PC002002": 1.0},
     "third axis": {**TAN, "WCSAXES": 3, "CTYPE3": "WAVE", "CRVAL3": 2e-6, "CDELT3": 1e-9, "CUNIT3": "m"},
 }  # fmt: skip
 

@@ -131,6 +131,18 @@ PARTS: dict[str, Part] = {
             Goal("more requests than allowed", "too many"),
         ),
     ),
+    "skies": Part(
+        "ways of writing a WCS, through catalog and products",
+        "headers",
+        0,
+        _counting("skies"),
+        (
+            Goal("headers", "headers", 30, None),
+            Goal("catalog's positions against astropy's, mas", "radec_mas", 0, 1),
+            Goal("products' corners against astropy's, mas", "product_mas", 0, 1),
+            Goal("position angles against the truth, deg", "theta_deg", 0, 2),
+        ),
+    ),
     "resets": Part(
         "resets in one transfer",
         "resets",
