@@ -57,7 +57,7 @@ def test_a_whole_folder_is_right(folder: Folder, capsys: pytest.CaptureFixture[s
     assert main(["verify", folder.url]) == 0
     said = capsys.readouterr().out
     assert "1 file on no receipt: notes.txt" in said
-    assert "12 of 12 files read" in said
+    assert "13 of 13 files read" in said
     assert main(["verify", folder.url, "--sample", "2", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["sample"], told["seed"], told["checked"], told["findings"]) == (2, 1, 5, [])

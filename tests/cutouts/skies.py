@@ -111,7 +111,7 @@ def write_mosaic(path: Path, band: str, wcs: WCS, pixels: NDArray[np.float32]) -
     head["BUNIT"] = "uJy"
     primary = fits.PrimaryHDU()
     primary.header["TELESCOP"], primary.header["INSTRUME"] = "JWST", "NIRCAM"
-    sigma = max(float(np.nanmedian(np.abs(np.diff(pixels)))), 1e-4)  # about the sky's own scatter
+    sigma = max(float(np.nanmedian(np.abs(np.diff(pixels)))), 1e-7)  # about the sky's own scatter
     planes = {"SCI": pixels, "ERR": np.full_like(pixels, sigma), "WHT": np.isfinite(pixels).astype(np.float32)}
     hdus = [primary, *(fits.ImageHDU(data, head, name=name) for name, data in planes.items())]
     fits.HDUList(hdus).writeto(path, overwrite=True)

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -43,12 +43,10 @@ def test_quiet_runs_tell_of_nothing_but_what_is_missing(
 def test_what_is_wanted_for_the_checks_alone_is_told_and_the_run_is_whole(
     *, aside: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    never_started = SimpleNamespace(
-        wait=lambda: None, state=SimpleNamespace(is_completed=lambda: False, is_final=lambda: False)
-    )
+    never_started = Mock(**{"state.is_completed.return_value": False, "state.is_final.return_value": False})
     monkeypatch.setattr("flows.journal.as_completed", iter)
     journal = Journal(RunRequest(), Terminal())
-    assert journal.each("controls", {"south": never_started}, lines.controls, aside=aside) == []  # type: ignore[dict-item]
+    assert journal.each("controls", {"south": never_started}, lines.controls, aside=aside) == []
     log = journal.log()
     assert [(one.what, one.is_loss) for one in log.troubles] == [("controls south", not aside)]
     assert log.stages[0].failed == 1
