@@ -120,6 +120,7 @@ def test_a_second_run_redoes_nothing_and_says_so(copy: Path, small_profile: Path
     assert len(json.loads((copy / "run.json").read_text())["runs"]) == 2
 
 
+@pytest.mark.tools
 def test_a_lost_image_brings_just_its_chunk_back(copy: Path, small_profile: Path, world: World) -> None:
     whole = tree(copy)
     lost = next(name for name in whole if name.startswith("images/") and name.endswith(".jpg"))
