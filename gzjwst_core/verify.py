@@ -134,6 +134,8 @@ def mend(folder: Folder, findings: Iterable[Finding]) -> list[str]:
     command = _command(folder)
     with writing_alone(folder, Path(os.environ.get("GZJWST_CACHE") or default_cache())):
         for finding in findings:
+            if finding.what == "superseded":
+                continue
             if finding.path == RUNS:
                 folder.write(DAMAGED_RUNS, folder.read(RUNS))
             copy = _copy(folder, finding)
@@ -162,7 +164,10 @@ def _is_back(folder: Folder, finding: Finding) -> bool:
     if finding.path == RUNS and not folder.exists(RUNS):
         return True
     if finding.is_receipt:
-        return read_receipt(folder, finding.path) is not None
+        receipt = read_receipt(folder, finding.path)
+        if finding.what == "superseded":  # another may have taken its place
+            return receipt is None or receipt.outcome.kind == "done"
+        return receipt is not None
     if not finding.digest:
         return folder.exists(finding.path) and _reads_well(folder, finding.path)
     return folder.exists(finding.path) and folder.output(finding.path).digest == finding.digest
@@ -259,7 +264,9 @@ def _url(given: str) -> str:
 
 
 def _line(finding: Finding) -> str:
-    if finding.is_receipt:
+    if finding.what == "superseded":
+        said = "stands no longer, and is not made anew yet"
+    elif finding.is_receipt:
         said = "is no receipt that can be read"
     elif not finding.stage:
         said = "cannot be read, or is not what was sealed"

@@ -135,6 +135,11 @@ def test_what_the_flow_did_not_make_is_told(
     said = capsys.readouterr().err
     assert "1 file still to be made anew (images/south-1/2.jpg): run /nowhere/run_survey.py demo --out" in said
     assert standing(folder, WORKS["south-1"]) is None
+    assert main(["verify", folder.url]) == 1, "until it is made anew"
+    said = capsys.readouterr().out
+    assert "stands no longer, and is not made anew yet (stage images, south-1)" in said
+    make(folder, "south-1")
+    assert main(["verify", folder.url]) == 0
 
 
 def test_a_damaged_history_is_set_aside(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

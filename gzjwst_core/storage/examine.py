@@ -20,7 +20,8 @@ class Finding(Value):
     """One file that is not as it was made."""
 
     path: str
-    what: Literal["differs", "missing"]
+    what: Literal["differs", "missing", "superseded"]
+    """The last is a receipt whose unit was to be made anew, and was not yet."""
     stage: str = ""
     """Who made it; empty = no unit of work."""
     unit: str = ""
@@ -65,8 +66,11 @@ def examine(folder: Folder, sample: float = 0, seed: int = 1) -> Examined:
     """
     sizes = folder.sizes()
     receipts = {path: read_receipt(folder, path) for path in sizes if path.startswith(_RECEIPTS)}
-    findings = [_of_receipt(path) for path, receipt in receipts.items() if not _is_right(path, receipt)]
+    findings = [_of_receipt(path, "differs") for path, receipt in receipts.items() if not _is_right(path, receipt)]
     standing = [r for r in receipts.values() if r is not None and r.outcome.kind == "done"]
+    units = {(receipt.stage, receipt.unit) for receipt in standing}
+    old = {path: r for path, r in receipts.items() if r is not None and r.outcome.kind != "done"}
+    findings += [_of_receipt(path, "superseded") for path, r in old.items() if (r.stage, r.unit) not in units]
     made = {output.path: (receipt, output) for receipt in standing for output in receipt.outputs}
     for path, (receipt, output) in made.items():
         if sizes.get(path) != output.size:
@@ -91,9 +95,9 @@ def _is_right(path: str, receipt: Receipt | None) -> bool:
     return receipt_path(receipt.stage, receipt.key) == path and key == receipt.key
 
 
-def _of_receipt(path: str) -> Finding:
+def _of_receipt(path: str, what: Literal["differs", "superseded"]) -> Finding:
     _, stage, name = path.split("/", 2)
-    return Finding(path=path, what="differs", stage=stage, unit=name.rpartition("-")[0])
+    return Finding(path=path, what=what, stage=stage, unit=name.rpartition("-")[0])
 
 
 def _of_output(receipt: Receipt, output: Output, what: Literal["differs", "missing"]) -> Finding:
