@@ -155,7 +155,7 @@ def frozen_pins(folder: Folder) -> ImageOptions:
     """
     source = f"{folder.url}/{FROZEN_PROFILE}"
     remedy = f"put a good copy in its place, or remove {source} and {KEPT}{FROZEN_PROFILE} to pin the colour anew"
-    digests = claims(folder, _PIN, "survey", FROZEN_PROFILE)
+    digests = claims(folder, _PIN, "survey", FROZEN_PROFILE, superseded=True)
     found = read_kept(folder, FROZEN_PROFILE, lambda path: read_frozen(path.read_bytes(), source), remedy, digests)
     return ImageOptions() if found is None else found
 

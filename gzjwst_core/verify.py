@@ -21,8 +21,9 @@ from pydantic import ValidationError
 from gzjwst_core.archives.stages import MOSAICS, PRODUCTS
 from gzjwst_core.errors import CatalogError, ProfileError, StorageError, SubjectsError
 from gzjwst_core.profile import read_frozen
-from gzjwst_core.publish.stages import DAMAGED_RUNS, REPORT, RUNS
-from gzjwst_core.publish.subjects_folder import UPLOADED, recorded
+from gzjwst_core.publish.stages import DAMAGED_RUNS, REPORT, RUNS, SIDES
+from gzjwst_core.publish.subjects_folder import UPLOADED
+from gzjwst_core.publish.uploads import read_uploads
 from gzjwst_core.request import RunRequest
 from gzjwst_core.run import FROZEN_PROFILE, default_cache, writing_alone
 from gzjwst_core.storage.examine import Examined, Finding, examine
@@ -91,6 +92,8 @@ def _verify(options: argparse.Namespace) -> Iterator[str]:
         left = [finding for finding in found.findings if not _is_back(folder, finding)]
     if left:
         again = f"run {shlex.join(command)}" if command else "run the survey again"
+        if any(finding.path.removeprefix(KEPT) in _IRREPLACEABLE for finding in left):
+            again = f"put a good copy in the place of what is also in {KEPT}, then {again}"
         names = ", ".join(finding.path for finding in left[:_SHOWN])
         raise StorageError(f"{_n(left)} still to be made anew ({names}): {again}", reason=DAMAGED)
     if not options.json:
@@ -141,6 +144,7 @@ def mend(folder: Folder, findings: Iterable[Finding]) -> list[str]:
             copy = _copy(folder, finding)
             if copy is not None:
                 folder.write(finding.path, copy)
+            if copy is not None or finding.path.removeprefix(KEPT) in _IRREPLACEABLE:
                 continue
             folder.remove(finding.path)
             if not finding.is_receipt and finding.stage:
@@ -153,7 +157,9 @@ def _copy(folder: Folder, finding: Finding) -> bytes | None:
     other = finding.path.removeprefix(KEPT) if finding.path.startswith(KEPT) else f"{KEPT}{finding.path}"
     if finding.is_receipt or not folder.exists(other):
         return None
-    return folder.read(other) if not finding.digest or folder.output(other).digest == finding.digest else None
+    if finding.digest:
+        return folder.read(other) if folder.output(other).digest == finding.digest else None
+    return folder.read(other) if finding.path in _CHECKS and _reads_well(folder, finding.path, other) else None
 
 
 def _is_back(folder: Folder, finding: Finding) -> bool:
@@ -195,8 +201,8 @@ def _table(folder: Folder, path: str) -> bool:
     return True
 
 
-def _uploads(folder: Folder, _path: str) -> bool:
-    recorded(folder)
+def _uploads(folder: Folder, path: str) -> bool:
+    read_uploads(folder.read(path).decode(), path)
     return True
 
 
@@ -211,9 +217,14 @@ _CHECKS = {
 """Files that no unit of work makes: in a folder of an earlier version none of them is on a receipt."""
 
 
-def _reads_well(folder: Folder, path: str) -> bool:
+_IRREPLACEABLE = (FROZEN_PROFILE, SIDES, UPLOADED)
+"""Files that are there twice, and that no run would make again as they were: they are never removed."""
+
+
+def _reads_well(folder: Folder, path: str, where: str = "") -> bool:
+    """Whether a file can be read as what it is; `where` is another file that shall be the same."""
     try:
-        return _CHECKS[path](folder, path)
+        return _CHECKS[path](folder, where or path)
     except (ValueError, CatalogError, ProfileError, SubjectsError):
         return False
 

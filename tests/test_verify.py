@@ -162,3 +162,25 @@ def test_files_of_an_earlier_version_are_at_least_read(folder: Folder) -> None:
     folder.write("run.json", b'{"survey": "small", "runs": [}')
     folder.write("profile.toml", PROFILE.replace(b"=", b"", 1))
     assert [finding.path for finding in verify(folder).findings] == ["profile.toml", "run.json"]
+
+
+def test_what_nothing_can_make_anew_is_never_removed(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    harmed = ("profile.toml", "kept/profile.toml")
+    for path in harmed:
+        flip(folder, path)
+    folder.write("zooniverse/uploaded.csv", b"id_str;uploaded\nx;\xff\n")
+    before = dict(folder.files())
+    assert main(["verify", folder.url, "--mend"]) == 1
+    assert "put a good copy in the place of what is also in kept/" in capsys.readouterr().err
+    assert dict(folder.files()) == before
+
+
+def test_looking_writes_nothing_and_strange_files_are_no_receipts(folder: Folder) -> None:
+    folder.write("kept/zooniverse/uploaded.csv", b"id_str,uploaded\na,2026\nb,2026\n")
+    folder.write("zooniverse/uploaded.csv", b"id_str,uploaded\na,20")
+    root = Path(folder.url)
+    (root / "receipts" / ".DS_Store").write_bytes(b"x")
+    (root / "receipts" / "x.json").write_bytes(b"{}")
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    verify(folder)
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before

@@ -140,7 +140,7 @@ def _earlier(folder: Folder) -> Table | None:
 
     A provisional catalog leaves no sides; they are taken from it where volunteers were shown its subjects.
     """
-    digests = claims(folder, STAGE, "survey", SIDES)
+    digests = claims(folder, STAGE, "survey", SIDES, superseded=True)
     sides = read_kept(folder, SIDES, partial(read_parquet, columns=_SIDES_NAMES), _REMEDY, digests)
     if sides is None or (len(sides) == 0 and recorded(folder)):
         return read_table(folder, ZOOBOT, _SIDES_NAMES)

@@ -1,6 +1,7 @@
 """A run folder compared with its receipts: every file by its size and digest, every receipt by its own seal."""
 
 import random
+import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
@@ -14,6 +15,7 @@ from gzjwst_core.storage.receipts import read_receipt, receipt_path
 __all__ = ["Examined", "Finding", "examine"]
 
 _RECEIPTS = "receipts/"
+_RECEIPT = re.compile(r"receipts/[^./]+/[^./][^/]*\.json")
 
 
 class Finding(Value):
@@ -65,7 +67,7 @@ def examine(folder: Folder, sample: float = 0, seed: int = 1) -> Examined:
         Findings in order of their paths.
     """
     sizes = folder.sizes()
-    receipts = {path: read_receipt(folder, path) for path in sizes if path.startswith(_RECEIPTS)}
+    receipts = {path: read_receipt(folder, path) for path in sizes if _RECEIPT.fullmatch(path)}
     findings = [_of_receipt(path, "differs") for path, receipt in receipts.items() if not _is_right(path, receipt)]
     standing = [r for r in receipts.values() if r is not None and r.outcome.kind == "done"]
     units = {(receipt.stage, receipt.unit) for receipt in standing}

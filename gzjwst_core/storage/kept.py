@@ -1,6 +1,6 @@
 """Files of a run folder that nothing can make anew are there twice: what damages one of them is healed from the other.
 
-The copies lie in `kept/`, under the same paths.
+The copies lie in `kept/`, under the same paths; bytes that a copy takes the place of are put aside in `kept/replaced/`.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from gzjwst_core.storage.folder import Folder
 __all__ = ["KEPT", "read_kept", "write_kept"]
 
 KEPT = "kept/"
+_REPLACED = f"{KEPT}replaced/"
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -44,8 +45,8 @@ def read_kept(
     remedy
         What a person may do where both are damaged, for the message.
     digests
-        SHA-256 that receipts state for the file, if any do: they tell damage that can still be read. Without them, what
-        was cut off is told, and all else is a person's edit.
+        SHA-256 that receipts state for the file, if any do. Without them the file is a person's: only one that is gone,
+        or cut off within a line, is healed.
 
     Returns
     -------
@@ -67,9 +68,8 @@ def read_kept(
         with folder.reading(relative) as path:
             return read(path)
     except (ProfileError, CatalogError, SubjectsError) as error:
-        if has_copy:
-            return _healed(folder, relative, read, remedy)
-        raise type(error)(f"{error}; {remedy}", reason=error.reason) from None
+        also = f" (its copy is {copy})" if has_copy else ""
+        raise type(error)(f"{error}{also}; {remedy}", reason=error.reason) from None
 
 
 def _is_damaged(folder: Folder, relative: str, copy: str, digests: Collection[str]) -> bool:
@@ -82,7 +82,7 @@ def _is_damaged(folder: Folder, relative: str, copy: str, digests: Collection[st
     if any(digests):
         own, other = (hashlib.sha256(text).hexdigest() for text in (data, whole))
         return own not in digests and other in digests
-    return whole.startswith(data)  # text that was cut off can still be read
+    return whole.startswith(data) and not data.endswith(b"\n")  # whole rows that are gone were taken out by a person
 
 
 def _healed(folder: Folder, relative: str, read: Callable[[Path], T], remedy: str) -> T:
@@ -93,6 +93,10 @@ def _healed(folder: Folder, relative: str, read: Callable[[Path], T], remedy: st
     except (ProfileError, CatalogError, SubjectsError) as error:
         said = f"{folder.url}/{relative} and its copy {copy} are damaged ({error}); {remedy}"
         raise type(error)(said, reason=error.reason) from None
-    folder.write(relative, folder.read(copy))
-    _log.warning("%s/%s was damaged or gone: it is put back from its copy %s", folder.url, relative, copy)
+    old, new = folder.read(relative) if folder.exists(relative) else b"", folder.read(copy)
+    aside = "" if new.startswith(old) else f"; what was there is now {_REPLACED}{relative}"
+    if aside:
+        folder.write(f"{_REPLACED}{relative}", old)
+    folder.write(relative, new)
+    _log.warning("%s/%s is not what was written: it is put back from its copy %s%s", folder.url, relative, copy, aside)
     return value

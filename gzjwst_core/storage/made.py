@@ -93,6 +93,8 @@ def reading_made(folder: Folder, stage: str, unit: str, relative: str) -> Iterat
         As of `read_made`.
     """
     with folder.reading(relative) as path:
+        if not path.is_file():
+            raise _damaged(folder, stage, unit, relative)
         claimed = claims(folder, stage, unit, relative)
         stays = folder.local() is not None
         if claimed and not any(digest and _is(path, digest, stays=stays) for digest in claimed):

@@ -145,11 +145,19 @@ def read_receipt(folder: Folder, path: str) -> Receipt | None:
     return None if is_whole(data) is False else receipt.model_copy(update={"seal": ""})
 
 
-def claims(folder: Folder, stage: str, unit: str, relative: str) -> list[str]:
-    """Return the digest that each receipt of a unit states for a file; empty text where the receipt is superseded."""
+def claims(folder: Folder, stage: str, unit: str, relative: str, *, superseded: bool = False) -> list[str]:
+    """Return the digest that each receipt of a unit states for a file.
+
+    Parameters
+    ----------
+    folder, stage, unit, relative
+        The file.
+    superseded
+        Whether receipts that stand no longer count too; otherwise they state an empty text.
+    """
     found = (read_receipt(folder, path) for path in receipt_paths(folder, stage) if _unit(path) == unit)
     return [
-        output.digest if receipt.outcome.kind == "done" else ""
+        output.digest if superseded or receipt.outcome.kind == "done" else ""
         for receipt in found
         if receipt
         for output in receipt.outputs
