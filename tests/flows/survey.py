@@ -108,11 +108,13 @@ class World:
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """Digest of every file of a run folder, but for those of the run itself."""
+    """Digest of every file of a run folder, but for those of the run itself, and bytes put aside."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     names = {str(path.relative_to(folder)): path for path in files}
     return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in names.items() if name not in OF_THE_RUN
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in names.items()
+        if name not in OF_THE_RUN and not name.startswith("kept/replaced/")
     }
 
 

@@ -133,7 +133,9 @@ def test_a_later_hand_over_leaves_everyone_on_their_side(out: Path, cut: Done, m
     table = read_parquet(folder / memory)
     other = "train" if table["split"][0] == "test" else "test"
     table["split"] = [other]
-    write_parquet(table, folder / memory)
+    for copy in (folder / memory, folder / KEPT / memory):
+        if copy.exists():
+            write_parquet(table, copy)
     if memory == ZOOBOT:
         for path in (SIDES, f"{KEPT}{SIDES}"):
             (folder / path).unlink()
@@ -172,7 +174,8 @@ def test_whoever_is_missing_for_one_hand_over_comes_back_to_its_side(tmp_path: P
     folder = Path(run.folder.url)
     table = read_parquet(folder / SIDES)
     table["split"] = np.where(table["split"] == "test", "train", "test")
-    write_parquet(table, folder / SIDES)
+    for copy in (folder / SIDES, folder / KEPT / SIDES):
+        write_parquet(table, copy)
     hand(run, 4)
     assert len(read_parquet(folder / ZOOBOT)) == 4
     hand(run, 10)
