@@ -66,7 +66,7 @@ class Local(Archive):
     Raises
     ------
     ProfileError
-        A path matches no file, or a noise map is stated for more than one mosaic (on first use).
+        A path matches no file, several files fit as a noise map, or it is stated for several mosaics (on first use).
     """
 
     name = "local"
@@ -177,9 +177,12 @@ class Local(Archive):
         paths = self._paths(entry.path, f"{key}.path")
         if not paths:
             raise ProfileError(f"{key}.path: no file fits {entry.path!r}")
-        err = self._paths(entry.err, f"{key}.err")[:1] if entry.err else []
+        err = self._paths(entry.err, f"{key}.err") if entry.err else []
         if entry.err and not err:
             raise ProfileError(f"{key}.err: no file fits {entry.err!r}")
+        if len(err) > 1:
+            both = f"{len(err)} files fit {entry.err!r}, such as {err[0].name} and {err[1].name}"
+            raise ProfileError(f"{key}.err: {both}; one noise map is allowed")
         if err and len(paths) > 1:
             raise ProfileError(f"{key}.err: one noise map for {len(paths)} mosaics; name each in an entry of its own")
         return [_named(path, entry, key, err[0] if err else None) for path in paths]

@@ -152,8 +152,8 @@ class Outside:
         Raises
         ------
         CatalogError
-            One is there twice in a file (names file, column and both rows), none is there at all, or the column holds
-            what is no identifier.
+            One is there twice (names file, column and both rows) or is also the name of a row without one, none is
+            there at all, or the column holds what is no identifier.
         """
         found = [self._identifiers(stem, name) for stem in self._parts]
         known = np.array([bool(one) for part in found for one in part], dtype=bool)
@@ -163,6 +163,7 @@ class Outside:
             for stem, part in zip(self._parts, found, strict=True)
             for row, one in enumerate(part, start=1)
         ]
+        _refuse_doubles(made, f"{self._where}: identifiers (row N where there is none)")
         return np.array(made, dtype=str), known
 
     @property

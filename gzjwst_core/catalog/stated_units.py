@@ -31,6 +31,7 @@ _RADII = ("rad", "rads", "amin")
 _FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d+$)")
 
 _HOUR = u.Unit(15 * u.deg)
+_DAY_H = 24.0
 _H_M_S, _D_M_S = ("h:m:s", "hms", "hh:mm:ss"), ("d:m:s", "dms", "dd:mm:ss")
 _ANGLES: Mapping[str, u.UnitBase] = {
     **dict.fromkeys(("deg", "degs", "deg.", "degree", "degrees", "°", *_D_M_S), u.deg),
@@ -105,11 +106,14 @@ def values_of(column: Any, what: Quantity, where: str, *, default: str, pixel_ar
     Raises
     ------
     CatalogError
-        The stated unit is none of this quantity's, or contradicts how the values are written; the column holds values
-        and none of them is a number, or some are sexagesimal and some decimal.
+        The stated unit is none of this quantity's, or contradicts the column's name or how the values are written; the
+        column holds values and none of them is a number, or some are sexagesimal and some decimal; a sexagesimal right
+        ascension without a unit is negative or above 24, and so not in hours.
     """
-    stated = _bare(str(column.unit or _in_name(column.name, what)))
-    stated = "" if stated.lower() in _NO_UNIT else stated
+    beside, named = (_said(unit) for unit in (str(column.unit or ""), _in_name(column.name, what)))
+    if beside and named and _differ(beside, named, what):
+        raise CatalogError(f"{where} states the unit {beside!r}, its name the unit {named!r}; one of them is allowed")
+    stated = beside or named
     if not stated:
         tell(f"{where} states no unit: {default} is taken")
     factor = _factor(stated or default, what, where, pixel_arcsec)
@@ -141,7 +145,8 @@ def _in_name(name: str, what: Quantity) -> str:
         return str(found["stated"])
     before, _, after = name.rpartition("_")
     perhaps = str(found["perhaps"]) if found else after
-    sure = found or (before and len(after) > 1 and not (what is SIZE and after.lower() in _RADII))
+    hours = what is RIGHT_ASCENSION and after.lower() == "h"
+    sure = found or (before and (hours or len(after) > 1) and not (what is SIZE and after.lower() in _RADII))
     return perhaps if sure and perhaps.lower() in what.spellings else ""
 
 
@@ -150,6 +155,18 @@ def _bare(unit: str) -> str:
     unit = unit.strip()
     wrapped = len(unit) > 2 and unit[0] + unit[-1] in ('""', "''", "[]", "()")
     return _bare(unit[1:-1]) if wrapped else unit
+
+
+def _said(unit: str) -> str:
+    """Return a unit bare; empty where it is a word for none."""
+    bare = _bare(unit)
+    return "" if bare.lower() in _NO_UNIT else bare
+
+
+def _differ(beside: str, named: str, what: Quantity) -> bool:
+    """Tell whether two texts say two units of this quantity; sexagesimal ones are a way of writing beside a unit."""
+    units = [_unit_of(text, what) for text in (beside, named) if text.lower() not in (*_H_M_S, *_D_M_S)]
+    return len(units) > 1 and None not in units and units[0] != units[1]
 
 
 def _unit_of(bare: str, what: Quantity) -> u.UnitBase | None:
@@ -190,6 +207,10 @@ def _of_text(texts: NDArray[np.str_], stated: str, what: Quantity, where: str) -
         if written.size and np.isfinite(decimals).any():
             both = f"row {written[0] + 1} is sexagesimal, row {np.flatnonzero(np.isfinite(decimals))[0] + 1} decimal"
             raise CatalogError(f"{where}: {both}; a column is one or the other")
+        beyond = np.flatnonzero((marks == ":") & ((values < 0) | (values > _DAY_H)))
+        if what is RIGHT_ASCENSION and not stated and beyond.size:
+            said = f"row {beyond[0] + 1} holds {texts[beyond[0]]}, no right ascension in hours"
+            raise CatalogError(f"{where} is sexagesimal, {said}: state the unit d:m:s or h:m:s")
         if written.size:
             return values, _degrees_each(marks, stated, what, where)
     return _checked(decimals, texts, what, where), None

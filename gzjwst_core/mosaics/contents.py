@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from astropy.coordinates import angular_separation
 from astropy.io import fits
 from astropy.wcs import WCS
 
 from gzjwst_core.errors import MosaicLayoutError
 from gzjwst_core.models import MosaicSource
-from gzjwst_core.mosaics.geometry import stated_wcs
+from gzjwst_core.mosaics.geometry import pixel_scale_arcsec, stated_wcs
 from gzjwst_core.mosaics.headers import check_size
 from gzjwst_core.mosaics.layout import Plane, read_layout
 from gzjwst_core.mosaics.noise_map import noise_plane, plain_path
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 _AREA_TOLERANCE = 0.03
 _HALF_BASE_PX = 4.0
+_MOST_OFFSET_PX = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ def read_contents(source: MosaicSource, options: MosaicOptions, *, tell: bool = 
     for plane in (err, wht):
         if plane is not None and plane.shape != sci.shape:
             raise MosaicLayoutError(f"{source.uri}: {plane.name} is {plane.shape}, {sci.name} is {sci.shape}")
+    if source.err_path and found is not None and "CTYPE1" in found.plane.header:
+        _check_sky(found, wcs, where)
     weights = None if wht is None else PlaneIn(path, wht, f"{source.uri} [WHT]")
     return Contents(planes[0].header, PlaneIn(path, sci, where, ujy), found, weights, wcs)
 
@@ -129,6 +133,19 @@ def _geometry(sci: Plane, source: MosaicSource, where: str) -> WCS:
     return stated_wcs(shape, scale, ra, dec)
 
 
+def _check_sky(noise: PlaneIn, wcs: WCS, where: str) -> None:
+    """Refuse a noise map of another file whose corners or centre lie elsewhere on the sky than the mosaic's."""
+    other = celestial_wcs(noise.plane.header, noise.where)
+    ny, nx = noise.plane.shape
+    pixels = np.array([[0, 0], [nx - 1, 0], [0, ny - 1], [nx - 1, ny - 1], [(nx - 1) / 2, (ny - 1) / 2]])
+    here, there = (np.deg2rad(grid.all_pix2world(pixels, 0)).T for grid in (wcs, other))
+    apart_deg = float(np.rad2deg(angular_separation(*here, *there)).max())
+    offset = apart_deg * 3600 / pixel_scale_arcsec(wcs)
+    if not offset <= _MOST_OFFSET_PX:  # NaN is no, too
+        said = f"{noise.where}: the WCS of the noise map is up to {offset:.4g} pixels off that of {where}"
+        raise MosaicLayoutError(f"{said} (at most {_MOST_OFFSET_PX:g})", reason="bad_noise_map")
+
+
 @dataclass(frozen=True, slots=True)
 class _Units:
     """What the planes of one mosaic are in: by their headers, by the profile, by the grid."""
@@ -147,17 +164,19 @@ class _Units:
 
     def of_noise(self, noise: PlaneIn, first: Plane, science: float) -> PlaneIn:
         """Add what a noise map is in: by its own BUNIT, as the science plane where it has none or the same."""
-        written = _written(noise.plane, first)
-        same = written in {"", _written(self.sci, self.primary)}
-        if same or (names_no_flux(written) and (self.source.unit or self.options.unit)):
+        written, of_science = _written(noise.plane, first), _written(self.sci, self.primary)
+        known = known_unit(written)
+        if written in {"", of_science} or (known and known == known_unit(of_science)):
+            return replace(noise, ujy=science)
+        if names_no_flux(written) and (self.source.unit or self._general(of_science)):
+            self._say(f"{noise.where}: the unit stated for the science plane is used, not BUNIT {written}")
             return replace(noise, ujy=science)
         area = self._area(written, (noise.plane, self.sci, self.primary), noise.where)
         return replace(noise, ujy=ujy_per_unit(written, area, noise.where))
 
     def _science_unit(self, written: str, where: str) -> str:
         """Choose: what the profile states for this file, else BUNIT, else what the profile states for all files."""
-        general = self.options.unit if not written or names_no_flux(written) else ""
-        unit = self.source.unit or general or written
+        unit = self.source.unit or self._general(written) or written
         if not unit:
             raise MosaicLayoutError(f"{where} has no BUNIT; state `unit` in the profile", reason="bad_unit")
         if written and known_unit(unit) != known_unit(written):
@@ -165,6 +184,10 @@ class _Units:
         elif self.options.unit and known_unit(unit) != self.options.unit:
             self._say(f"{where}: {'the stated' if self.source.unit else 'BUNIT'} {unit} is used, not mosaics.unit")
         return unit
+
+    def _general(self, written: str) -> str:
+        """Return the unit stated for all files, where it counts: BUNIT of the science plane names no flux."""
+        return self.options.unit if not written or names_no_flux(written) else ""
 
     def _area(self, unit: str, planes: tuple[Plane, ...], where: str) -> float:
         """Area of a pixel, sr, where the unit takes it: PIXAR_SR, which must be the grid's own."""
@@ -174,7 +197,7 @@ class _Units:
         area = next((plane.header["PIXAR_SR"] for plane in planes if "PIXAR_SR" in plane.header), grid)
         is_number = type(area) in {int, float} and math.isfinite(area) and area > 0
         if is_number and abs(area / grid - 1) <= _AREA_TOLERANCE:
-            return float(area)
+            return grid if self.options.pixel_area == "wcs" else float(area)
         said = f"{where}: PIXAR_SR is {area} sr, a pixel of the grid (WCS) has {grid:.6g} sr"
         if self.options.pixel_area == "wcs" or (self.options.pixel_area == "header" and is_number):
             self._say(f"{said}: mosaics.pixel_area = {self.options.pixel_area} decides")

@@ -30,8 +30,8 @@ class MosaicOptions(Options):
     """Unit of the pixels where there is no BUNIT, or one that is no flux (electrons/s, DN, counts: told); any other
     BUNIT counts, and one that is not known is refused. `local[].unit` wins over every BUNIT."""
     pixel_area: Literal["", "header", "wcs"] = ""
-    """Whose area of a pixel turns MJy/sr into uJy where PIXAR_SR and the WCS differ by more than 3 %: the header's, or
-    that of the pixel in the middle of the grid; empty = such a mosaic is refused. Without PIXAR_SR the WCS counts."""
+    """Whose area of a pixel turns MJy/sr into uJy: PIXAR_SR of the header, or the WCS in the middle of the grid; empty:
+    PIXAR_SR, refused where it is more than 3 % off. Without PIXAR_SR the WCS counts."""
     min_valid_fraction: Share = 0.01
     """A mosaic with a smaller share of valid pixels is skipped."""
     persistence: Annotated[tuple[Regex, ...], Field(max_length=1000)] = ()

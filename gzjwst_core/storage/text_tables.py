@@ -31,6 +31,7 @@ _BLANKS = " "
 _UNIT_IN_NAME = re.compile(r"\s*\[[^][]*\]$")
 _SEXTRACTOR = re.compile(r"#\s*1\s+[A-Za-z_]\w*")
 _RULE = re.compile(r"[-+|,;\s]*---[-+|,;\s]*")
+_NUMBER = re.compile(r"[-+.]*\d|nan\Z|-+\Z", re.IGNORECASE)
 _SURE = 2
 """A line with so many of the wanted names is a header."""
 
@@ -219,8 +220,18 @@ def _rows(lines: Iterator[str], header: _Header, path: Path) -> Iterator[list[st
 
 
 def _uncommented(lines: Iterator[str], header: _Header, path: Path) -> Iterator[str]:
+    last = ""
     for line in lines:
         if not line.startswith("#"):
+            last = line if line.strip() else last
             yield line
-        elif header.delimiter != _BLANKS and len(_fields(line, header.delimiter)) == len(header.names):
+        elif _may_be_row(line, last, header):
             raise CatalogError(f"{path}: {line.strip()!r} may be a comment or a row (quote a value that begins with #)")
+
+
+def _may_be_row(line: str, last: str, header: _Header) -> bool:
+    """Tell whether a comment has as many fields as a row; between blanks, numbers where the row before it has them."""
+    if header.delimiter != _BLANKS:
+        return len(_fields(line, header.delimiter)) == len(header.names)
+    row, found = ([_NUMBER.match(text) for text in _fields(one, _BLANKS)] for one in (last, line.lstrip("#")))
+    return any(row) and len(row) == len(found) and all(new or not old for old, new in zip(row, found, strict=True))

@@ -136,6 +136,7 @@ def test_a_gzipped_noise_map_is_unpacked_into_the_cache_once(tmp_path: Path, cac
         ({"path": "none*.fits"}, r"local\.0\.path"),
         ({"path": "x.fits", "err": "none.fits"}, r"local\.0\.err"),
         ({"path": "?.fits", "err": "x.fits"}, "one noise map for 2 mosaics"),
+        ({"path": "x.fits", "err": "?.fits"}, r"local\.0\.err: 2 files fit .* x\.fits and y\.fits; one noise map is"),
     ],
 )
 def test_mistakes_are_named(entry: dict[str, str], said: str, tmp_path: Path, cache: MosaicCache) -> None:

@@ -35,6 +35,13 @@ def test_several_files_of_astrodeep_are_one_table_with_unique_names(tmp_path: Pa
     assert (alone["ext_id"].tolist(), alone["which_catalogue"][0]) == (["1", "2"], "CEERS")
 
 
+def test_a_made_up_name_of_a_row_is_no_identifier_of_another(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,ra,dec\nrow 2,1,1\n,2,2\n")
+    found, _, _ = read_outside(tmp_path / "t.csv", options())
+    with pytest.raises(CatalogError, match=r"t\.csv: identifiers .*'row 2' is in rows 1 and 2"):
+        found.identifiers("")
+
+
 def test_the_digest_is_of_what_files_hold_and_of_the_names_of_several(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.csv").write_text("ra,dec\n1,1\n")

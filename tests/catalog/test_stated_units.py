@@ -238,6 +238,8 @@ def test_text_that_is_a_position(texts: list[str], unit: str | None, what: Quant
         (["150,1"], "deg", "no numbers .row 1: 150,1"),
         (["deg", "150.1"], None, "row 1 holds a unit"),
         (["10 24"], None, "no numbers"),
+        (["10:00:24", "150:06:00"], None, "row 2 holds 150:06:00, no right .*: state the unit d:m:s or h:m:s"),
+        (["-01 00 00"], None, "row 1 holds -01 00 00"),
     ],
 )
 def test_text_that_could_be_two_things_is_refused(texts: list[str], unit: str | None, said: str) -> None:
@@ -249,7 +251,7 @@ def test_single_values_that_are_none_are_nan(tmp_path: Path) -> None:
     found = read(["10:00:24", "", "--", "oops", "10:61:00"], None, RIGHT_ASCENSION)
     assert found[0] == pytest.approx(150.1)
     assert np.isnan(found[1:]).all()
-    (tmp_path / "t.csv").write_text("id,ra,dec\na,10:00:24,+02:12:00\nb,25:00:00,+02:12:00\nc,10:00:24,91:00:00\n")
+    (tmp_path / "t.csv").write_text("id,ra,dec\na,10:00:24,+02:12:00\nb,25h00m00s,+02:12:00\nc,10:00:24,91:00:00\n")
     assert read_targets(tmp_path / "t.csv")["reason"].tolist() == ["", BAD_POSITION, BAD_POSITION]
 
 
@@ -277,7 +279,9 @@ def test_what_is_taken_where_nothing_is_stated_is_told_once(caplog: pytest.LogCa
         ("ra_hours", RIGHT_ASCENSION, 15.0),
         ("ra_rad", RIGHT_ASCENSION, RAD),
         ("RA (J2000)", RIGHT_ASCENSION, 1.0),
-        ("ra_h", RIGHT_ASCENSION, 1.0),
+        ("ra_h", RIGHT_ASCENSION, 15.0),
+        ("dec_h", ANGLE, 1.0),
+        ("alpha_s", RIGHT_ASCENSION, 1.0),
         ("size_arcmin", SIZE, 60.0),
         ("flux_nJy", FLUX, 1e-3),
         ("hours", RIGHT_ASCENSION, 1.0),
@@ -288,10 +292,37 @@ def test_what_is_taken_where_nothing_is_stated_is_told_once(caplog: pytest.LogCa
 def test_a_unit_in_a_columns_name_is_stated(name: str, what: Quantity, expected: float) -> None:
     found = values_of(Column([1.0], name=name), what, "t", default=str(what.unit))
     assert found[0] == pytest.approx(expected, rel=1e-14)
-    stated = values_of(Column([1.0], name=name, unit=what.unit), what, "t", default="")
-    assert stated.tolist() == [1.0]
+    both = Column([1.0], name=name, unit=what.unit)
+    if expected == 1:
+        assert values_of(both, what, "t", default="").tolist() == [1.0]
+    else:
+        with pytest.raises(CatalogError, match=f"t states the unit '{what.unit}', its name the unit '"):
+            values_of(both, what, "t", default="")
     with pytest.raises(CatalogError, match="the unit 'kpc'"):
         values_of(Column([1.0], name="size [kpc]"), what, "t", default="")
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "value", "expected"),
+    [
+        ("ra_deg", "Degrees", 1.0, 1.0),
+        ("ra [hr]", "hourangle", 1.0, 15.0),
+        ("ra_deg", "---", 1.0, 1.0),
+        ("ra_hms", "hours", "10:00:24", 150.1),
+        ("ra_deg", "h:m:s", "10:00:24", 150.1),
+        ("ra [J2000]", "deg", 1.0, 1.0),
+    ],
+)
+def test_a_unit_in_a_name_that_is_the_stated_one_in_other_words(
+    name: str, unit: str, value: Any, expected: float
+) -> None:
+    found = values_of(Column([value], name=name, unit=unit), RIGHT_ASCENSION, "t", default="deg")
+    assert found[0] == pytest.approx(expected, rel=1e-14)
+
+
+def test_a_unit_in_a_name_against_the_stated_one_is_refused() -> None:
+    with pytest.raises(CatalogError, match="t states the unit 'hourangle', its name the unit 'deg'"):
+        values_of(Column([1.0], name="ra_deg", unit="hourangle"), RIGHT_ASCENSION, "t", default="deg")
 
 
 def test_sizes_of_a_profile_in_pixels_need_their_scale() -> None:

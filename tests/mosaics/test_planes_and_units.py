@@ -175,6 +175,51 @@ def test_an_error_plane_in_what_is_no_flux_is_refused(tmp_path: Path) -> None:
         refused(write(tmp_path / f"{number}.fits", *planes), rf"\[ERR\]: unit '{unit}' is not known")
 
 
+@pytest.mark.parametrize("spelled", ["MJy sr-1", "MJy.sr**-1", "MJy / sr"])
+def test_one_unit_in_two_spellings_is_one_unit(tmp_path: Path, spelled: str) -> None:
+    """A unit that is stated against BUNIT holds for a noise map of the same BUNIT, however that is spelled."""
+    planes = image(SCI_UJY, "nJy", bunit="MJy/sr"), image(ERR_UJY, "nJy", "ERR", bunit=spelled)
+    source = write(tmp_path / "m.fits", *planes).replace(unit="nJy")
+    with open_mosaic(source, MosaicOptions()) as reader:
+        window = reader.windows(whole(SHAPE))
+    assert window.err is not None
+    np.testing.assert_allclose(window.err, ERR_UJY, rtol=1e-6)
+
+
+def test_a_noise_map_in_counts_needs_a_unit_stated_for_its_mosaic(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = write(tmp_path / "m.fits", image(SCI_UJY, "nJy"), image(ERR_UJY, "nJy", "ERR", bunit="DN/s"))
+    refused(source, r"\[ERR\]: unit 'DN/s' is not known", unit="nJy")  # mosaics.unit is for other files
+    with open_mosaic(source.replace(unit="nJy"), MosaicOptions()) as reader:
+        window = reader.windows(whole(SHAPE))
+    assert window.err is not None
+    np.testing.assert_allclose(window.err, ERR_UJY, rtol=1e-6)
+    assert "[ERR]: the unit stated for the science plane is used, not BUNIT DN/s" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("cards", "offset"),
+    [
+        ({"CRVAL2": 2.2 + 0.4 * SCALE_DEG}, None),
+        ({"CRVAL2": 2.2 + 0.6 * SCALE_DEG}, "0.6"),
+        ({"CRVAL2": 3.2}, "6e\\+04"),
+        ({"CRVAL1": 330.1, "CRVAL2": -2.2}, r"1\.08e\+07"),  # the other side of the sky
+        ({"CD1_1": -2 * SCALE_DEG, "CD2_2": 2 * SCALE_DEG}, r"1\d\.\d+"),  # half a diagonal
+        ({"CD1_1": SCALE_DEG}, r"1[89]\.?\d*"),  # mirrored
+    ],
+)
+def test_a_noise_map_of_another_sky_is_refused(tmp_path: Path, cards: dict[str, Any], offset: str | None) -> None:
+    noise = image(ERR_UJY, "uJy", "ERR")
+    noise.header.update(cards)
+    write(tmp_path / "n.fits", noise)
+    source = write(tmp_path / "m.fits", image(SCI_UJY, "uJy")).replace(err_path=str(tmp_path / "n.fits"))
+    if offset is None:
+        open_mosaic(source, MosaicOptions()).close()
+    else:
+        refused(source, rf"n\.fits \[ERR\]: .* up to {offset} pixels off .*m\.fits \[SCI\]", "bad_noise_map")
+
+
 # ---------------------------------------------------------------- the area of a pixel
 
 
@@ -197,8 +242,11 @@ def test_an_area_that_contradicts_the_grid_is_refused_with_both_figures(tmp_path
 def test_an_area_that_is_nearly_the_grid_s_counts(tmp_path: Path, near: float) -> None:
     plane = image(SCI_UJY, "MJy/sr")
     plane.header["PIXAR_SR"] = near * AREA
-    with open_mosaic(write(tmp_path / "m.fits", plane), MosaicOptions()) as reader:
+    source = write(tmp_path / "m.fits", plane)
+    with open_mosaic(source, MosaicOptions()) as reader:
         assert reader.ujy_per_unit == pytest.approx(1e12 * near * AREA)
+    with open_mosaic(source, MosaicOptions(pixel_area="wcs")) as reader:
+        assert reader.ujy_per_unit == pytest.approx(1e12 * AREA, rel=1e-6)
 
 
 def test_an_area_that_is_not_used_hurts_nobody(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ def test_every_layout_of_text_gives_the_same_values(delimiter: str, tmp_path: Pa
         ('id,ra,dec\n"a, ""b""", 1 ,\t2\n# the end\n"#c",3,4\n', [['a, "b"', "1", "2"], ["#c", "3", "4"]]),
         ('id,ra,dec\n"two\nlines",1,2\n', [["two\nlines", "1", "2"]]),
         ("id ra dec\n'a'\t1   2  \n# a comment here\nb 3 4", [["'a'", "1", "2"], ["b", "3", "4"]]),
+        ("id ra dec\na 1 2\n# the end\n# 2 of 3\n#\nb 3 4", [["a", "1", "2"], ["b", "3", "4"]]),
+        ("id ra dec\n# x 3 4\na 1 2\n", [["a", "1", "2"]]),  # before the first row all are comments
         ("# id ra dec\na,1,2\n", [["a", "1", "2"]]),
         ("id|ra|dec\n---|---|---\na|1|2\n", [["a", "1", "2"]]),
         ("id,ra,dec\na,--,--\n--,--,--\n", [["a", "--", "--"], ["--", "--", "--"]]),
@@ -61,6 +63,8 @@ def test_rows_of_text(text: str, expected: list[list[str]], tmp_path: Path) -> N
         (b"id,ra,dec\na,1,2\nb,1,2,3\n", "row 2 has 4 values, the header 3 names"),
         (b"id ra dec\na 1 2\n1 2\n", "row 2 has 2 values, the header 3 names"),
         (b"id,ra,dec\n#a,1,2\n", "may be a comment or a row"),
+        (b"id ra dec\na 1 2\n#b 3 -4.5\n", "'#b 3 -4.5' may be a comment or a row"),
+        (b"id ra dec\n7 1:00:00 2\n\n# 8 2:00:00 nan\n", "'# 8 2:00:00 nan' may be a comment or a row"),
         (b'id,ra,dec\n"a,1,2\n', "unexpected end of data"),
         (b"", "no line with the names"),
         (b"\n \n", "no line with the names"),
