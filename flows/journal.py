@@ -7,6 +7,7 @@ import tasks.settings  # noqa: F401, I001 - before prefect
 
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -23,7 +24,16 @@ from flows.terminal import StageLine, Terminal
 from gzjwst_core.archives.stages import Brought
 from gzjwst_core.archives.traffic import TRAFFIC
 from gzjwst_core.engine import peak_memory_mb
-from gzjwst_core.errors import ArchiveError, CatalogError, GzJwstError, MosaicError, NameRefusedError, StorageError
+from gzjwst_core.errors import (
+    ArchiveError,
+    CatalogError,
+    CorruptMosaicError,
+    GzJwstError,
+    MosaicError,
+    NameRefusedError,
+    ProfileError,
+    StorageError,
+)
 from gzjwst_core.publish.record import RunLog
 from gzjwst_core.publish.runlog import Missing, StageRecord
 from gzjwst_core.publish.stages import REPORT, RunEnd
@@ -36,10 +46,8 @@ from gzjwst_core.storage.receipts import Done
 __all__ = ["Journal", "stops_when_finished"]
 
 _UPSTREAM = "upstream_failed"
-
-
-_OF_THE_DATA = (ArchiveError, MosaicError, CatalogError, NameRefusedError)
-"""Errors that stay as they are until the data change, unless they call themselves retryable."""
+_OF_THE_DATA = (ArchiveError, MosaicError, CatalogError, NameRefusedError, ProfileError)
+"""Errors that stay as they are until the data or the profile change, unless they call themselves retryable."""
 
 
 class Finished(Exception):  # noqa: N818 - no error: the stage that was asked for last is done
@@ -76,6 +84,9 @@ class Journal:
         self._stages: list[StageRecord] = []
         self._troubles: list[Missing] = []
         self._colour: dict[str, str] = {}
+        self._mended: list[str] = []
+        self._done_before: Counter[str] = Counter()
+        """By stage: what was done before the stages were run again."""
 
     def each(
         self,
@@ -133,11 +144,12 @@ class Journal:
             line.finish(say(results), kept=kept, failed=len(troubles))
         self._terminal.troubles(troubles)
         self._troubles += troubles
+        before_anew = min(self._done_before.pop(stage, 0), kept)
         self._stages.append(
             StageRecord(
                 stage=stage,
-                done=len(results) - kept,
-                cached=kept,
+                done=len(results) - kept + before_anew,
+                cached=kept - before_anew,
                 failed=len(troubles),
                 seconds=round(time.monotonic() - begun, 3),
                 peak_mb=peak_memory_mb(),
@@ -172,6 +184,9 @@ class Journal:
     def begin_anew(self, error: GzJwstError) -> None:
         """Say that the stages are run again, for a file that was damaged; what they fail at now counts."""
         self._terminal.complain("[yellow]![/yellow]", str(error))
+        self._mended.append(str(error))
+        self._done_before.update({stage.stage: stage.done for stage in self._stages})
+        self._stages.clear()
         self._troubles.clear()
 
     def end(self, run: Run, end: RunEnd) -> RunEnd:
@@ -216,6 +231,7 @@ class Journal:
             stages=tuple(self._stages),
             troubles=tuple(self._troubles),
             colour=self._colour,
+            mended=tuple(self._mended),
             error=None if error is None else Missing(what="run", reason=error.reason, detail=str(error)),
         )
 
@@ -258,7 +274,11 @@ def _settle(what: str, future: PrefectFuture[Any]) -> tuple[Any, Missing | None]
         return None, Missing(what=what, reason=_UPSTREAM, detail="not started: what it needs has failed")
     error = state.result(raise_on_failure=False)
     if isinstance(error, GzJwstError):
-        passing = error.retryable or error.reason == "offline" or not isinstance(error, _OF_THE_DATA)
+        passing = (
+            (error.retryable and not isinstance(error, CorruptMosaicError))  # its retries are over: it stays so
+            or error.reason == "offline"
+            or not isinstance(error, _OF_THE_DATA)
+        )
         return None, Missing(what=what, reason=error.reason, detail=str(error), passing=passing)
     frames = traceback.extract_tb(getattr(error, "__traceback__", None))
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

@@ -78,9 +78,10 @@ def run_reported(flow: Flow[..., Any], request: RunRequest) -> RunEnd:
             with reported.guard:
                 run = client.create_flow_run(flow, parameters=flow.serialize_parameters(parameters), state=Pending())
                 reported.id = run.id
-            end = cast("RunEnd", run_flow(flow, flow_run=run, parameters=parameters))
-            reported.id = None
-            return end
+            try:
+                return cast("RunEnd", run_flow(flow, flow_run=run, parameters=parameters))
+            finally:
+                reported.id = None
     except httpx.HTTPError as error:
         raise _unanswered(error) from error
 
@@ -98,7 +99,8 @@ class _Reported:
         """Report that the run was stopped."""
         self.guard.acquire(timeout=_STOP_S)
         if self.id is not None:
-            with suppress(httpx.HTTPError, PrefectException):  # a server that is gone keeps no run from stopping
+            # neither a server that is gone nor a client that is closed (RuntimeError) keeps a run from stopping
+            with suppress(httpx.HTTPError, PrefectException, RuntimeError):
                 self._client.set_flow_run_state(self.id, Cancelled(message="stopped with Ctrl-C or SIGTERM"))
 
 
@@ -130,7 +132,7 @@ def _temporary_server() -> str:
         pass_fds=[listener.fileno()],
         start_new_session=True,
     )
-    atexit.register(_end, process)  # after Prefect's own last words, which it registers later
+    atexit.register(_end, process)  # after what Prefect still reports: it registers later
     url = f"http://{_LOOPBACK}:{listener.getsockname()[1]}/api"
     with listener, said:
         _wait(url, process, said)

@@ -26,6 +26,7 @@ from typing import Protocol, TypeVar
 
 from loky import ProcessPoolExecutor
 from loky import cpu_count as usable_cores
+from loky.process_executor import ShutdownExecutorError
 
 from gzjwst_core.errors import WorkerLostError
 
@@ -37,7 +38,7 @@ R = TypeVar("R")
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _AHEAD = 3
 """Items a worker that are under way or wait to be taken: results of a large mosaic must not pile up."""
-_LAST_WORDS_S = 5.0
+_PRINTER_ENDS_S = 5.0
 _TRACKERS_WARNING = "ignore:resource_tracker"
 
 
@@ -49,6 +50,7 @@ class _Pool:
         self.peaks_mb: dict[int, float] = {}
         """Highest resident memory of each process."""
         self._guard = threading.Lock()
+        self._closed = False
         ours, self._theirs = socket.socketpair()
         # loky hands sockets and connections over to a worker, not bare descriptors
         self._lock = None if held is None else Connection(os.dup(held))
@@ -63,7 +65,7 @@ class _Pool:
     def replace(self, broken: ProcessPoolExecutor) -> None:
         """Start new processes, unless another thread that lost its work has done so."""
         with self._guard:
-            if self.executor is broken:
+            if self.executor is broken and not self._closed:
                 self.executor = self._new()
                 self.peaks_mb = {}
 
@@ -75,11 +77,12 @@ class _Pool:
 
     def close(self) -> None:
         """End the processes, and print what they still said."""
+        self._closed = True
         self.executor.shutdown(wait=True, kill_workers=True)
         self._theirs.close()
         if self._lock is not None:
             self._lock.close()
-        self._printer.join(_LAST_WORDS_S)
+        self._printer.join(_PRINTER_ENDS_S)
 
     def _new(self) -> ProcessPoolExecutor:
         single = dict.fromkeys(_THREAD_VARIABLES, "1")  # sep and numpy share cores with the other workers
@@ -118,12 +121,12 @@ def use_processes(workers: int, lock: int | None = None) -> Iterator[None]:
     if workers <= 1 or _pool is not None:
         yield
         return
-    _pool = _Pool(workers, lock)
+    pool = _pool = _Pool(workers, lock)
     try:
         yield
     finally:
-        pool, _pool = _pool, None
-        pool.close()
+        pool.close()  # while it ends, a task that still runs is told so
+        _pool = None
 
 
 def stop_processes() -> None:
@@ -171,7 +174,7 @@ def _on(pool: _Pool, function: Callable[[T], R], items: Iterable[T]) -> Iterator
                 yield pool.result(under_way.popleft())
         while under_way:
             yield pool.result(under_way.popleft())
-    except BrokenProcessPool as error:
+    except (BrokenProcessPool, ShutdownExecutorError) as error:
         pool.replace(executor)
         raise WorkerLostError("a worker process died, out of memory perhaps: fewer --workers need less") from error
     finally:

@@ -125,7 +125,7 @@ def start(request: RunRequest) -> Run:
         The profile or an option is wrong.
     """
     profile = profile_of(request)
-    cache = request.cache or os.environ.get("GZJWST_CACHE") or str(default_cache())
+    cache = request.cache or str(default_cache())
     run = Run(
         profile=profile,
         out=_absolute(request.out, "--out"),

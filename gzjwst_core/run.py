@@ -7,6 +7,7 @@ Stages take a `Run`, plan their `Work` from it and leave receipts in its folder.
 import fcntl
 import hashlib
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -46,8 +47,8 @@ _ONE_ROW_AN_OBJECT = Cut(column="is_primary", equals=True, why="one row a sky ob
 
 
 def default_cache() -> Path:
-    """Folder of the mosaic cache where none is named: always on the local disk."""
-    return platformdirs.user_cache_path("gzjwst", appauthor=False)
+    """Folder of the mosaic cache where none is named: the environment's, or the user's own on the local disk."""
+    return Path(os.environ.get("GZJWST_CACHE") or platformdirs.user_cache_path("gzjwst", appauthor=False))
 
 
 class Run(Value):

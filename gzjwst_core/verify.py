@@ -7,7 +7,6 @@ just that anew.
 
 import argparse
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -135,7 +134,7 @@ def mend(folder: Folder, findings: Iterable[Finding]) -> list[str]:
         A run is writing there (reason `busy`).
     """
     command = _command(folder)
-    with writing_alone(folder, Path(os.environ.get("GZJWST_CACHE") or default_cache())):
+    with writing_alone(folder, default_cache()):
         for finding in findings:
             if finding.what == "superseded":
                 continue

@@ -53,7 +53,7 @@ def _days(text: str) -> float:
 
 
 def _cache(options: argparse.Namespace) -> MosaicCache:
-    return MosaicCache(Path(options.cache or os.environ.get("GZJWST_CACHE") or default_cache()))
+    return MosaicCache(Path(options.cache or default_cache()))
 
 
 def _show(options: argparse.Namespace) -> list[str]:

@@ -87,7 +87,7 @@ def query(run: Run) -> Listing:
     if not run.folder.exists(PRODUCTS):
         write_products(run.folder, products)  # it says why nothing is kept
     listing = listing_of(run, products)
-    if not _by_heart(run) and set(run.fields) <= {field.name for field in listing.fields}:
+    if not _goes_by_lists(run) and set(run.fields) <= {field.name for field in listing.fields}:
         write_products(run.folder, products)  # a field that is none is refused as soon as the fields are chosen
     return listing
 
@@ -101,7 +101,7 @@ def list_products(run: Run) -> tuple[Product, ...]:
         No product at all (reason `no_rows`), or offline no list that has every band (`offline`).
     """
     profile = run.profile
-    if _by_heart(run):
+    if _goes_by_lists(run):
         return _of_this_run(run, products_of(run))
     if profile.local:
         return local_of(run).products(profile.query, profile.survey.bands)
@@ -156,7 +156,7 @@ def locate(run: Run, field: Field, *, cheap: bool = False) -> Field:
     ArchiveUnavailableError
         A mosaic was not found, and an archive could not say: try again.
     """
-    if _by_heart(run):
+    if _goes_by_lists(run):
         return _located_before(run, field)
     archives = archives_of(run)
     names = {archive.name for archive in archives}
@@ -214,7 +214,7 @@ def survey_fields(run: Run) -> set[str]:
     return {product.field for product in products_of(run) if product.outcome == "kept"}
 
 
-def _by_heart(run: Run) -> bool:
+def _goes_by_lists(run: Run) -> bool:
     """Whether the run folder's lists take the archives' place."""
     return run.offline and not run.profile.local
 

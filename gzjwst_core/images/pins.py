@@ -86,7 +86,8 @@ def pins_of(bands: Iterable[str], held: ImageOptions, *, whole: bool, uploaded: 
     """
     settled: Pin = "final" if whole or uploaded else "provisional"
     known = {*held.sigma, *held.gain}
-    before: dict[str, Pin] = {band: held.pins.get(band, "final") if band in known else "provisional" for band in bands}
+    new: Pin = "unpinned" if uploaded and not whole else "provisional"  # no volunteer has seen a band that comes now
+    before: dict[str, Pin] = {band: held.pins.get(band, "final") if band in known else new for band in bands}
     return {band: settled if pin == "provisional" else pin for band, pin in sorted(before.items())}
 
 

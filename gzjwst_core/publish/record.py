@@ -54,7 +54,8 @@ class RunLog(Value):
     troubles: tuple[Missing, ...] = ()
     """Units that failed."""
     colour: Mapping[str, str] = {}
-    """As of a run's record."""
+    mended: tuple[str, ...] = ()
+    """Both as of a run's record."""
     error: Missing | None = None
     """What ended the run before its time."""
 
@@ -94,6 +95,7 @@ def record_of(run: Run, log: RunLog) -> RunRecord:
         sums={name: parts for name, parts in sums.items() if parts},
         missing=tuple(missing),
         colour=log.colour,
+        mended=log.mended,
         made=_made(folder, images),
         cut_flow=_cut_flow(merged),
         stages=log.stages,

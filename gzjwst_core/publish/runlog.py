@@ -83,6 +83,8 @@ class RunRecord(Value):
     missing: tuple[Missing, ...] = ()
     colour: Mapping[str, str] = {}
     """Of the survey's images: `state` (provisional or final) and `why`; empty where the run did not come so far."""
+    mended: tuple[str, ...] = ()
+    """What was found damaged, and made anew by the same run."""
     made: Mapping[str, int] = {}
     """Files or rows by kind."""
     cut_flow: tuple[CutStep, ...] = ()

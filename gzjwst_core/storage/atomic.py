@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from gzjwst_core.errors import StorageError, StorageUnavailableError
+from gzjwst_core.errors import GzJwstError, StorageError, StorageUnavailableError
 
 __all__ = ["atomic_path", "is_temporary", "storage_error", "sync_path"]
 
@@ -56,11 +56,9 @@ def atomic_path(target: Path, *, sync: bool = True) -> Iterator[Path]:
         temporary.replace(target)
         if sync:
             sync_path(target.parent)
-    except StorageError:
+    except GzJwstError:
         raise
     except OSError as error:
-        if isinstance(error, StorageError) or hasattr(error, "retryable"):
-            raise
         raise storage_error(error, target) from error
     finally:
         temporary.unlink(missing_ok=True)

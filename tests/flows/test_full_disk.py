@@ -1,4 +1,4 @@
-"""A run ends at its first task that meets a full disk."""
+"""A run ends at its first task that meets a full disk; what else fails is kept, with whether it may pass."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +8,17 @@ import pytest
 from flows import journal
 from flows.journal import Journal
 from flows.terminal import Terminal
-from gzjwst_core.errors import CatalogError, GzJwstError, StorageError
+from gzjwst_core.errors import (
+    ArchiveUnavailableError,
+    CatalogError,
+    CorruptMosaicError,
+    GzJwstError,
+    ProfileError,
+    StorageError,
+    WorkerLostError,
+)
 from gzjwst_core.request import RunRequest
+from gzjwst_core.storage.receipts import Done
 
 FULL = StorageError("segmaps/north.fits: No space left on device", reason="disk_full")
 
@@ -39,6 +48,26 @@ class Ended:
         return self.error
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A future, and its state, that brought a unit."""
+
+    fresh: bool
+
+    @property
+    def state(self) -> "Finished":
+        return self
+
+    def wait(self) -> None:
+        """It has ended."""
+
+    def is_completed(self) -> bool:
+        return True
+
+    def result(self) -> Done:
+        return Done(unit="survey", key="k", counts={}, files="", fresh=self.fresh)
+
+
 @pytest.fixture(autouse=True)
 def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "as_completed", list)
@@ -62,3 +91,31 @@ def test_it_ends_too_where_a_fetch_that_tasks_wait_for_met_it() -> None:
 
 def test_other_failures_are_told_and_the_run_goes_on() -> None:
     assert each({"north": Ended(CatalogError("no sources")), "south": Ended(CatalogError("none"))}) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "passing"),
+    [
+        (ArchiveUnavailableError("busy"), True),
+        (WorkerLostError("killed"), True),
+        (StorageError("not ours", reason="not_writable"), True),
+        (CorruptMosaicError("cut short, after every retry"), False),
+        (ProfileError("psf.match wants square pixels"), False),
+        (CatalogError("no sources"), False),
+    ],
+)
+def test_what_stays_as_it_is_keeps_no_run_from_being_whole(error: GzJwstError, *, passing: bool) -> None:
+    told = Journal(RunRequest(), Terminal(quiet=True))
+    told.each("catalog", {"north": Ended(error)}, lambda _: "")  # type: ignore[dict-item]  # as much of a future as is asked
+    assert [trouble.passing for trouble in told.log().troubles] == [passing]
+    assert told.passing == (("catalog north",) if passing else ())
+
+
+def test_stages_that_are_run_again_are_told_once_and_what_was_mended_is_told() -> None:
+    told = Journal(RunRequest(), Terminal(quiet=True))
+    for fresh in (True, False):
+        told.each("merge", {"survey": Finished(fresh)}, lambda _: "")  # type: ignore[dict-item]
+        if fresh:
+            told.begin_anew(StorageError("catalog.parquet: damaged", reason="damaged"))
+    assert [(stage.stage, stage.done, stage.cached) for stage in told.log().stages] == [("merge", 1, 0)]
+    assert told.log().mended == ("catalog.parquet: damaged",)
