@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Protocol, TypeVar
 
@@ -60,6 +61,10 @@ class _Pool:
         os.environ["PYTHONWARNINGS"] = ",".join(
             dict.fromkeys(filter(None, [*os.environ.get("PYTHONWARNINGS", "").split(","), _TRACKERS_WARNING]))
         )
+        # starting Python's own tracker unblocks Ctrl-C in this thread, and a worker would begin with that
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         self.executor = self._new()
 
     def replace(self, broken: ProcessPoolExecutor) -> None:

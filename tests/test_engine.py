@@ -61,6 +61,22 @@ def test_work_without_memory_is_named(workers: int) -> None:
     assert caught.value.reason == "out_of_memory"
 
 
+BLOCKED = """
+import signal
+from gzjwst_core.engine import cpu_map, use_processes
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+with use_processes(2):
+    list(cpu_map(abs, [1]))
+    print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+
+
+def test_what_a_run_blocks_stays_blocked_when_its_workers_begin() -> None:
+    """Else the terminal's Ctrl-C would end a worker that still imports, with a traceback."""
+    done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
 RUN = """
 import fcntl, sys, time, warnings
 from gzjwst_core.engine import cpu_map, use_processes
