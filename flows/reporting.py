@@ -83,7 +83,7 @@ def run_reported(flow: Flow[..., Any], request: RunRequest) -> RunEnd:
             finally:
                 reported.id = None
     except httpx.HTTPError as error:
-        raise _unanswered(error) from error
+        raise _unanswered(error, "what is finished stands: run it again") from error
 
 
 class _Reported:
@@ -109,15 +109,13 @@ def _check() -> None:
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as client:
             client.raise_for_api_version_mismatch()
     except (httpx.HTTPError, RuntimeError) as error:
-        raise _unanswered(error.__cause__ or error) from error
+        raise _unanswered(error.__cause__ or error, "start it, or unset PREFECT_API_URL") from error
 
 
-def _unanswered(error: BaseException) -> FlowServerError:
+def _unanswered(error: BaseException, remedy: str) -> FlowServerError:
     said = " ".join(redact(str(error)).split())
     url = redact(str(PREFECT_API_URL.value()))
-    return FlowServerError(
-        f"Prefect's API at {url} (PREFECT_API_URL) does not answer: {said}; start it, or unset PREFECT_API_URL"
-    )
+    return FlowServerError(f"Prefect's API at {url} (PREFECT_API_URL) does not answer: {said}; {remedy}")
 
 
 def _temporary_server() -> str:

@@ -29,9 +29,9 @@ from loky import ProcessPoolExecutor
 from loky import cpu_count as usable_cores
 from loky.process_executor import ShutdownExecutorError
 
-from gzjwst_core.errors import WorkerLostError
+from gzjwst_core.errors import GzJwstError, WorkerLostError
 
-__all__ = ["CpuMap", "cores", "cpu_map", "peak_memory_mb", "stop_processes", "use_processes"]
+__all__ = ["CpuMap", "cores", "cpu_map", "end_processes", "peak_memory_mb", "stop_processes", "use_processes"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -50,8 +50,8 @@ class _Pool:
         self.workers = workers
         self.peaks_mb: dict[int, float] = {}
         """Highest resident memory of each process."""
+        self.closed = False
         self._guard = threading.Lock()
-        self._closed = False
         ours, self._theirs = socket.socketpair()
         # loky hands sockets and connections over to a worker, not bare descriptors
         self._lock = None if held is None else Connection(os.dup(held))
@@ -70,7 +70,7 @@ class _Pool:
     def replace(self, broken: ProcessPoolExecutor) -> None:
         """Start new processes, unless another thread that lost its work has done so."""
         with self._guard:
-            if self.executor is broken and not self._closed:
+            if self.executor is broken and not self.closed:
                 self.executor = self._new()
                 self.peaks_mb = {}
 
@@ -82,7 +82,9 @@ class _Pool:
 
     def close(self) -> None:
         """End the processes, and print what they still said."""
-        self._closed = True
+        if self.closed:
+            return
+        self.closed = True
         self.executor.shutdown(wait=True, kill_workers=True)
         self._theirs.close()
         if self._lock is not None:
@@ -130,8 +132,14 @@ def use_processes(workers: int, lock: int | None = None) -> Iterator[None]:
     try:
         yield
     finally:
-        pool.close()  # while it ends, a task that still runs is told so
+        pool.close()
         _pool = None
+
+
+def end_processes() -> None:
+    """End the run's processes: work that is under way fails at once (reason `run_ended`), and none begins any more."""
+    if _pool is not None:
+        _pool.close()
 
 
 def stop_processes() -> None:
@@ -161,6 +169,8 @@ def cpu_map(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
     WorkerLostError
         A worker died (killed, out of memory); the next call gets a new pool. Or there was no memory for an item
         (reason `out_of_memory`).
+    GzJwstError
+        The run has ended (reason `run_ended`).
     """
     try:
         yield from map(function, items) if _pool is None else _on(_pool, function, items)
@@ -180,6 +190,8 @@ def _on(pool: _Pool, function: Callable[[T], R], items: Iterable[T]) -> Iterator
         while under_way:
             yield pool.result(under_way.popleft())
     except (BrokenProcessPool, ShutdownExecutorError) as error:
+        if pool.closed:
+            raise GzJwstError("the run has ended", reason="run_ended") from error
         pool.replace(executor)
         raise WorkerLostError("a worker process died, out of memory perhaps: fewer --workers need less") from error
     finally:

@@ -5,14 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from gzjwst_core.engine import cpu_map, peak_memory_mb, use_processes
-from gzjwst_core.errors import WorkerLostError
+from gzjwst_core.engine import cpu_map, end_processes, peak_memory_mb, use_processes
+from gzjwst_core.errors import GzJwstError, WorkerLostError
 
 
 @pytest.fixture
@@ -41,6 +42,16 @@ def test_a_dead_worker_is_named_and_others_take_its_place(two_processes: None) -
         list(cpu_map(os._exit, [1]))
     assert (caught.value.reason, caught.value.retryable) == ("worker_lost", True)
     assert sum(cpu_map(abs, range(20))) == 190
+
+
+def test_work_of_a_run_that_has_ended_fails_for_good_and_none_begins_here(two_processes: None) -> None:
+    under_way = cpu_map(time.sleep, [0, 600])
+    next(under_way)
+    end_processes()
+    for work in (under_way, cpu_map(abs, [1])):
+        with pytest.raises(GzJwstError, match="the run has ended") as caught:
+            list(work)
+        assert (caught.value.reason, caught.value.retryable) == ("run_ended", False)
 
 
 def test_the_workers_memory_counts(two_processes: None) -> None:
