@@ -85,13 +85,13 @@ def _verify(options: argparse.Namespace) -> Iterator[str]:
         raise StorageError(f"{_n(found.findings)} not as made: --mend makes them anew", reason=DAMAGED)
     command = mend(folder, found.findings)
     left = [finding for finding in found.findings if not _is_back(folder, finding)]
-    if left and command and _SCRIPT.is_file():
+    if command and _SCRIPT.is_file() and not all(map(_is_irreplaceable, left)):
         sys.stderr.write(f"{shlex.join(command)}\n")
         subprocess.run([sys.executable, *command], check=False, stdout=2)  # noqa: S603 - our own script
         left = [finding for finding in found.findings if not _is_back(folder, finding)]
     if left:
         again = f"run {shlex.join(command)}" if command else "run the survey again"
-        if any(finding.path.removeprefix(KEPT) in _IRREPLACEABLE for finding in left):
+        if any(map(_is_irreplaceable, left)):
             again = f"put a good copy in the place of what is also in {KEPT}, then {again}"
         names = ", ".join(finding.path for finding in left[:_SHOWN])
         raise StorageError(f"{_n(left)} still to be made anew ({names}): {again}", reason=DAMAGED)
@@ -143,12 +143,16 @@ def mend(folder: Folder, findings: Iterable[Finding]) -> list[str]:
             copy = _copy(folder, finding)
             if copy is not None:
                 folder.write(finding.path, copy)
-            if copy is not None or finding.path.removeprefix(KEPT) in _IRREPLACEABLE:
+            if copy is not None or _is_irreplaceable(finding):
                 continue
             folder.remove(finding.path)
             if not finding.is_receipt and finding.stage:
                 supersede(folder, finding.stage, lambda unit, old=finding.unit: unit == old)  # type: ignore[misc]
     return command
+
+
+def _is_irreplaceable(finding: Finding) -> bool:
+    return finding.path.removeprefix(KEPT) in _IRREPLACEABLE
 
 
 def _copy(folder: Folder, finding: Finding) -> bytes | None:

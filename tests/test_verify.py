@@ -164,7 +164,11 @@ def test_files_of_an_earlier_version_are_at_least_read(folder: Folder) -> None:
     assert [finding.path for finding in verify(folder).findings] == ["profile.toml", "run.json"]
 
 
-def test_what_nothing_can_make_anew_is_never_removed(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_nothing_can_make_anew_is_never_removed_and_no_run_is_begun_for_it(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "run", flow(folder, commands))
     harmed = ("profile.toml", "kept/profile.toml")
     for path in harmed:
         flip(folder, path)
@@ -173,6 +177,7 @@ def test_what_nothing_can_make_anew_is_never_removed(folder: Folder, capsys: pyt
     assert main(["verify", folder.url, "--mend"]) == 1
     assert "put a good copy in the place of what is also in kept/" in capsys.readouterr().err
     assert dict(folder.files()) == before
+    assert not commands
 
 
 def test_looking_writes_nothing_and_strange_files_are_no_receipts(folder: Folder) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 from astropy.table import Table
 from astropy.wcs import WCS
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
 
 from gzjwst_core.catalog.sersic import sersic_stamp
 from gzjwst_core.mosaics.geometry import Box, sky_jacobian
@@ -69,6 +68,8 @@ def galaxy_light(
     Small galaxies are drawn and convolved on pixels a third as wide, and read off at the middles of the mosaic's: the
     PSF holds the pixel's width already, and would have it twice otherwise.
     """
+    from scipy.signal import fftconvolve  # noqa: PLC0415 - a second of imports, which few runs need
+
     fine = _FINE if r50_px < _SMALL_PX else 1
     offset = (centre[0] * fine, centre[1] * fine)
     stamp = sersic_stamp(n=n, r50_px=r50_px * fine, axis_ratio=axis_ratio, major=major, centre=offset)

@@ -5,7 +5,6 @@ The kernels are photutils' (the optional extra `psf`); which bands are matched t
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
 
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.psf.stamp import Psf, resampled
@@ -66,6 +65,8 @@ def convolved(
         Each pixel is the mean over the known part of the kernel's footprint; bad where that is less than half of it,
         and where the pixel itself was bad.
     """
+    from scipy.signal import fftconvolve  # noqa: PLC0415 - a second of imports, which few runs need
+
     known = np.where(bad, np.float32(0), np.float32(1))
     total = fftconvolve(np.where(bad, np.float32(0), image), kernel, mode="same")
     share = fftconvolve(known, kernel, mode="same")

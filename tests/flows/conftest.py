@@ -72,12 +72,12 @@ def sky_environment(small_profile: Path, tmp_path_factory: pytest.TempPathFactor
 def world(prefect_url: str, sky_environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> World:
     """Where runs of the small survey happen."""
     home, cache = tmp_path_factory.mktemp("prefect"), tmp_path_factory.mktemp("cache")
-    return World(home, cache, {**sky_environment, "PREFECT_API_URL": prefect_url})
+    return World(home, cache, {**sky_environment, "PREFECT_API_URL": prefect_url, "GZJWST_WORKERS": "1"})
 
 
 @pytest.fixture(scope="session")
 def small(small_profile: Path, world: World, tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    """An unbroken run of the small survey. Look, do not touch."""
-    ended = world.run(str(small_profile), out=tmp_path_factory.mktemp("small"), survey="small")
+    """An unbroken run of the small survey with two workers; others have one. Look, do not touch."""
+    ended = world.run(str(small_profile), "--workers", "2", out=tmp_path_factory.mktemp("small"), survey="small")
     assert ended.code == 0, ended.said
     return ended

@@ -40,12 +40,6 @@ def test_a_cache_smaller_than_the_survey_makes_the_same_survey(
     assert sum(filter(None, read)) > 0
 
 
-def test_a_budget_below_one_field_is_refused(small_profile: Path, own: World, tmp_path: Path) -> None:
-    ended = own.run(str(small_profile), "--cache-gb", "0.001", "--dry-run", out=tmp_path, survey="small")
-    assert ended.code == 3, ended.said
-    assert "a field needs" in ended.said
-
-
 def test_two_runs_at_once_fetch_each_mosaic_once(small: Ended, small_profile: Path, own: World, tmp_path: Path) -> None:
     outs = [tmp_path / "a", tmp_path / "b"]
     for out in outs:
@@ -67,18 +61,26 @@ def test_two_runs_at_once_fetch_each_mosaic_once(small: Ended, small_profile: Pa
         assert all(made[name] == digest for name, digest in fields.items())
 
 
-def test_targets_alone_read_rows_alone(small: Ended, small_profile: Path, own: World, tmp_path: Path) -> None:
+def test_targets_of_a_table_are_cut_out_without_a_selection_and_read_rows_alone(
+    small: Ended, small_profile: Path, own: World, tmp_path: Path
+) -> None:
+    """Every row of the table is accounted for: cut out, on no field, or no position at all."""
     catalog = read_parquet(small.folder / "catalog" / "catalog.parquet")
     bright = catalog[catalog["is_primary"] & (catalog["field"] == "jw09801-o001_t001")]
     bright.sort("mag_ref")
-    (tmp_path / "mine.csv").write_text(
-        "id,ra,dec,fov_arcsec\n" + "".join(f"{n},{row['ra']},{row['dec']},2.0\n" for n, row in enumerate(bright[:2]))
-    )
+    rows = [f"mine-{n},{row['ra']:.7f},{row['dec']:.7f},2.0" for n, row in enumerate(bright[:2])]
+    rows += ["far,10.0,-45.0,2.0", "nowhere,nan,0,2.0"]
+    (tmp_path / "mine.csv").write_text("\n".join(["name,RA,DEC,fov_arcsec", *rows]) + "\n")
     before = len(log_of(own))
     arguments = (str(small_profile), "--catalog", str(tmp_path / "mine.csv"))
     ended = own.run(*arguments, out=tmp_path, survey="small")
     assert ended.code == 0, ended.said
     assert len(list(ended.folder.glob("cutouts/*/*.fits"))) == 2
+    made = read_parquet(ended.folder / "catalog" / "catalog.parquet")
+    assert set(made["ext_id"][made["is_primary"]]) == {"mine-0", "mine-1"}
+    lost = {"skipped:bad_position": 1, "skipped:outside_fields": 1}
+    assert ended.record["sums"]["targets"] == {"total": 4, "written": 2, **lost}
+    assert len(read_parquet(ended.folder / "zoobot" / "catalog.parquet")) == 2
     bucket = [one for one in log_of(own)[before:] if one["route"] == "s3_object" and one["method"] == "GET"]
     assert bucket
     assert all(one["range"] for one in bucket)

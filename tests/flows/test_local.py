@@ -1,4 +1,4 @@
-"""Mosaics given as files: the real COSMOS-Web Ring, whose pixels come without WCS or unit, and a table of targets."""
+"""Mosaics given as files: the real COSMOS-Web Ring, whose pixels come without WCS or unit."""
 
 import os
 from pathlib import Path
@@ -83,27 +83,3 @@ def test_lens_and_ring_are_plain_to_see(ring: Ended) -> None:
     assert core > 150
     assert ring_light > sky + 20
     assert sky < 45
-
-
-def test_targets_of_a_table_are_cut_out_without_a_selection(
-    small: Ended, small_profile: Path, world: World, tmp_path: Path
-) -> None:
-    """Every row of the table is accounted for: cut out, on no field, or no position at all."""
-    catalog = read_parquet(small.folder / "catalog" / "catalog.parquet")
-    rows = catalog[catalog["is_primary"]][:5]
-    lines = [f"mine-{i},{row['ra']:.7f},{row['dec']:.7f}" for i, row in enumerate(rows)]
-    table = tmp_path / "targets.csv"
-    table.write_text("\n".join(["name,RA,DEC", *lines, "far,10.0,-45.0", "nowhere,nan,0"]) + "\n")
-    ended = world.run(str(small_profile), "--catalog", str(table), out=tmp_path, survey="small")
-    assert ended.code == 0, ended.said
-    made = read_parquet(tmp_path / "small" / "catalog" / "catalog.parquet")
-    assert {f"mine-{i}" for i in range(5)} == set(made["ext_id"][made["is_primary"]])
-    assert len(list((tmp_path / "small" / "cutouts").rglob("*.fits"))) == 5
-    assert ended.record["sums"]["targets"] == {
-        "total": 7,
-        "written": 5,
-        "skipped:bad_position": 1,
-        "skipped:outside_fields": 1,
-    }
-    zoobot = read_parquet(tmp_path / "small" / "zoobot" / "catalog.parquet")
-    assert len(zoobot) == 5

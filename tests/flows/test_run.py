@@ -187,8 +187,8 @@ def test_names_of_an_earlier_release_are_carried_over(copy: Path, small_profile:
 def test_a_killed_run_ends_as_an_unbroken_one(
     after: str, small: Ended, small_profile: Path, world: World, tmp_path: Path
 ) -> None:
-    """SIGKILL as soon as a stage has begun to write; the next run makes the same bytes."""
-    command = [sys.executable, str(SCRIPT), str(small_profile), "--out", str(tmp_path)]
+    """SIGKILL as soon as a stage has begun to write; the next run makes the same bytes, with one worker."""
+    command = [sys.executable, str(SCRIPT), str(small_profile), "--out", str(tmp_path), "--workers", "2"]
     process = subprocess.Popen(
         command, env=world.environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -199,19 +199,9 @@ def test_a_killed_run_ends_as_an_unbroken_one(
     assert process.wait() == -signal.SIGKILL
     broken = tree(tmp_path / "small")
     assert broken != tree(small.folder)
-    again = world.run(str(small_profile), out=tmp_path, survey="small")
+    again = world.run(str(small_profile), "--fields-in-flight", "1", out=tmp_path, survey="small")
     assert again.code == 0, again.said
     assert tree(tmp_path / "small") == tree(small.folder)
-
-
-def test_one_worker_makes_the_same_bytes(small: Ended, small_profile: Path, world: World, tmp_path: Path) -> None:
-    """Also from a cache of its own: what was fetched when does not matter."""
-    (tmp_path / "out").mkdir()
-    arguments = [str(small_profile), "--workers", "1", "--fields-in-flight", "1"]
-    elsewhere = World(world.home, tmp_path / "cache", world.settings)
-    one = elsewhere.run(*arguments, out=tmp_path / "out", survey="small")
-    assert one.code == 0, one.said
-    assert tree(one.folder) == tree(small.folder)
 
 
 def test_a_mosaic_in_no_archive_makes_a_run_partly_done(world: World, tmp_path: Path) -> None:
@@ -246,22 +236,32 @@ def test_usage_errors_end_with_2_and_write_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dry_run_writes_nothing(small_profile: Path, world: World, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    elsewhere = World(tmp_path / "prefect", tmp_path / "cache", world.settings)
-    ended = elsewhere.run(str(small_profile), "--dry-run", out=tmp_path / "out", survey="small")
-    assert ended.code == 0, ended.said
-    kept = [path.name for path in tmp_path.rglob("*") if path.name != "memo_store.toml"]  # prefect's, on import
-    assert sorted(kept) == ["out", "prefect"]
-    for said in (
-        "datalabs",
-        "s3",
-        "mast",
-        "catalog",
-        "injection",
-        "cutouts",
-        "MB",
-        "free where the output goes",
-        "needed at once",
-    ):
-        assert said in ended.said
+def test_a_dry_run_writes_nothing(
+    small_profile: Path,
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in world.settings.items():
+        monkeypatch.setenv(name, value)
+    arguments = [str(small_profile), "--dry-run", "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
+    assert main(run_survey, arguments) == 0
+    assert list(tmp_path.iterdir()) == []
+    words = ["datalabs", "s3", "mast", "catalog", "injection", "cutouts", "MB", "free where the output goes"]
+    printed = capsys.readouterr().out
+    assert [word for word in [*words, "needed at once"] if word not in printed] == []
+
+
+def test_a_budget_below_one_field_is_refused(
+    small_profile: Path,
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in world.settings.items():
+        monkeypatch.setenv(name, value)
+    places = ["--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
+    assert main(run_survey, [str(small_profile), "--cache-gb", "0.001", "--dry-run", *places]) == 3
+    assert "a field needs" in capsys.readouterr().err
