@@ -6,6 +6,9 @@ STAMP = $(VENV)/.installed
 TOOLS_STAMP = $(VENV)/.installed-tools
 ML = .venv-ml
 ML_STAMP = $(ML)/.installed
+# every process of a run would compile what it imports: bytecode is kept, also where the environment says otherwise
+export PYTHONDONTWRITEBYTECODE =
+INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 ML_PIP = $(ML)/bin/python -m pip install --quiet --disable-pip-version-check --constraint tests/ml/constraints.txt
 
 .PHONY: demo test test-tools test-ml soak bench lint clean
@@ -39,11 +42,11 @@ $(VENV)/bin/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(STAMP): $(VENV)/bin/uv pyproject.toml constraints.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) --editable '.[dev]'
 	touch $(STAMP)
 
 $(TOOLS_STAMP): $(STAMP)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,tools]'
+	$(INSTALL) --editable '.[dev,tools]'
 	touch $(TOOLS_STAMP)
 
 # torch first, so that whatever build the index offers stays; of galaxy-datasets only what its loader imports

@@ -14,7 +14,7 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
 _FOREIGN = ("AWS_", "PREFECT_API", "MAST_", "GZJWST_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 _TOGETHER = {
-    "survey": {"test_run.py", "test_local.py", "test_cache.py"},
+    "survey": {"test_run.py", "test_local.py", "test_cache.py", "test_stop.py"},
     "tools": {"test_dask.py", "test_report_chromium.py", "test_panoptes.py"},
 }
 """Files that share one finished survey, by the name of their worker's share."""
@@ -25,6 +25,11 @@ _LOOPBACK = ("127.", "::1", "localhost")
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave the tools' tests alone unless they are asked for: they import what only `make test-tools` installs."""
     return True if collection_path.name == "tools" and "not tools" in str(config.option.markexpr) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the share that takes longest: the others fill up the second worker."""
+    items.sort(key=lambda item: item.path.name not in _TOGETHER["survey"])
 
 
 class _ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types

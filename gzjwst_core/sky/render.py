@@ -12,7 +12,6 @@ from astropy.table import Row, Table
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
-from scipy.signal import fftconvolve
 
 from gzjwst_core.catalog.sersic import sersic_stamp
 from gzjwst_core.sky.bands import BANDS, BandOptics
@@ -140,6 +139,8 @@ def render_light(scene: Table, geometry: FieldGeometry, band: str) -> Image:
     if not is_star.all():
         scale, turn = geometry.pixel_scale_arcsec / FINE, geometry.focal_roll_deg - geometry.roll_deg
         kernel = psf_stamp(optics, scale_arcsec=scale, turn_deg=turn, radius_arcsec=_PSF_RADIUS_ARCSEC)
+        from scipy.signal import fftconvolve  # noqa: PLC0415 - a second of imports: who serves a sky draws none
+
         canvas = fftconvolve(canvas, kernel, mode="same")
     for index in np.flatnonzero(is_star):
         flux_ujy = float(scene[f"flux_{band}_ujy"][index])

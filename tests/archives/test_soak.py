@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.soak import fetch_kills, resets
+
+pytestmark = pytest.mark.tools  # for its time alone: one kill of each kind is among test_fetch's
 
 
 def test_killed_fetches_lose_nothing(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ FILES = [path for folder in ("tasks", "flows", "deployments") for path in sorted
 
 ASK = """
 import json, logging
-import flows.run_survey
+import tasks.policy
 from prefect.settings import get_current_settings
 now = get_current_settings()
 print(json.dumps([
@@ -63,4 +63,6 @@ def test_prefect_goes_by_our_settings_and_by_the_environments_before_them(tmp_pa
 
 def test_a_worker_that_has_read_prefect_already_can_load_the_flow(tmp_path: Path) -> None:
     """Its settings come with the deployment, not from us."""
-    assert ask(tmp_path, f"import prefect.flow_engine\n{ASK}", PREFECT_RESULTS_PERSIST_BY_DEFAULT="true")
+    assert ask(
+        tmp_path, f"import prefect.flow_engine, flows.run_survey\n{ASK}", PREFECT_RESULTS_PERSIST_BY_DEFAULT="true"
+    )

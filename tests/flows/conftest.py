@@ -59,12 +59,17 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="session")
-def sky_environment(small_profile: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    """The environment in which the small survey's archives answer."""
+def sky(small_profile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the small survey's archives."""
     options = load_profile(small_profile).sky
     assert options is not None
-    sky = build_sky(options, tmp_path_factory.mktemp("sky") / "small")
-    with serving(sky.folder, tmp_path_factory.mktemp("serving")) as environment:
+    return build_sky(options, tmp_path_factory.mktemp("sky") / "small").folder
+
+
+@pytest.fixture(scope="session")
+def sky_environment(sky: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """The environment in which the small survey's archives answer."""
+    with serving(sky, tmp_path_factory.mktemp("serving")) as environment:
         yield {name: value for name, value in environment.items() if os.environ.get(name) != value}
 
 

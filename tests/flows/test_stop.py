@@ -13,26 +13,23 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gzjwst_core.sky.build import build_sky
-from gzjwst_core.sky.options import SkyOptions
 from tests.flows.survey import SCRIPT, World
 
 MARK = "GZJWST_TEST_MARK"
 PROFILE = """
 [survey]
 name = "local"
-bands = ["F150W", "F444W"]
+bands = ["F277W"]
 
 [[local]]
-path = "sky/bucket/stpubdata/jwst/public/jw09801/L3/t/o001/*_i2d.fits"
+path = "{sky}/bucket/stpubdata/jwst/public/jw09801/L3/t/o001/*_i2d.fits"
 """
 
 
-def test_ctrl_c_ends_at_once_and_says_what_stands(tmp_path: Path) -> None:
+def test_ctrl_c_ends_at_once_and_says_what_stands(sky: Path, tmp_path: Path) -> None:
     """In a terminal of its own, where ^C goes to every process of the run; with Prefect's temporary server."""
-    build_sky(SkyOptions(seed=7, size_arcsec=20.0, bands=("F150W", "F444W"), missing=()), tmp_path / "sky")
     profile = tmp_path / "local.toml"
-    profile.write_text(PROFILE)
+    profile.write_text(PROFILE.format(sky=sky))
     environment = World(tmp_path / "prefect", tmp_path / "cache", {MARK: str(tmp_path)}).environment
     child, terminal = pty.fork()
     if child == 0:

@@ -431,7 +431,7 @@ def _is_gone(http: requests.Session, url: str) -> bool:
     while time.monotonic() < end:
         try:
             http.get(f"{url}/_log", timeout=1)
-        except requests.ReadTimeout:  # taken by a machine that is busy
+        except (requests.ReadTimeout, requests.exceptions.ChunkedEncodingError):  # a busy machine; killed in mid-answer
             continue
         except requests.ConnectionError:
             return True
