@@ -18,6 +18,7 @@ from gzjwst_core.archives.slots import transfer_slot
 from gzjwst_core.errors import ArchiveError, ArchiveUnavailableError, GzJwstError, MosaicError, StorageError
 from gzjwst_core.models import Mosaic, MosaicSource, Value
 from gzjwst_core.mosaics.blocks import Summing, record_blocks
+from gzjwst_core.mosaics.gunzip import is_gzipped
 from gzjwst_core.mosaics.planes import MAX_MOSAIC_BYTES, check_structure, keep_planes, unpack
 from gzjwst_core.mosaics.rows import Rows
 from gzjwst_core.names import safe_name
@@ -99,9 +100,9 @@ def is_fetched(mosaic: Mosaic, archive: Archive, cache: MosaicCache, sci_planes:
 
 
 def lies_here(mosaic: Mosaic, archive: Archive) -> Path | None:
-    """Path of a located mosaic that can be read where it lies: a plain file on a disk of this machine."""
+    """Path of a located mosaic that can be read where it lies: a file on a disk of this machine, not gzipped."""
     path = archive.local_path(mosaic)
-    return path if path is not None and path.suffix == ".fits" else None
+    return path if path is not None and path.name.endswith((".fits", ".fits.fz")) else None
 
 
 def source_of(mosaic: Mosaic, archive: Archive, path: Path, rows: Rows | None = None) -> MosaicSource:
@@ -122,7 +123,7 @@ def source_of(mosaic: Mosaic, archive: Archive, path: Path, rows: Rows | None = 
 
 def noise_key(mosaic: Mosaic, err_path: str, cache: MosaicCache) -> str:
     """Name of the cache entry that holds a mosaic's gzipped noise map, unpacked; empty where it needs none."""
-    return cache.key(mosaic, (), "noise") if err_path.endswith(".gz") else ""
+    return cache.key(mosaic, (), "noise") if err_path and is_gzipped(Path(err_path)) else ""
 
 
 def _with_plain_noise(source: MosaicSource, mosaic: Mosaic, cache: MosaicCache) -> MosaicSource:
@@ -133,9 +134,11 @@ def _with_plain_noise(source: MosaicSource, mosaic: Mosaic, cache: MosaicCache) 
     with cache.filling(key):
         path = cache.find(key, mosaic)
         if path is None:
-            path = cache.put(key, mosaic).with_name(safe_name(packed.stem))
+            path = cache.put(key, mosaic).with_name(safe_name(packed.name.removesuffix(".gz")))
             with packed.open("rb") as stream, atomic_path(path) as temporary, temporary.open("wb") as target:
-                unpack(stream, target, packed.name)
+                summed = Summing(target)
+                unpack(stream, summed, packed.name)
+            record_blocks(path, summed.ranges())
             facts = {"uri": f"{mosaic.uri} noise", "identity": mosaic.identity, "source_size": packed.stat().st_size}
             cache.record(path, **facts, source_sha256="", planes=("ERR",), checked="gzip")
     return source.replace(err_path=str(path))

@@ -1,7 +1,8 @@
 """Mosaics that a profile gives as files: paths and globs become products and one more archive, `local`.
 
 No archive is asked. Field and band are stated, or read from the file's name by the profile's pattern or the archives'
-own rules. A plain file is read where it lies; a gzipped one passes through the cache as any other.
+own rules. A plain file, tile-compressed (`.fz`) or not, is read where it lies; a gzipped one passes through the cache
+as any other.
 """
 
 import re
@@ -25,7 +26,7 @@ from gzjwst_core.paths import expanded, files_at
 
 __all__ = ["Local"]
 
-_ENDINGS = re.compile(r"\.fits(\.gz)?\Z")
+_ENDINGS = re.compile(r"\.fits(\.[gf]z)?\Z")
 _PRODUCT = re.compile(r"_(i2d|drz|sci)\Z")
 
 

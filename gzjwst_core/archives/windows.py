@@ -24,7 +24,7 @@ from gzjwst_core.models import Mosaic, Value
 from gzjwst_core.mosaics.blocks import BLOCK_BYTES, Range, range_of, record_blocks
 from gzjwst_core.mosaics.headers import DTYPES, check_size
 from gzjwst_core.mosaics.layout import Plane, read_hdu, read_layout
-from gzjwst_core.mosaics.planes import OTHER_PLANES
+from gzjwst_core.mosaics.planes import NOISE_PLANES, WEIGHTS
 from gzjwst_core.mosaics.rows import Places, Rows, joined, rows_around, without
 from gzjwst_core.mosaics.wcs import celestial_wcs
 from gzjwst_core.options import ArchiveOptions
@@ -253,7 +253,8 @@ def _begin(path: Path, reading: _Reading, sci_planes: tuple[str, ...], cache: Mo
     """Read the headers, and make a planes file of holes; an empty one where a needed plane is no plain image."""
     kept = _headers(reading, sci_planes)
     best = next((name for name in (*sci_planes, "PRIMARY") if name in kept), "PRIMARY")
-    needed = [name for name in kept if name in {best, *OTHER_PLANES}]
+    noise = next((name for name in NOISE_PLANES if name in kept), "")
+    needed = [name for name in kept if name in {best, noise, WEIGHTS}]
     for name in needed:
         check_size(kept[name].plane.shape, f"{reading.mosaic.filename} [{name}]")
     is_plain = all(kept[name].plane.is_image for name in needed)
@@ -292,8 +293,9 @@ def _headers(reading: _Reading, sci_planes: tuple[str, ...]) -> dict[str, _Kept]
     """Read the headers of PRIMARY and of the planes that may be needed, by name; the first of each name counts."""
     what, size = reading.mosaic.filename, reading.mosaic.size
     kept: dict[str, _Kept] = {}
+    best = {sci_planes[0], NOISE_PLANES[0], WEIGHTS}
     at = count = 0
-    while at < size and (count := count + 1) <= _MOST_HDUS and not {sci_planes[0], *OTHER_PLANES} <= kept.keys():
+    while at < size and (count := count + 1) <= _MOST_HDUS and not best <= kept.keys():
         reading.seek(at)
         plane, end = read_hdu(reading, what, first=at == 0)
         if plane is None:
@@ -301,7 +303,7 @@ def _headers(reading: _Reading, sci_planes: tuple[str, ...]) -> dict[str, _Kept]
         if end > size:
             raise CorruptMosaicError(f"{what} ends at byte {size}, its headers say {end}")
         name = "PRIMARY" if at == 0 else plane.name
-        if name in {"PRIMARY", *sci_planes, *OTHER_PLANES}:
+        if name in {"PRIMARY", *sci_planes, *NOISE_PLANES, WEIGHTS}:
             reading.seek(at)
             kept.setdefault(name, _Kept(reading.read(plane.offset - at), plane, end - plane.offset))
         at = end

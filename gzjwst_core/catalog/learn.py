@@ -212,7 +212,8 @@ def _with_statistics(learned: Learned, parts: Sequence[_TileStatistics]) -> Lear
     lattice = {name: _assemble([p.cells[name] for p in parts], boxes, grid.shape, grid.side) for name in parts[0].cells}
     scatter = _known_median(lattice["scatter"])
     if not scatter > 0:
-        raise NoValidPixelsError(f"{learned.source.uri} has no noise that can be measured: it is constant or empty")
+        said = "has no noise that can be measured: it is empty, or half of it is one value"
+        raise NoValidPixelsError(f"{learned.source.uri} {said}")
     mesh = Mesh(grid.side, fill_cells(lattice["back"]), fill_cells(lattice["rms"]))
     has_map = parts[0].has_err or "wht" in lattice
     factor = scatter if has_map else 1.0

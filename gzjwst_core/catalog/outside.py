@@ -176,6 +176,9 @@ class Outside:
         if key is None:
             tell(f"{self._file(stem)}: no column of identifiers: rows are numbered from 1")
             return [str(row) for row in range(1, len(part.table) + 1)]
+        if part.table[key].dtype.kind == "b":
+            said = "holds true and false; an identifier is text or a whole number"
+            raise CatalogError(f"{self._file(stem)}: column {key} {said}")
         found = self._texts(stem, key)
         if not any(found):
             raise CatalogError(f"{self._file(stem)}: column {key} holds no identifier; name another column")

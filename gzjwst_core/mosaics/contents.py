@@ -19,8 +19,9 @@ from gzjwst_core.mosaics.geometry import pixel_scale_arcsec, stated_wcs
 from gzjwst_core.mosaics.headers import check_size
 from gzjwst_core.mosaics.layout import Plane, read_layout
 from gzjwst_core.mosaics.noise_map import noise_plane, plain_path
+from gzjwst_core.mosaics.planes import NOISE_PLANES, WEIGHTS
 from gzjwst_core.mosaics.units import SURFACE_BRIGHTNESS, known_unit, names_no_flux, ujy_per_unit
-from gzjwst_core.mosaics.wcs import celestial_wcs, check_reach
+from gzjwst_core.mosaics.wcs import celestial_wcs, check_reach, wcs_rows
 from gzjwst_core.options import MosaicOptions
 
 __all__ = ["Contents", "PlaneIn", "read_contents"]
@@ -30,6 +31,7 @@ _log = logging.getLogger(__name__)
 _AREA_TOLERANCE = 0.03
 _HALF_BASE_PX = 4.0
 _MOST_OFFSET_PX = 0.5
+_STATED = "local[].pixel_scale_arcsec, centre_ra_deg and centre_dec_deg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +86,20 @@ def read_contents(source: MosaicSource, options: MosaicOptions, *, tell: bool = 
     wcs = _geometry(sci, source, where)
     units = _Units(source, options, sci, planes[0], wcs, tell)
     ujy = units.of_science(where)
-    err, found = named.get("ERR"), None
+    err, found = next((named[name] for name in NOISE_PLANES if name in named), None), None
     if source.err_path:
         beside = plain_path(Path(source.err_path))
         first, err = noise_plane(beside)
         found = units.of_noise(PlaneIn(beside, err, f"{beside.name} [{err.name}]"), first, ujy)
     elif err is not None:
-        found = units.of_noise(PlaneIn(path, err, f"{source.uri} [ERR]"), err, ujy)
-    wht = named.get("WHT")
+        found = units.of_noise(PlaneIn(path, err, f"{source.uri} [{err.name}]"), err, ujy)
+    wht = named.get(WEIGHTS)
     for plane in (err, wht):
         if plane is not None and plane.shape != sci.shape:
             raise MosaicLayoutError(f"{source.uri}: {plane.name} is {plane.shape}, {sci.name} is {sci.shape}")
     if source.err_path and found is not None and "CTYPE1" in found.plane.header:
         _check_sky(found, wcs, where)
-    weights = None if wht is None else PlaneIn(path, wht, f"{source.uri} [WHT]")
+    weights = None if wht is None else PlaneIn(path, wht, f"{source.uri} [{WEIGHTS}]")
     return Contents(planes[0].header, PlaneIn(path, sci, where, ujy), found, weights, wcs)
 
 
@@ -107,8 +109,8 @@ def _science_plane(
     for name in wanted:
         if name in named:
             return _checked_image(named[name], source.uri)
-    if planes[0].shape:
-        return _checked_image(planes[0], source.uri)
+    if primary := next((p for p in planes if p.name == "PRIMARY" and p.shape), None):
+        return _checked_image(primary, source.uri)
     has = ", ".join(p.name or "(no name)" for p in planes)
     raise MosaicLayoutError(
         f"{source.uri} has no science plane {' or '.join(wanted)} (it has {has})", reason="missing_extension"
@@ -123,14 +125,31 @@ def _checked_image(plane: Plane, where: str) -> Plane:
 
 
 def _geometry(sci: Plane, source: MosaicSource, where: str) -> WCS:
-    stated = (source.pixel_scale_arcsec, source.centre_ra_deg, source.centre_dec_deg)
-    shape = (sci.shape[0], sci.shape[1])
-    if "CTYPE1" in sci.header or any(v is None for v in stated):
-        wcs = celestial_wcs(sci.header, where)
-        check_reach(wcs, shape, where)
-        return wcs
-    scale, ra, dec = (float(v) for v in stated if v is not None)
-    return stated_wcs(shape, scale, ra, dec)
+    scale, ra, dec = source.pixel_scale_arcsec, source.centre_ra_deg, source.centre_dec_deg
+    shape, header = (sci.shape[0], sci.shape[1]), sci.header
+    if scale is None or ra is None or dec is None:
+        wcs = celestial_wcs(header, where)
+    elif "CTYPE1" in header:
+        wcs = celestial_wcs(header, where)
+        _check_stated(wcs, shape, (scale, ra, dec), where)
+    else:
+        where = f"{where}, by {_STATED}"
+        wcs = celestial_wcs(fits.Header(wcs_rows(stated_wcs(shape, scale, ra, dec))), where)
+    check_reach(wcs, shape, where)
+    return wcs
+
+
+def _check_stated(wcs: WCS, shape: tuple[int, int], stated: tuple[float, float, float], where: str) -> None:
+    """Refuse a geometry that the profile states against the header's own."""
+    scale, ra, dec = stated
+    grid = math.degrees(math.sqrt(_middle_area(wcs, shape))) * 3600
+    at = wcs.all_pix2world([[(shape[1] - 1) / 2, (shape[0] - 1) / 2]], 0)[0]
+    offset = math.degrees(angular_separation(*np.deg2rad([ra, dec, *at]))) * 3600 / grid
+    if abs((scale / grid) ** 2 - 1) <= _AREA_TOLERANCE and offset <= _MOST_OFFSET_PX:
+        return
+    said = f"stated are pixels of {scale:g} arcsec around {ra} {dec:+} deg ({_STATED}), its own WCS has {grid:.6g}"
+    said += f" arcsec around {at[0]:.6f} {at[1]:+.6f}, {offset:.4g} pixels off (at most {_MOST_OFFSET_PX:g})"
+    raise MosaicLayoutError(f"{where}: {said}: without these keys the header's WCS decides", reason="bad_wcs")
 
 
 def _check_sky(noise: PlaneIn, wcs: WCS, where: str) -> None:

@@ -4,13 +4,14 @@ The standard readers take junk behind the last member for the end; here it is da
 compression ratio, and time by the bytes that come, however small the members are.
 """
 
+from pathlib import Path
 from typing import ClassVar, Protocol, cast
 
 from isal import isal_zlib
 
-from gzjwst_core.errors import CorruptMosaicError
+from gzjwst_core.errors import CorruptMosaicError, StorageError
 
-__all__ = ["Gunzip"]
+__all__ = ["Gunzip", "is_gzipped"]
 
 _CHUNK = 1 << 20
 _FEED = 32 << 10  # the decoder copies what it has not used of this each time: a member may be 20 bytes
@@ -102,3 +103,18 @@ class Gunzip:
                 raise CorruptMosaicError(f"{self._what}: something follows the end of the gzip stream")
             rest = self._feed()
         self._ended = True
+
+
+def is_gzipped(path: Path) -> bool:
+    """Tell from its first bytes whether a file is gzipped.
+
+    Raises
+    ------
+    StorageError
+        It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(len(Gunzip.MAGIC)) == Gunzip.MAGIC
+    except OSError as error:
+        raise StorageError(f"{path.name} cannot be read: {error.strerror or error}") from error

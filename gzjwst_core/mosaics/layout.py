@@ -24,6 +24,7 @@ __all__ = ["HEADER_FAULTS", "Plane", "Readable", "header_digest", "read_hdu", "r
 HEADER_FAULTS = (KeyError, ValueError, TypeError, OverflowError, fits.VerifyError, VerifyWarning)
 """What astropy raises on cards that it cannot read (the warning, where warnings are errors)."""
 
+_UNNAMED = {"", "COMPRESSED_IMAGE"}  # fpack and astropy move the pixels of PRIMARY to an extension
 _MAX_TILE_PIXELS = 1 << 24  # a tile is unpacked whole
 
 
@@ -32,7 +33,7 @@ class Plane:
     """One HDU of a file."""
 
     name: str
-    """EXTNAME in capitals; `PRIMARY` for the first HDU without one."""
+    """EXTNAME in capitals; `PRIMARY` for the first HDU without one, and for a tile-compressed image without one."""
     header: fits.Header
     """Its plain values; damaged cards, comments and history are left out."""
     shape: tuple[int, ...]
@@ -166,7 +167,8 @@ def _plane(hdu: Hdu, offset: int, what: str) -> Plane:
         raise CorruptMosaicError(f"{what}: the header before byte {offset} is damaged: {error}") from error
     compressed = not hdu.is_image and hdu.cards.get("ZIMAGE") == "T"
     shape = _tiled_shape(hdu) if compressed else hdu.shape if hdu.is_image else ()
-    return Plane(hdu.name, header, shape, offset, compressed)
+    name = "PRIMARY" if compressed and hdu.name in _UNNAMED else hdu.name
+    return Plane(name, header, shape, offset, compressed)
 
 
 def _tiled_shape(hdu: Hdu) -> tuple[int, ...]:

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gzjwst_core.errors import MosaicLayoutError, StorageError
-from gzjwst_core.mosaics.gunzip import Gunzip
+from gzjwst_core.mosaics.gunzip import is_gzipped
 from gzjwst_core.mosaics.layout import Plane, read_layout
-from gzjwst_core.mosaics.planes import unpack
+from gzjwst_core.mosaics.planes import NOISE_PLANES, unpack
 
-__all__ = ["NOISE_PLANES", "check_noise", "noise_plane", "noise_samples", "plain_path"]
+__all__ = ["check_noise", "noise_plane", "noise_samples", "plain_path"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,8 +31,6 @@ _FEWEST_PX = 16
 _FEWEST_SEGMENTS = 8
 _WARNED, _REFUSED = 3.0, 30.0
 
-NOISE_PLANES = ("ERR", "ERROR", "RMS", "SIGMA", "NOISE", "STD", "STDDEV", "UNCERT")
-"""EXTNAMEs of a noise map, the first that is there is read."""
 _OTHERS = re.compile(
     r"SCI.*|DATA|IMAGE|WHT|WGHT|WEIGHTS?|W?IVM|IVAR|INVVAR|VAR(IANCE)?(_.*)?|EXP(TIME|OSURE)?|CON(TEXT)?|CTX|DQ|FLAGS?"
     r"|MASK|BKGD?|BACKGROUND|SEG(MAP)?|COV(ERAGE)?|PSF|SNR"
@@ -89,6 +87,8 @@ def _named_otherwise(plane: Plane, path: Path) -> str:
 def plain_path(path: Path) -> Path:
     """Return the path of a file's plain form: its own, or of a copy that was unpacked for this process.
 
+    For whoever opens a mosaic without a cache; in a run `fetch` has unpacked it.
+
     Raises
     ------
     CorruptMosaicError
@@ -96,10 +96,9 @@ def plain_path(path: Path) -> Path:
     StorageError
         It cannot be read, or unpacked.
     """
+    if not is_gzipped(path):
+        return path
     try:
-        with path.open("rb") as file:
-            if file.read(len(Gunzip.MAGIC)) != Gunzip.MAGIC:
-                return path
         status = path.stat()
         return _unpacked(path, status.st_size, status.st_mtime_ns, status.st_ino)
     except OSError as error:

@@ -15,11 +15,13 @@ from gzjwst_core.errors import CorruptMosaicError, MosaicLayoutError
 from gzjwst_core.mosaics.gunzip import Gunzip
 from gzjwst_core.mosaics.headers import MAX_MOSAIC_BYTES, Hdu, Headers, check_size
 
-__all__ = ["MAX_MOSAIC_BYTES", "OTHER_PLANES", "check_structure", "keep_planes", "unpack"]
+__all__ = ["MAX_MOSAIC_BYTES", "NOISE_PLANES", "WEIGHTS", "check_structure", "keep_planes", "unpack"]
 
 _CHUNK = 4 << 20
-OTHER_PLANES = ("ERR", "WHT")
-"""Planes that are kept beside the science plane."""
+NOISE_PLANES = ("ERR", "ERROR", "RMS", "SIGMA", "NOISE", "STD", "STDDEV", "UNCERT")
+"""EXTNAMEs of a noise map, in a mosaic or in a file of its own: the first that is there is read."""
+WEIGHTS = "WHT"
+"""EXTNAME of the weights."""
 
 
 class _Stream(Protocol):
@@ -42,7 +44,8 @@ def keep_planes(
     target
         Where the planes go, as a plain FITS file.
     sci_planes
-        Names of the science plane, the preferred one first. Of several, those after a better one are left out.
+        Names of the science plane, the preferred one first. Of several, those after a better one are left out, and
+        so it is with `NOISE_PLANES`.
     what
         The mosaic, for messages.
     limit
@@ -167,6 +170,5 @@ def _plain(stream: _Stream, what: str, limit: int) -> _Plain:
 def _is_needed(name: str, kept: Sequence[str], sci_planes: Sequence[str]) -> bool:
     if name in kept:
         return False
-    if name in OTHER_PLANES:
-        return True
-    return name in sci_planes and not any(better in kept for better in sci_planes[: sci_planes.index(name)])
+    wanted = next((names for names in (sci_planes, NOISE_PLANES, (WEIGHTS,)) if name in names), ())
+    return name in wanted and not any(better in kept for better in wanted[: wanted.index(name)])

@@ -178,7 +178,9 @@ class _Heap:
 def _check_packing(header: fits.Header, where: str) -> None:
     if header.get("ZCMPTYPE") not in _ALGORITHMS:
         allowed = ", ".join(_ALGORITHMS)
-        raise MosaicLayoutError(f"{where}: tiles packed by {header.get('ZCMPTYPE')} are not read (allowed: {allowed})")
+        raise MosaicLayoutError(
+            f"{where}: tiles packed by {header.get('ZCMPTYPE')} are not read (allowed: {allowed}); use funpack"
+        )
     columns = range(1, min(header.get("TFIELDS", 0), 9) + 1)
     found = {str(header.get(f"TTYPE{i}")).strip(): str(header.get(f"TFORM{i}")).strip() for i in columns}
     if not (found.keys() <= _COLUMNS and all(_FORM.fullmatch(form) for form in found.values())):

@@ -118,13 +118,14 @@ class LocalMosaics(Options):
     band: BandOrNone = ""
     """Band, where the name does not tell."""
     err: str = ""
-    """A separate noise map (1 sigma) beside a single mosaic, `.gz` too; relative to the profile's folder. Of several
-    planes the one named `ERR`, `RMS`, `SIGMA`, `NOISE` or such is read; its BUNIT counts, the mosaic's where it has
-    none."""
+    """A separate noise map (1 sigma) beside a single mosaic, `.gz` and `.fz` too; relative to the profile's
+    folder. Of several planes the one named `ERR`, `RMS`, `SIGMA`, `NOISE` or such is read; its BUNIT counts, the
+    mosaic's where it has none."""
     unit: Literal["", "MJy/sr", "mJy", "uJy", "nJy", "10nJy", "Jy"] = ""
     """Unit of the pixels of these files; it wins over BUNIT (told where they differ)."""
     pixel_scale_arcsec: Positive | None = None
-    """Pixel scale of a file without WCS (the three go together; north up, east left is assumed)."""
+    """Pixel scale of a file without WCS (the three go together; north up, east left is assumed). A file that has one
+    must agree with them."""
     centre_ra_deg: Annotated[float, Field(ge=0, lt=360)] | None = None
     """Right ascension of the middle of the array, ICRS."""
     centre_dec_deg: Annotated[float, Field(ge=-90, le=90)] | None = None

@@ -30,6 +30,7 @@ _TABLES = (fits.BinTableHDU, fits.TableHDU)
 _AnyTable: TypeAlias = fits.BinTableHDU | fits.TableHDU
 _FLAT = re.compile(r"1?[LBIJKED]|\d*A")
 _LDAC_HEADERS = "LDAC_IMHEAD"
+_MOST_COLUMNS = 999
 _DAMAGE = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, OverflowError),
     *(EOFError, VerifyError, zlib.error),
@@ -231,9 +232,15 @@ def _without_null(values: NDArray[Any], column: fits.Column) -> NDArray[Any]:
 
 def _refuse_other_width(hdu: _AnyTable, path: AnyPath) -> None:
     """Refuse rows that are not as wide as their columns: astropy would take values from the wrong bytes."""
+    count = hdu.header.get("TFIELDS")
+    is_count = type(count) is int and 0 <= count <= _MOST_COLUMNS
+    if not (is_count and all(f"TFORM{n}" in hdu.header for n in range(1, count + 1))):
+        said = f"TFIELDS is {count!r}: the number of columns, each with its TFORMn, 0 to {_MOST_COLUMNS}, is needed"
+        raise CatalogError(f"{path}: the FITS table is damaged: {said}")
     width, stated = hdu.columns.dtype.itemsize, hdu.header["NAXIS1"]
     if width > stated or (width < stated and isinstance(hdu, fits.BinTableHDU)):
-        raise CatalogError(f"{path}: the FITS table is damaged: columns of {width} bytes in rows of {stated}")
+        said = f"NAXIS1 is {stated}, its columns (TFIELDS is {count}, TFORMn) have {width} bytes a row"
+        raise CatalogError(f"{path}: the FITS table is damaged: {said}")
 
 
 def _table_hdu(hdus: fits.HDUList, name: str, path: AnyPath) -> _AnyTable:

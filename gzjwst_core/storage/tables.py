@@ -325,7 +325,8 @@ def _from_arrow(column: Any) -> NDArray[Any]:
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         if not column.null_count:
             return np.array(column.to_numpy())
-        return np.ma.array(column.fill_null(0).to_numpy(), mask=column.is_null().to_numpy())
+        none = False if pa.types.is_boolean(kind) else 0
+        return np.ma.array(column.fill_null(none).to_numpy(), mask=column.is_null().to_numpy())
     return np.asarray([_text(value) for value in column.to_pylist()], dtype=str)
 
 

@@ -14,6 +14,7 @@ from gzjwst_core.archives.local import Local
 from gzjwst_core.archives.locate import locate
 from gzjwst_core.errors import CorruptMosaicError, MosaicLayoutError, ProfileError
 from gzjwst_core.models import Mosaic
+from gzjwst_core.mosaics.blocks import blocks_of
 from gzjwst_core.mosaics.instrument import check_instrument
 from gzjwst_core.options import LocalMosaics, ProductRule, QueryOptions
 from tests.archives.conftest import FAST
@@ -46,6 +47,24 @@ def test_names_of_the_archives_are_read(tmp_path: Path, cache: MosaicCache) -> N
         in_place = fetched.source.path == str(tmp_path / "data" / mosaic.filename)
         assert in_place == mosaic.filename.endswith(".fits")
         assert str(tmp_path) not in fetched.source.uri + fetched.source.identity
+
+
+def test_a_gzipped_noise_map_is_known_by_its_bytes(tmp_path: Path, cache: MosaicCache) -> None:
+    put(tmp_path / "data.fits")
+    put(tmp_path / "noise.fits", packed(fits_bytes(("ERR",))))
+    archive = archive_of(tmp_path, cache, {"path": "data.fits", "field": "a", "band": "F277W", "err": "noise.fits"})
+    [mosaic] = mosaics(archive)
+    source = fetch(locate(mosaic, [archive]), archive, cache, FAST, SCI).source
+    assert Path(source.err_path).read_bytes() == fits_bytes(("ERR",))
+
+
+def test_a_tile_compressed_file_is_read_where_it_lies(tmp_path: Path, cache: MosaicCache) -> None:
+    put(tmp_path / f"{OBS}_i2d.fits.fz")
+    archive = archive_of(tmp_path, cache, {"path": "*.fz"})
+    [mosaic] = mosaics(archive)
+    assert (mosaic.field, mosaic.band) == ("jw09801-o001_t001", "F277W")
+    fetched = fetch(locate(mosaic, [archive]), archive, cache, FAST, SCI)
+    assert (fetched.source.path, fetched.bytes_moved) == (str(tmp_path / f"{OBS}_i2d.fits.fz"), 0)
 
 
 def test_pattern_and_stated_names(tmp_path: Path, cache: MosaicCache) -> None:
@@ -119,6 +138,7 @@ def test_a_gzipped_noise_map_is_unpacked_into_the_cache_once(tmp_path: Path, cac
         assert source.path == str(tmp_path / "data.fits")
         assert Path(source.err_path).name == "noise_rms.fits"
         assert Path(source.err_path).read_bytes() == fits_bytes(data)
+        assert blocks_of(Path(source.err_path)) is not None
         paths.add(source.err_path)
     assert len(paths) == len(cache.entries()) == 2
     noise.write_bytes(packed(fits_bytes())[:-9])

@@ -273,6 +273,14 @@ def test_a_body_that_is_not_whole_is_damage(end: int, cache: MosaicCache) -> Non
         bring(archive, cache, at(0.0))
 
 
+def test_a_noise_map_of_another_name_comes_by_rows_too(cache: MosaicCache) -> None:
+    archive = Counted(body(planes=("RMS", "SCI")))
+    with open_mosaic(bring(archive, cache, at(0.0)), MosaicOptions()) as reader:
+        part = reader.windows(Box(290, 310, 0, SIDE))
+    assert part.err is not None
+    np.testing.assert_allclose(part.err, truth(archive.data, "RMS")[290:310, :SIDE] * 8.5e-2, rtol=1e-6)
+
+
 def test_plain_file_on_the_mount_by_rows(tmp_path: Path, cache: MosaicCache) -> None:
     """Its identity is that of its headers: nothing else of it is read but the rows."""
     path = tmp_path / "jw09801" / f"{OBS}_i2d.fits"

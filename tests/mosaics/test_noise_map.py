@@ -105,6 +105,13 @@ def test_of_several_planes_none_is_guessed(tmp_path: Path) -> None:
     refused(mosaic(tmp_path, err=other), r"ERR is \(4, 4\), SCI is", "bad_layout")
 
 
+def test_the_first_noise_map_in_a_mosaic_counts(tmp_path: Path) -> None:
+    for planes in ((plane(NOISE, "RMS"),), (plane(3 * NOISE, "RMS"), plane(NOISE, "ERR"))):
+        assert noise_of(mosaic(tmp_path, *planes)) == pytest.approx(1, rel=1e-6)
+    refused(mosaic(tmp_path, plane(1 / NOISE**2, "RMS", "")), r"local:sci\.fits \[RMS\]: the noise map has")
+    refused(mosaic(tmp_path, plane(np.ones((4, 4)), "RMS")), r"RMS is \(4, 4\), SCI is", "bad_layout")
+
+
 def test_a_damaged_gzip_is_damage(tmp_path: Path) -> None:
     packed = tmp_path / "noise.fits.gz"
     packed.write_bytes(gzip.compress(write(tmp_path / "noise.fits", plane(NOISE)).read_bytes())[:-20])

@@ -48,6 +48,11 @@ def test_blocks_are_kept_verbatim() -> None:
     assert WHOLE.startswith(kept(WHOLE)[:8640])
 
 
+def test_a_noise_map_of_another_name_is_kept_where_no_better_one_came_before() -> None:
+    assert kept(fits_bytes(("SCI", "RMS"))) == fits_bytes(("SCI", "RMS"))
+    assert kept(fits_bytes(("SCI", "ERR", "RMS"))) == fits_bytes(("SCI", "ERR"))
+
+
 def test_pixels_in_the_primary_are_a_science_plane() -> None:
     out = io.BytesIO()
     fits.PrimaryHDU(np.ones((4, 5))).writeto(out)

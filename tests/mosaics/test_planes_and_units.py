@@ -29,6 +29,7 @@ UNITS = {
     "nJy": u.nJy,
     "10nJy": 10 * u.nJy,
 }
+PACKING: dict[str, Any] = {"compression_type": "GZIP_1", "quantize_level": 0.0}
 RNG = np.random.default_rng(11)
 SCI_UJY = RNG.normal(0.0, 1.0, SHAPE)
 ERR_UJY = RNG.uniform(0.8, 1.2, SHAPE)
@@ -86,8 +87,7 @@ def scaled_integers(folder: Path, unit: str) -> MosaicSource:
 
 def packed(folder: Path, unit: str) -> MosaicSource:
     planes = [image(SCI_UJY, unit), image(ERR_UJY, unit, "ERR")]
-    packing: dict[str, Any] = {"compression_type": "GZIP_1", "quantize_level": 0.0}
-    return write(folder / "m.fits", *[fits.CompImageHDU(p.data, p.header, name=p.name, **packing) for p in planes])
+    return write(folder / "m.fits", *[fits.CompImageHDU(p.data, p.header, name=p.name, **PACKING) for p in planes])
 
 
 def gzipped_map_in_mjy_per_sr(folder: Path, unit: str) -> MosaicSource:
@@ -96,10 +96,22 @@ def gzipped_map_in_mjy_per_sr(folder: Path, unit: str) -> MosaicSource:
     return write(folder / "m.fits", image(SCI_UJY, unit)).replace(err_path=str(folder / "n.fits.gz"))
 
 
+def rms_before_sci(folder: Path, unit: str) -> MosaicSource:
+    return write(folder / "m.fits", image(ERR_UJY, "nJy", "RMS"), image(SCI_UJY, unit))
+
+
+def packed_primary(folder: Path, unit: str) -> MosaicSource:
+    pixels = (SCI_UJY / ujy(unit)).astype(np.float32)
+    return write(folder / "m.fits", fits.CompImageHDU(pixels, head(BUNIT=unit), **PACKING))
+
+
 LAYOUTS: list[Callable[[Path, str], MosaicSource]] = [
     *(primary_alone, unit_in_primary, all_planes, err_without_unit, err_in_nanojansky),
-    *(scaled_integers, packed, gzipped_map_in_mjy_per_sr),
+    *(scaled_integers, packed, packed_primary, gzipped_map_in_mjy_per_sr, rms_before_sci),
 ]
+
+
+WITHOUT_NOISE = (primary_alone, unit_in_primary, scaled_integers, packed_primary)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
@@ -110,6 +122,7 @@ def test_every_layout_in_every_unit_is_read_in_microjansky(tmp_path: Path, layou
         with open_mosaic(layout(folder, unit), MosaicOptions()) as reader:
             window = reader.windows(whole(SHAPE))
         np.testing.assert_allclose(window.sci, SCI_UJY, rtol=2e-6, atol=2e-5, err_msg=unit)
+        assert (window.err is None) == (layout in WITHOUT_NOISE)
         if window.err is not None:
             np.testing.assert_allclose(window.err, ERR_UJY, rtol=2e-6, err_msg=unit)
 

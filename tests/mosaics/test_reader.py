@@ -241,6 +241,42 @@ def test_a_file_without_wcs_takes_what_is_stated(tmp_path: Path) -> None:
             open_mosaic(source.replace(**{missing: None if missing != "unit" else ""}), MosaicOptions())
 
 
+STATED: dict[str, Any] = {"pixel_scale_arcsec": 0.06, "centre_ra_deg": 150.1, "centre_dec_deg": 2.2}
+
+
+def test_a_stated_geometry_that_the_header_s_wcs_agrees_with_is_fine(tmp_path: Path) -> None:
+    source = write(tmp_path / "m.fits", planes())
+    with open_mosaic(source.replace(**STATED), MosaicOptions()) as stated, open_mosaic(source, MosaicOptions()) as own:
+        np.testing.assert_array_equal(stated.wcs.pixel_scale_matrix, own.wcs.pixel_scale_matrix)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("pixel_scale_arcsec", 0.03, r"pixels of 0\.03 arcsec .* its own WCS has 0\.06 arcsec"),
+        ("centre_ra_deg", 150.2, r"around 150\.2 \+2\.2 deg .* around 150\.100000 \+2\.200000, 5996 pixels off"),
+        ("centre_dec_deg", -2.2, r"around 150\.1 -2\.2 deg .* around 150\.100000 \+2\.200000"),
+    ],
+)
+def test_a_stated_geometry_that_the_header_s_wcs_contradicts_is_refused(
+    tmp_path: Path, key: str, value: float, said: str
+) -> None:
+    source = write(tmp_path / "m.fits", planes()).replace(**{**STATED, key: value})
+    with pytest.raises(MosaicLayoutError, match=rf"{said}.*without these keys the header's WCS decides") as caught:
+        open_mosaic(source, MosaicOptions())
+    assert caught.value.reason == "bad_wcs"
+
+
+def test_a_stated_geometry_is_checked_as_a_header_s_is(tmp_path: Path) -> None:
+    fits.PrimaryHDU(planes()["SCI"]).writeto(tmp_path / "m.fits")
+    source = MosaicSource(field="f", band="F444W", path=str(tmp_path / "m.fits"), uri="x", identity="i", unit="uJy")
+    for scale in (0.004, 12.0):
+        with pytest.raises(
+            MosaicLayoutError, match=rf"by local\[\]\.pixel_scale_arcsec.* its pixels are {scale:g} arcsec"
+        ):
+            open_mosaic(source.replace(**{**STATED, "pixel_scale_arcsec": scale}), MosaicOptions())
+
+
 def test_a_unit_stated_for_the_file_wins_over_its_header_s(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = write(tmp_path / "m.fits", planes(), unit="uJy").replace(unit="nJy")
     assert open_mosaic(source, MosaicOptions()).ujy_per_unit == 1e-3

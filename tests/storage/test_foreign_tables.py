@@ -222,6 +222,29 @@ def test_a_damaged_header_of_a_fits_table_is_one_error_or_changes_nothing(key: s
     assert "\n" not in told
 
 
+@pytest.mark.parametrize("count", ["4", "999", "1000", "-1", "'x'", "3.5", "T"])
+def test_a_wrong_number_of_columns_names_its_card(count: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.fits"
+    binary(RA=("D", [1.0]), DEC=("D", [1.0])).writeto(path)
+    card = f"TFIELDS = {2:>20}".encode()
+    path.write_bytes(path.read_bytes().replace(card, f"TFIELDS = {count:>20}".encode()))
+    with pytest.raises(CatalogError, match=r"t\.fits: .* TFIELDS is .* number of columns, .* 0 to 999, is needed\Z"):
+        read_targets(path)
+
+
+@pytest.mark.parametrize(("name", "form"), [("t.ecsv", "ascii.ecsv"), ("t.fits", "fits"), ("t.parquet", "parquet")])
+def test_true_and_false_are_no_identifiers(name: str, form: str, tmp_path: Path) -> None:
+    Table({"id": [True, False], "ra": [1.0, 2.0], "dec": [1.0, 2.0]}).write(tmp_path / name, format=form)
+    with pytest.raises(CatalogError, match=r"column id holds true and false; an identifier is text or a whole number"):
+        read_targets(tmp_path / name)
+
+
+def test_true_and_false_and_nothing_are_no_identifiers_either(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": [True, None, False], **POSITIONS}), tmp_path / "t.parquet")
+    with pytest.raises(CatalogError, match="column id holds true and false"):
+        ids_of(tmp_path / "t.parquet")
+
+
 # ---------------------------------------------------------------- objects of astropy, VOTable
 
 
