@@ -7,6 +7,7 @@ would stay when the run is killed, and would hear the terminal's Ctrl-C before t
 import tasks.settings  # noqa: F401, I001 - before prefect
 
 import atexit
+import logging
 import os
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, cast
+from typing import IO, Any, NoReturn, cast
 from uuid import UUID
 
 import httpx
@@ -40,11 +41,13 @@ from gzjwst_core.errors import FlowServerError
 from gzjwst_core.publish.stages import RunEnd
 from gzjwst_core.request import RunRequest
 
-__all__ = ["find_prefect_api", "run_reported"]
+__all__ = ["find_prefect_api", "leave", "run_reported"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 _LOOPBACK = "127.0.0.1"
 _STOP_S = 5.0
+_begun = threading.Event()
+"""Set once a run has been reported."""
 
 
 def find_prefect_api() -> None:
@@ -55,9 +58,11 @@ def find_prefect_api() -> None:
     FlowServerError
         The server does not answer, or the temporary one does not start.
     """
+    logging.raiseExceptions = False  # a log record that the server does not take is no news for the terminal
     if PREFECT_API_URL.value():
         _check()
         return
+    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "2")  # once it is gone, it does not come back
     os.environ["PREFECT_API_URL"] = _temporary_server()  # for every thread, and for workers of a local Dask cluster
     refresh_global_settings_context()
 
@@ -78,12 +83,25 @@ def run_reported(flow: Flow[..., Any], request: RunRequest) -> RunEnd:
             with reported.guard:
                 run = client.create_flow_run(flow, parameters=flow.serialize_parameters(parameters), state=Pending())
                 reported.id = run.id
+            _begun.set()
             try:
                 return cast("RunEnd", run_flow(flow, flow_run=run, parameters=parameters))
             finally:
                 reported.id = None
     except httpx.HTTPError as error:
         raise _unanswered(error, "what is finished stands: run it again") from error
+
+
+def leave(code: int) -> NoReturn:
+    """End the process; where the server is gone, at once: Prefect would try for seconds to send each event left."""
+    if _begun.is_set():
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as client:
+            is_gone = client.api_healthcheck() is not None
+        if is_gone:
+            sys.stderr.write("! Prefect's API does not answer any more: it does not show how this run ended\n")
+            sys.stdout.flush()
+            os._exit(code)
+    sys.exit(code)
 
 
 class _Reported:

@@ -29,6 +29,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flows import lines
 from flows.command_line import main
 from flows.journal import Journal, stops_when_finished
+from flows.reporting import leave
 from flows.session import open_session
 from gzjwst_core.archives.stages import Brought
 from gzjwst_core.cutouts.stages import Plan
@@ -213,4 +214,4 @@ def _results(futures: dict[str, PrefectFuture[T]]) -> list[T]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(run_survey))
+    leave(main(run_survey))

@@ -26,6 +26,8 @@ _ON_THIS_MACHINE = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
     # our own lines tell a person how the run goes; Prefect's log records go to its API and UI
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    # of a server that is gone, one line is enough (flows/reporting)
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
     # the recorder's defaults lose task runs of a busy flow
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",

@@ -63,6 +63,25 @@ def test_a_stop_in_the_first_second_is_a_line_too(how: signal.Signals, tmp_path:
         assert run.returncode == 130
 
 
+@pytest.mark.tools
+def test_a_server_that_is_gone_is_one_line_and_keeps_no_run_from_ending(sky: Path, tmp_path: Path) -> None:
+    """Prefect would try seven seconds long to send each event that is left, and print it."""
+    profile = tmp_path / "local.toml"
+    profile.write_text(PROFILE.format(sky=sky))
+    world = World(tmp_path / "prefect", tmp_path / "cache", {MARK: str(tmp_path)})
+    command = [sys.executable, str(SCRIPT), str(profile), "--out", str(tmp_path), "--until", "catalog"]
+    with subprocess.Popen(command, env=world.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+        assert run.stdout is not None
+        said = read_until(run.stdout.fileno(), b"locate", 180)
+        [server] = [one for one in marked(str(tmp_path)) if "flows.temporary_server" in one.cmdline()]
+        server.kill()
+        said += run.communicate(timeout=120)[0]
+    assert run.returncode in {0, 1}
+    assert said.decode().endswith("! Prefect's API does not answer any more: it does not show how this run ended\n")
+    assert b"rror" not in said.replace(b"(ConnectError)", b"")
+    assert len(said.splitlines()) < 12
+
+
 def marked(mark: str) -> list[psutil.Process]:
     """Processes whose environment holds a mark: all that a run has started."""
     found = []
