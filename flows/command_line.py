@@ -22,7 +22,7 @@ from flows.reporting import find_prefect_api, run_reported
 from flows.stopping import STOPPED, before_stopping
 from flows.terminal import Terminal
 from gzjwst_core import __version__
-from gzjwst_core.engine import stop_processes
+from gzjwst_core.engine import silence_resource_trackers, stop_processes
 from gzjwst_core.errors import BudgetError, GzJwstError, ProfileError
 from gzjwst_core.profile import profile_names
 from gzjwst_core.request import STAGES, RunRequest, start
@@ -143,5 +143,6 @@ def _runner(request: RunRequest, options: argparse.Namespace) -> TaskRunner[Any]
         raise ProfileError("--runner dask needs the extra: pip install 'gzjwst[dask]'") from None
     if options.dask_address:
         return cast("TaskRunner[Any]", DaskTaskRunner(address=options.dask_address))
+    silence_resource_trackers()
     workers = {"n_workers": request.processes, "threads_per_worker": 1, "dashboard_address": None}
     return cast("TaskRunner[Any]", DaskTaskRunner(cluster_kwargs=workers))

@@ -31,7 +31,16 @@ from loky.process_executor import ShutdownExecutorError
 
 from gzjwst_core.errors import GzJwstError, WorkerLostError
 
-__all__ = ["CpuMap", "cores", "cpu_map", "end_processes", "peak_memory_mb", "stop_processes", "use_processes"]
+__all__ = [
+    "CpuMap",
+    "cores",
+    "cpu_map",
+    "end_processes",
+    "peak_memory_mb",
+    "silence_resource_trackers",
+    "stop_processes",
+    "use_processes",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -57,10 +66,7 @@ class _Pool:
         self._lock = None if held is None else Connection(os.dup(held))
         self._printer = threading.Thread(target=_print, args=(ours,), daemon=True)
         self._printer.start()
-        # loky's tracker removes the semaphores of a run that was killed: it need not warn of them
-        os.environ["PYTHONWARNINGS"] = ",".join(
-            dict.fromkeys(filter(None, [*os.environ.get("PYTHONWARNINGS", "").split(","), _TRACKERS_WARNING]))
-        )
+        silence_resource_trackers()
         # starting Python's own tracker unblocks Ctrl-C in this thread, and a worker would begin with that
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         resource_tracker.ensure_running()
@@ -140,6 +146,12 @@ def end_processes() -> None:
     """End the run's processes: work that is under way fails at once (reason `run_ended`), and none begins any more."""
     if _pool is not None:
         _pool.close()
+
+
+def silence_resource_trackers() -> None:
+    """Have those that start from now on remove the semaphores of a run that was killed without a warning."""
+    given = os.environ.get("PYTHONWARNINGS", "").split(",")
+    os.environ["PYTHONWARNINGS"] = ",".join(dict.fromkeys(filter(None, [*given, _TRACKERS_WARNING])))
 
 
 def stop_processes() -> None:
