@@ -27,7 +27,7 @@ from gzjwst_core.request import RunRequest
 from gzjwst_core.run import FROZEN_PROFILE, default_cache, writing_alone
 from gzjwst_core.storage.examine import Examined, Finding, examine
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.kept import KEPT
+from gzjwst_core.storage.kept import KEPT, put_back
 from gzjwst_core.storage.made import DAMAGED
 from gzjwst_core.storage.receipts import read_receipt, supersede
 from gzjwst_core.storage.seal import is_whole
@@ -114,7 +114,7 @@ def verify(folder: Folder, sample: float = 0, seed: int = 1) -> Examined:
     """
     found = examine(folder, sample, seed)
     known = [path for path in found.others if path in _CHECKS]
-    findings = [Finding(path=path, what="differs") for path in known if not _reads_well(folder, path)]
+    findings = [Finding(path=path, what="differs") for path in known if not _is_right(folder, path)]
     return found.replace(
         findings=(*found.findings, *findings), others=tuple(path for path in found.others if path not in known)
     )
@@ -142,7 +142,7 @@ def mend(folder: Folder, findings: Iterable[Finding]) -> list[str]:
                 folder.write(DAMAGED_RUNS, folder.read(RUNS))
             copy = _copy(folder, finding)
             if copy is not None:
-                folder.write(finding.path, copy)
+                put_back(folder, finding.path, copy)
             if copy is not None or _is_irreplaceable(finding):
                 continue
             folder.remove(finding.path)
@@ -224,6 +224,13 @@ _IRREPLACEABLE = (FROZEN_PROFILE, SIDES, UPLOADED)
 """Files that are there twice, and that no run would make again as they were: they are never removed."""
 
 
+def _is_right(folder: Folder, path: str) -> bool:
+    """Whether a file can be read, and a person's is what was recorded last."""
+    copy = f"{KEPT}{path}"
+    is_copied = path == UPLOADED and folder.exists(copy) and _reads_well(folder, path, copy)
+    return _reads_well(folder, path) and not (is_copied and folder.read(path) != folder.read(copy))
+
+
 def _reads_well(folder: Folder, path: str, where: str = "") -> bool:
     """Whether a file can be read as what it is; `where` is another file that shall be the same."""
     try:
@@ -282,6 +289,8 @@ def _line(finding: Finding) -> str:
         said = "stands no longer, and is not made anew yet"
     elif finding.is_receipt:
         said = "is no receipt that can be read"
+    elif finding.path == UPLOADED:
+        said = f"cannot be read, or is not what was recorded last, which is {KEPT}{UPLOADED}"
     elif not finding.stage:
         said = "cannot be read, or is not what was sealed"
     else:

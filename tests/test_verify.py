@@ -12,7 +12,9 @@ from gzjwst_core import verify as module
 from gzjwst_core.cli import main
 from gzjwst_core.models import Receipt, Work
 from gzjwst_core.publish.runlog import RunRecord, append_run
+from gzjwst_core.publish.subjects_folder import UPLOADED
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.kept import write_kept
 from gzjwst_core.storage.made import keep
 from gzjwst_core.storage.receipts import complete, receipt_path, standing
 from gzjwst_core.verify import verify
@@ -106,7 +108,7 @@ def test_mending_asks_the_flow_for_what_is_damaged_alone(
     assert main(["verify", folder.url, "--mend"]) == 0
     assert "2 files as made again" in capsys.readouterr().out
     assert folder.read("profile.toml") == PROFILE
-    assert dict(folder.files()) == before
+    assert dict(folder.files()) == before | {"kept/replaced/profile.toml": len(PROFILE)}
     assert not verify(folder).findings
     ((_, script, *arguments),) = commands
     assert script.endswith("flows/run_survey.py")
@@ -189,3 +191,18 @@ def test_looking_writes_nothing_and_strange_files_are_no_receipts(folder: Folder
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     verify(folder)
     assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_a_record_of_uploads_that_differs_from_its_copy_is_told_and_no_byte_of_it_is_lost(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: None)
+    record = b"id_str,recipe_hash,ra,dec,subject_id,source\nsmall_J100024.11+015334.2,c0ffee,10.0,-2.0,none,manifest-0001.csv\n"
+    write_kept(folder, UPLOADED, record)
+    assert not verify(folder).findings
+    flip(folder, UPLOADED, at=-8)
+    flipped = folder.read(UPLOADED)
+    assert main(["verify", folder.url]) == 1
+    assert f"is not what was recorded last, which is kept/{UPLOADED}" in capsys.readouterr().out
+    assert main(["verify", folder.url, "--mend"]) == 0
+    assert (folder.read(UPLOADED), folder.read(f"kept/replaced/{UPLOADED}")) == (record, flipped)

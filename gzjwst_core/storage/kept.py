@@ -12,7 +12,7 @@ from typing import TypeVar
 from gzjwst_core.errors import CatalogError, ProfileError, SubjectsError
 from gzjwst_core.storage.folder import Folder
 
-__all__ = ["KEPT", "read_kept", "write_kept"]
+__all__ = ["KEPT", "put_back", "read_kept", "write_kept"]
 
 KEPT = "kept/"
 _REPLACED = f"{KEPT}replaced/"
@@ -27,6 +27,22 @@ def write_kept(folder: Folder, relative: str, data: bytes) -> None:
     """
     folder.write(f"{KEPT}{relative}", data)
     folder.write(relative, data)
+
+
+def put_back(folder: Folder, relative: str, data: bytes) -> str:
+    """Write a file as its copy has it.
+
+    Returns
+    -------
+    str
+        Where the bytes are now that were there, for a message; empty where there were none, or only a part of `data`.
+    """
+    old = folder.read(relative) if folder.exists(relative) else b""
+    aside = "" if data.startswith(old) else f"{_REPLACED}{relative.removeprefix(KEPT)}"
+    if aside:
+        folder.write(aside, old)
+    folder.write(relative, data)
+    return aside
 
 
 def read_kept(
@@ -93,10 +109,7 @@ def _healed(folder: Folder, relative: str, read: Callable[[Path], T], remedy: st
     except (ProfileError, CatalogError, SubjectsError) as error:
         said = f"{folder.url}/{relative} and its copy {copy} are damaged ({error}); {remedy}"
         raise type(error)(said, reason=error.reason) from None
-    old, new = folder.read(relative) if folder.exists(relative) else b"", folder.read(copy)
-    aside = "" if new.startswith(old) else f"; what was there is now {_REPLACED}{relative}"
-    if aside:
-        folder.write(f"{_REPLACED}{relative}", old)
-    folder.write(relative, new)
-    _log.warning("%s/%s is not what was written: it is put back from its copy %s%s", folder.url, relative, copy, aside)
+    aside = put_back(folder, relative, folder.read(copy))
+    also = f"; what was there is now {aside}" if aside else ""
+    _log.warning("%s/%s is not what was written: it is put back from its copy %s%s", folder.url, relative, copy, also)
     return value

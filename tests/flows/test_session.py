@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from prefect.context import FlowRunContext
@@ -21,7 +22,7 @@ def test_tasks_that_an_early_end_left_running_are_waited_for_under_the_lock(
     )
     met: list[str] = []
 
-    class Runner(ThreadPoolTaskRunner):
+    class Runner(ThreadPoolTaskRunner[Any]):
         def cancel_all(self) -> None:
             with pytest.raises(StorageError) as caught, locked(start(request)):
                 pass
