@@ -197,7 +197,7 @@ def test_a_record_of_uploads_that_differs_from_its_copy_is_told_and_no_byte_of_i
     folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: None)
-    record = b"id_str,recipe_hash,ra,dec,subject_id,source\nsmall_J100024.11+015334.2,c0ffee,10.0,-2.0,none,manifest-0001.csv\n"
+    record = b"id_str,recipe_hash,ra,dec,subject_id,source\nsmall_J100024.11+015334.2,c0ffee,10.0,-2.0,none,one.csv\n"
     write_kept(folder, UPLOADED, record)
     assert not verify(folder).findings
     flip(folder, UPLOADED, at=-8)
