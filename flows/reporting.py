@@ -9,6 +9,7 @@ import tasks.settings  # noqa: F401, I001 - before prefect
 import atexit
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from prefect.flow_engine import run_flow
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_HOME,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     get_current_settings,
     temporary_settings,
@@ -46,6 +48,7 @@ __all__ = ["find_prefect_api", "leave", "run_reported"]
 _ROOT = Path(__file__).resolve().parents[1]
 _LOOPBACK = "127.0.0.1"
 _STOP_S = 5.0
+_ERROR = re.compile(r"^[\w.]+(?:Error|Exception): .*", re.MULTILINE)
 _begun = threading.Event()
 """Set once a run has been reported."""
 
@@ -169,7 +172,8 @@ def _server_environment() -> dict[str, str]:
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     fixed = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
-    return {**os.environ, **fixed, **settings, "PYTHONPATH": os.pathsep.join(paths)}
+    errors = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR"}  # why it does not start
+    return {**os.environ, **fixed, **settings, **errors, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], said: IO[bytes]) -> None:
@@ -180,5 +184,8 @@ def _wait(url: str, process: subprocess.Popen[bytes], said: IO[bytes]) -> None:
                 return
         time.sleep(0.1)
     said.seek(0)
-    last = said.read().decode(errors="replace").strip().rpartition("\n")[2]
-    raise FlowServerError(f"Prefect's temporary server did not start: {redact(last) or 'it takes too long'}")
+    errors = _ERROR.findall(said.read().decode(errors="replace"))
+    why = redact(errors[-1]) if errors else "it takes too long" if process.poll() is None else "it ended"
+    home = PREFECT_HOME.value()
+    remedy = f"make room in PREFECT_HOME ({home}); if that does not help, move its prefect.db away"
+    raise FlowServerError(f"Prefect's temporary server did not start: {why}; {remedy}")

@@ -18,6 +18,7 @@ from flows.terminal import Terminal
 from gzjwst_core.archives.traffic import Traffic
 from gzjwst_core.publish.stages import RunEnd
 from gzjwst_core.request import RunRequest, start
+from tests.flows.survey import World
 
 
 @pytest.mark.parametrize("text", ["[[local]] is missing", "/data/[/x]/a.toml", "[bold]"])
@@ -95,6 +96,20 @@ def test_a_server_of_prefect_that_does_not_answer_is_one_line(
     assert "(PREFECT_API_URL) does not answer: " in said
     assert "secret-word" not in said
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.tools
+def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    """A disk that was full at its first start leaves such a database."""
+    for name in ("home", "out"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "home" / "prefect.db").write_bytes(b"no database " * 100)
+    ended = World(tmp_path / "home", tmp_path / "cache", {}).run("local-example", out=tmp_path / "out", survey="local")
+    assert ended.code == 1
+    [said] = [line for line in ended.said.splitlines() if line.startswith("✗")]
+    assert "did not start: sqlalchemy.exc.DatabaseError: (sqlite3.DatabaseError) file is not a database" in said
+    assert said.endswith("move its prefect.db away")
+    assert "Traceback" not in ended.said
 
 
 def _answer(listener: socket.socket, answer: bytes) -> None:
