@@ -28,6 +28,7 @@ from prefect.context import refresh_global_settings_context
 from prefect.exceptions import PrefectException
 from prefect.flow_engine import run_flow
 from prefect.settings import (
+    PREFECT_API_REQUEST_TIMEOUT,
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_HOME,
@@ -65,7 +66,8 @@ def find_prefect_api() -> None:
     if PREFECT_API_URL.value():
         _check()
         return
-    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "2")  # once it is gone, it does not come back
+    if "PREFECT_CLIENT_MAX_RETRIES" not in get_current_settings().to_environment_variables(exclude_unset=True):
+        os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "2"  # once it is gone, it does not come back
     os.environ["PREFECT_API_URL"] = _temporary_server()  # for every thread, and for workers of a local Dask cluster
     refresh_global_settings_context()
 
@@ -98,9 +100,10 @@ def run_reported(flow: Flow[..., Any], request: RunRequest) -> RunEnd:
 def leave(code: int) -> NoReturn:
     """End the process; where the server is gone, at once: Prefect would try for seconds to send each event left."""
     if _begun.is_set():
-        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as client:
-            is_gone = client.api_healthcheck() is not None
-        if is_gone:
+        quick = {PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: _STOP_S}
+        with temporary_settings(quick), get_client(sync_client=True) as client:
+            answer = client.api_healthcheck()
+        if isinstance(answer, httpx.TransportError):
             sys.stderr.write("! Prefect's API does not answer any more: it does not show how this run ended\n")
             sys.stdout.flush()
             os._exit(code)

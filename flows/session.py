@@ -12,7 +12,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.journal import Journal
 from flows.terminal import Terminal
 from gzjwst_core.archives.redact import guard_logs
-from gzjwst_core.engine import end_processes, use_processes
+from gzjwst_core.engine import use_processes
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.request import RunRequest, start
 from gzjwst_core.run import Run, locked
@@ -42,11 +42,16 @@ def open_session(request: RunRequest) -> Iterator[tuple[Run, Journal]]:
     guard_logs()
     check_private(PREFECT_LOCAL_STORAGE_PATH.value())
     run = start(request)
-    with archives_stand_in(run), locked(run) as lock, use_processes(_processes(request, run), lock):
+    with (
+        archives_stand_in(run),
+        locked(run) as lock,
+        use_processes(_processes(request, run), lock) as end_processes,
+        _tasks_awaited(),
+    ):
         try:
             yield run, Journal(request, Terminal(quiet=request.quiet))
         finally:
-            _end_tasks()
+            end_processes()
 
 
 def _processes(request: RunRequest, run: Run) -> int:
@@ -57,12 +62,15 @@ def _processes(request: RunRequest, run: Run) -> int:
     return 1
 
 
-def _end_tasks() -> None:
+@contextmanager
+def _tasks_awaited() -> Iterator[None]:
     """Wait for tasks that an early end left running: the lock is theirs until the last has ended."""
-    end_processes()
-    context = FlowRunContext.get()
-    if context is not None and isinstance(context.task_runner, ThreadPoolTaskRunner):
-        context.task_runner.cancel_all()
+    try:
+        yield
+    finally:
+        context = FlowRunContext.get()
+        if context is not None and isinstance(context.task_runner, ThreadPoolTaskRunner):
+            context.task_runner.cancel_all()
 
 
 def _runs_in_threads() -> bool:

@@ -35,7 +35,6 @@ __all__ = [
     "CpuMap",
     "cores",
     "cpu_map",
-    "end_processes",
     "peak_memory_mb",
     "silence_resource_trackers",
     "stop_processes",
@@ -88,9 +87,10 @@ class _Pool:
 
     def close(self) -> None:
         """End the processes, and print what they still said."""
-        if self.closed:
-            return
-        self.closed = True
+        with self._guard:
+            if self.closed:
+                return
+            self.closed = True
         self.executor.shutdown(wait=True, kill_workers=True)
         self._theirs.close()
         if self._lock is not None:
@@ -120,8 +120,8 @@ class CpuMap(Protocol):
 
 
 @contextmanager
-def use_processes(workers: int, lock: int | None = None) -> Iterator[None]:
-    """Give `cpu_map` a pool of processes for as long as the block runs.
+def use_processes(workers: int, lock: int | None = None) -> Iterator[Callable[[], None]]:
+    """Give `cpu_map` a pool of processes for as long as the block runs, unless there is one already.
 
     Parameters
     ----------
@@ -129,23 +129,23 @@ def use_processes(workers: int, lock: int | None = None) -> Iterator[None]:
         Processes; 1 or less runs everything inline.
     lock
         Descriptor of a locked file, which the processes hold too: a lock of `flock` ends with the last of them.
+
+    Yields
+    ------
+    callable
+        Ends the block's processes before the block does: work that is under way fails at once (reason `run_ended`), and
+        none begins any more.
     """
     global _pool  # noqa: PLW0603 - one pool a process is the point
     if workers <= 1 or _pool is not None:
-        yield
+        yield lambda: None
         return
     pool = _pool = _Pool(workers, lock)
     try:
-        yield
+        yield pool.close
     finally:
         pool.close()
         _pool = None
-
-
-def end_processes() -> None:
-    """End the run's processes: work that is under way fails at once (reason `run_ended`), and none begins any more."""
-    if _pool is not None:
-        _pool.close()
 
 
 def silence_resource_trackers() -> None:

@@ -78,6 +78,9 @@ def _verify(options: argparse.Namespace) -> Iterator[str]:
         yield json.dumps(facts | found.model_dump(mode="json"), indent=1)
     else:
         yield from map(_line, found.findings)
+        copy = f"{KEPT}{UPLOADED}"
+        if folder.exists(UPLOADED) and folder.exists(copy) and folder.read(UPLOADED) != folder.read(copy):
+            yield f"{UPLOADED}: is not what was recorded last ({copy}): right if you have changed it"
         yield from _told(found, options.sample, options.seed, seconds)
     if not found.findings:
         return
@@ -114,10 +117,9 @@ def verify(folder: Folder, sample: float = 0, seed: int = 1) -> Examined:
     """
     found = examine(folder, sample, seed)
     known = [path for path in found.others if path in _CHECKS]
-    findings = [Finding(path=path, what="differs") for path in known if not _is_right(folder, path)]
-    return found.replace(
-        findings=(*found.findings, *findings), others=tuple(path for path in found.others if path not in known)
-    )
+    findings = [Finding(path=path, what="differs") for path in known if not _reads_well(folder, path)]
+    others = tuple(path for path in found.others if path not in known and not path.startswith(KEPT))
+    return found.replace(findings=(*found.findings, *findings), others=others)
 
 
 def mend(folder: Folder, findings: Iterable[Finding]) -> list[str]:
@@ -224,13 +226,6 @@ _IRREPLACEABLE = (FROZEN_PROFILE, SIDES, UPLOADED)
 """Files that are there twice, and that no run would make again as they were: they are never removed."""
 
 
-def _is_right(folder: Folder, path: str) -> bool:
-    """Whether a file can be read, and a person's is what was recorded last."""
-    copy = f"{KEPT}{path}"
-    is_copied = path == UPLOADED and folder.exists(copy) and _reads_well(folder, path, copy)
-    return _reads_well(folder, path) and not (is_copied and folder.read(path) != folder.read(copy))
-
-
 def _reads_well(folder: Folder, path: str, where: str = "") -> bool:
     """Whether a file can be read as what it is; `where` is another file that shall be the same."""
     try:
@@ -289,8 +284,6 @@ def _line(finding: Finding) -> str:
         said = "stands no longer, and is not made anew yet"
     elif finding.is_receipt:
         said = "is no receipt that can be read"
-    elif finding.path == UPLOADED:
-        said = f"cannot be read, or is not what was recorded last, which is {KEPT}{UPLOADED}"
     elif not finding.stage:
         said = "cannot be read, or is not what was sealed"
     else:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gzjwst_core.engine import cpu_map, end_processes, peak_memory_mb, use_processes
+from gzjwst_core.engine import cpu_map, peak_memory_mb, use_processes
 from gzjwst_core.errors import GzJwstError, WorkerLostError
 
 
@@ -44,14 +44,17 @@ def test_a_dead_worker_is_named_and_others_take_its_place(two_processes: None) -
     assert sum(cpu_map(abs, range(20))) == 190
 
 
-def test_work_of_a_run_that_has_ended_fails_for_good_and_none_begins_here(two_processes: None) -> None:
-    under_way = cpu_map(time.sleep, [0, 600])
-    next(under_way)
-    end_processes()
-    for work in (under_way, cpu_map(abs, [1])):
-        with pytest.raises(GzJwstError, match="the run has ended") as caught:
-            list(work)
-        assert (caught.value.reason, caught.value.retryable) == ("run_ended", False)
+def test_work_of_a_run_that_has_ended_fails_for_good_and_none_begins_here() -> None:
+    with use_processes(2) as end_processes:
+        with use_processes(2) as end_inner_ones:
+            end_inner_ones()
+        under_way = cpu_map(time.sleep, [0, 600])
+        next(under_way)
+        end_processes()
+        for work in (under_way, cpu_map(abs, [1])):
+            with pytest.raises(GzJwstError, match="the run has ended") as caught:
+                list(work)
+            assert (caught.value.reason, caught.value.retryable) == ("run_ended", False)
 
 
 def test_the_workers_memory_counts(two_processes: None) -> None:

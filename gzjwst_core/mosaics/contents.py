@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 _AREA_TOLERANCE = 0.03
 _HALF_BASE_PX = 4.0
 _MOST_OFFSET_PX = 0.5
+_MOST_STATED_PX = 10.0
+"""A centre that a person rounded to four decimals of a degree may be 6 pixels off."""
 _STATED = "local[].pixel_scale_arcsec, centre_ra_deg and centre_dec_deg"
 
 
@@ -109,8 +111,11 @@ def _science_plane(
     for name in wanted:
         if name in named:
             return _checked_image(named[name], source.uri)
-    if primary := next((p for p in planes if p.name == "PRIMARY" and p.shape), None):
-        return _checked_image(primary, source.uri)
+    if planes[0].shape:
+        return _checked_image(planes[0], source.uri)
+    unnamed = [plane for plane in planes if plane.name == "PRIMARY" and plane.shape]  # by fpack
+    if len(unnamed) == 1:
+        return _checked_image(unnamed[0], source.uri)
     has = ", ".join(p.name or "(no name)" for p in planes)
     raise MosaicLayoutError(
         f"{source.uri} has no science plane {' or '.join(wanted)} (it has {has})", reason="missing_extension"
@@ -145,10 +150,14 @@ def _check_stated(wcs: WCS, shape: tuple[int, int], stated: tuple[float, float, 
     grid = math.degrees(math.sqrt(_middle_area(wcs, shape))) * 3600
     at = wcs.all_pix2world([[(shape[1] - 1) / 2, (shape[0] - 1) / 2]], 0)[0]
     offset = math.degrees(angular_separation(*np.deg2rad([ra, dec, *at]))) * 3600 / grid
-    if abs((scale / grid) ** 2 - 1) <= _AREA_TOLERANCE and offset <= _MOST_OFFSET_PX:
+    is_near = abs((scale / grid) ** 2 - 1) <= _AREA_TOLERANCE and offset <= _MOST_STATED_PX
+    if is_near and offset <= _MOST_OFFSET_PX:
         return
     said = f"stated are pixels of {scale:g} arcsec around {ra} {dec:+} deg ({_STATED}), its own WCS has {grid:.6g}"
-    said += f" arcsec around {at[0]:.6f} {at[1]:+.6f}, {offset:.4g} pixels off (at most {_MOST_OFFSET_PX:g})"
+    said += f" arcsec around {at[0]:.6f} {at[1]:+.6f}, {offset:.4g} pixels off (at most {_MOST_STATED_PX:g})"
+    if is_near:
+        _log.warning("%s: %s: the header's WCS decides", where, said)
+        return
     raise MosaicLayoutError(f"{where}: {said}: without these keys the header's WCS decides", reason="bad_wcs")
 
 

@@ -1,9 +1,8 @@
 """Exact zeros of a mosaic without weights: gaps, or pixels whose light came out as 0.
 
 A resampled mosaic is 0 where no exposure lies, and nowhere else by chance. Where pixels are whole numbers of some step
-(integers, `fpack` without dither) one in ten may be 0 on empty sky, and half of them where what was negative was set to
-0: there only regions of zeros are gaps. Every pixel is judged from a block of the mosaic's own grid and a margin, so
-that the answer is the same in every window.
+(integers, `fpack` without dither) one in ten may be 0 on empty sky: there only regions of zeros are gaps. Every pixel
+is judged from a block of the mosaic's own grid and a margin, so that the answer is the same in every window.
 """
 
 import numpy as np
@@ -18,15 +17,11 @@ _BLOCK_PX = 128
 _MARGIN_PX = 32
 _STEPPED_SHARE = 0.05
 """Share of values that come more than once: float32 noise over a block has 0.2 %, a step of a hundredth of it 40 %."""
-_SOLID_PX = (4, 16)
+_SQUARE_PX = 4
+_RUN_PX = 16
 """Side of a square, and part of a row or column, that is a gap: one by chance in 10^11 pixels, with a zero in five."""
-_SOLID_CLIPPED_PX = (6, 32)
-"""The same with every second pixel a zero: one by chance in 10^9."""
 _BRIGHT = 10.0
 """Times the scatter: what light beside a zero makes it a hole."""
-_NEAR = 0.1
-"""Times the scatter of neighbours: how far above 0 the lowest value is at most, where the others became 0."""
-_FEWEST_PX = 1000
 _EIGHT = np.ones((3, 3), dtype=bool)
 
 
@@ -53,9 +48,8 @@ def zero_gaps(sci: NDArray[np.float32], around: Box, box: Box) -> NDArray[np.boo
     -------
     ndarray
         Of the box's shape, bool. In each block of the grid all zeros, unless many of the block's values come more than
-        once, or 0 is the lowest of values that reach down to it. Then those of a region (connected by sides) that holds
-        a square of 4 pixels or 16 in a row or column (6 and 32 where 0 is the lowest), and holes in bright light, which
-        saturation leaves.
+        once. Then those of a region (connected by sides) that holds a square of 4 pixels or 16 in a row or column, and
+        holes in bright light, which saturation leaves.
     """
     gaps = np.zeros(box.shape, dtype=bool)
     for y0 in range(box.y0 // _BLOCK_PX * _BLOCK_PX, box.y1, _BLOCK_PX):
@@ -78,14 +72,12 @@ def _at(box: Box, origin: Box) -> tuple[slice, slice]:
 
 def _gaps_of(sci: NDArray[np.float32]) -> NDArray[np.bool_]:
     zero: NDArray[np.bool_] = sci == 0
-    is_data = np.isfinite(sci) & ~zero
-    values = sci[is_data]
-    is_clipped = _is_clipped(np.where(is_data, sci, np.nan))
-    if not (is_clipped or _is_stepped(values)):
+    values = sci[np.isfinite(sci) & ~zero]
+    if not _is_stepped(values):
         return zero
     regions, count = ndimage.label(zero)
     is_gap = np.zeros(count + 1, dtype=bool)
-    is_gap[regions[_solid(zero, *(_SOLID_CLIPPED_PX if is_clipped else _SOLID_PX))]] = True
+    is_gap[regions[_solid(zero)]] = True
     gaps: NDArray[np.bool_] = is_gap[regions] & zero
     return gaps | _holes(zero & ~gaps, np.abs(sci) > _BRIGHT * _scatter(values))
 
@@ -95,21 +87,11 @@ def _is_stepped(values: NDArray[np.float32]) -> bool:
     return bool(np.count_nonzero(ordered[1:] == ordered[:-1]) > _STEPPED_SHARE * ordered.size)
 
 
-def _is_clipped(data: NDArray[np.float32]) -> bool:
-    """Whether what was negative has become 0: above a gap in a sky that is positive, the next value is far."""
-    lowest = np.min(data, initial=np.inf, where=np.isfinite(data))
-    if lowest < 0:
-        return False
-    steps = np.diff(data, axis=1)  # of neighbours: noise alone, also inside a galaxy
-    steps = steps[np.isfinite(steps)]
-    return bool(steps.size > _FEWEST_PX and lowest < _NEAR * _scatter(steps))
-
-
-def _solid(zero: NDArray[np.bool_], side: int, length: int) -> NDArray[np.bool_]:
+def _solid(zero: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Mark one pixel or more of every square and run of zeros."""
     marks = zero.astype(np.uint8)
-    square = ndimage.minimum_filter(marks, side, mode="constant")
-    runs = [ndimage.minimum_filter1d(marks, length, axis, mode="constant") for axis in (0, 1)]
+    square = ndimage.minimum_filter(marks, _SQUARE_PX, mode="constant")
+    runs = [ndimage.minimum_filter1d(marks, _RUN_PX, axis, mode="constant") for axis in (0, 1)]
     solid: NDArray[np.bool_] = (square | runs[0] | runs[1]) > 0
     return solid
 

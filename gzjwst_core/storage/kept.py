@@ -1,6 +1,7 @@
 """Files of a run folder that nothing can make anew are there twice: what damages one of them is healed from the other.
 
-The copies lie in `kept/`, under the same paths; bytes that a copy takes the place of are put aside in `kept/replaced/`.
+The copies lie in `kept/`, under the same paths; bytes that a copy takes the place of are put aside in
+`kept/replaced/`, under their digest.
 """
 
 import hashlib
@@ -38,7 +39,7 @@ def put_back(folder: Folder, relative: str, data: bytes) -> str:
         Where the bytes are now that were there, for a message; empty where there were none, or only a part of `data`.
     """
     old = folder.read(relative) if folder.exists(relative) else b""
-    aside = "" if data.startswith(old) else f"{_REPLACED}{relative.removeprefix(KEPT)}"
+    aside = "" if data.startswith(old) else f"{_REPLACED}{relative.removeprefix(KEPT)}.{_digest(old)[:8]}"
     if aside:
         folder.write(aside, old)
     folder.write(relative, data)
@@ -96,9 +97,13 @@ def _is_damaged(folder: Folder, relative: str, copy: str, digests: Collection[st
     if data == whole:
         return False
     if any(digests):
-        own, other = (hashlib.sha256(text).hexdigest() for text in (data, whole))
+        own, other = _digest(data), _digest(whole)
         return own not in digests and other in digests
     return whole.startswith(data) and not data.endswith(b"\n")  # whole rows that are gone were taken out by a person
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _healed(folder: Folder, relative: str, read: Callable[[Path], T], remedy: str) -> T:

@@ -13,6 +13,7 @@ from rich.console import Console
 from flows import lines, terminal
 from flows.command_line import main
 from flows.journal import Journal
+from flows.reporting import leave
 from flows.run_survey import run_survey
 from flows.terminal import Terminal
 from gzjwst_core.archives.traffic import Traffic
@@ -96,6 +97,39 @@ def test_a_server_of_prefect_that_does_not_answer_is_one_line(
     assert "(PREFECT_API_URL) does not answer: " in said
     assert "secret-word" not in said
     assert not list(tmp_path.iterdir())
+
+
+class Left(BaseException):
+    """The process ended at once."""
+
+
+@pytest.mark.parametrize(
+    ("status", "left"), [(200, (SystemExit, "")), (503, (SystemExit, "")), (None, (Left, "does not answer any more"))]
+)
+def test_a_server_that_refuses_to_answer_is_not_gone(
+    status: int | None,
+    left: tuple[type[BaseException], str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def leave_at_once(code: int) -> None:
+        raise Left(code)
+
+    monkeypatch.setattr("flows.reporting.os._exit", leave_at_once)
+    begun = threading.Event()
+    begun.set()
+    monkeypatch.setattr("flows.reporting._begun", begun)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+        if status is None:
+            listener.close()
+        else:
+            answer = f"HTTP/1.1 {status} x\r\nContent-Length: 4\r\nConnection: close\r\n\r\ntrue".encode()
+            threading.Thread(target=_answer, args=(listener, answer), daemon=True).start()
+        with temporary_settings({PREFECT_API_URL: address}), pytest.raises(left[0]) as caught:
+            leave(4)
+    assert caught.value.args == (4,)
+    assert left[1] in capsys.readouterr().err
 
 
 @pytest.mark.tools

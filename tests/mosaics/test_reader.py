@@ -267,6 +267,34 @@ def test_a_stated_geometry_that_the_header_s_wcs_contradicts_is_refused(
     assert caught.value.reason == "bad_wcs"
 
 
+@pytest.mark.parametrize("name", ["F444W", "DATA", "IMAGE"])
+def test_pixels_of_the_first_hdu_are_science_whatever_its_name(tmp_path: Path, name: str) -> None:
+    hdu = fits.PrimaryHDU(planes()["SCI"])
+    hdu.header["EXTNAME"] = name
+    hdu.writeto(tmp_path / "m.fits")
+    source = MosaicSource(field="f", band="F444W", path=str(tmp_path / "m.fits"), uri="x", identity="i", unit="uJy")
+    with open_mosaic(source.replace(**STATED), MosaicOptions()) as reader:
+        assert reader.shape == hdu.data.shape
+
+
+def test_a_centre_that_a_person_rounded_is_told_and_the_header_s_counts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = write(tmp_path / "m.fits", planes())
+    with open_mosaic(source.replace(**{**STATED, "centre_dec_deg": 2.20005}), MosaicOptions()) as stated:
+        assert caplog.text.count("3 pixels off (at most 10): the header's WCS decides") == 1
+        with open_mosaic(source, MosaicOptions()) as own:
+            np.testing.assert_array_equal(stated.wcs.wcs.crval, own.wcs.wcs.crval)
+
+
+def test_of_two_packed_images_without_a_name_none_is_guessed(tmp_path: Path) -> None:
+    images = [fits.CompImageHDU(planes()["SCI"], compression_type="RICE_1") for _ in range(2)]
+    fits.HDUList([fits.PrimaryHDU(), *images]).writeto(tmp_path / "m.fits.fz")
+    source = MosaicSource(field="f", band="F444W", path=str(tmp_path / "m.fits.fz"), uri="x", identity="i", unit="uJy")
+    with pytest.raises(MosaicLayoutError, match="no science plane"):
+        open_mosaic(source.replace(**STATED), MosaicOptions())
+
+
 def test_a_stated_geometry_is_checked_as_a_header_s_is(tmp_path: Path) -> None:
     fits.PrimaryHDU(planes()["SCI"]).writeto(tmp_path / "m.fits")
     source = MosaicSource(field="f", band="F444W", path=str(tmp_path / "m.fits"), uri="x", identity="i", unit="uJy")
