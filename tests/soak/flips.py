@@ -1,9 +1,9 @@
 """Flip a byte in every kind of file of a run, and look for it: `python tests/soak/flips.py [--each] [--seed S]`.
 
 One table: kind of file, whether `verify` names just that file, and whether `verify --mend` brings the same bytes back:
-products and then receipts at once, or with `--each` also one after the other. Then the same for a plain run, which
-finds damage in what it reads; the time that `verify` takes, and the share of a run's CPU time that its checks take.
-Exits with 1 if a flip was not found, or a tree differed.
+products, then second copies, then receipts at once, or with `--each` also one after the other. Then the same for a
+plain run, which finds damage in what it reads; the time that `verify` takes, and the share of a run's CPU time that its
+checks take. Exits with 1 if a flip was not found, or a tree differed.
 """
 
 import argparse
@@ -132,9 +132,11 @@ def play(world: World, profile: Path, root: Path, options: argparse.Namespace) -
     print(f"{named} of {len(every)} flips found")
     if named < len(every):
         yield "a flip was not found"
-    # a history cannot be made anew, and a receipt vouches for a file only where it is whole itself
+    # a history cannot be made anew, a receipt vouches for a file only where it is whole itself, and so does a copy
     receipts = [name for name in every.values() if name.startswith("receipts/")]
-    for names in ([n for n in every.values() if n not in {*receipts, "run.json"}], receipts):
+    copies = [name for name in every.values() if name.startswith("kept/")]
+    products = [name for name in every.values() if name not in {*receipts, *copies, "run.json"}]
+    for names in (products, copies, receipts):
         for name in names:
             flip(copy / name, chance)
         said, others = mended(world, copy), compare(whole, copy)
