@@ -2,8 +2,9 @@
 
 A finished run folder of the small survey, with uploads on record, is damaged one file at a time: emptied, cut in half,
 or overwritten with another length of garbage (`--every`: each file in all three ways, else in turns). The next run must
-end done with the bytes of the undamaged folder. Then the file and its copy in `kept/`, where it has one, are damaged
-together: the run must say in one line what to do. Prints one table; exits with 1 if a folder did not heal.
+end done with the bytes of the undamaged folder, or name the copy of a file that people may edit. Then the file and its
+copy in `kept/`, where it has one, are damaged together: the run must say in one line what to do. Prints one table;
+exits with 1 if a folder did not heal.
 """
 
 import argparse
@@ -20,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from gzjwst_core.cli import main as verb  # noqa: E402
 from gzjwst_core.profile import load_profile  # noqa: E402
+from gzjwst_core.publish.subjects_folder import UPLOADED  # noqa: E402
 from gzjwst_core.request import RunRequest  # noqa: E402
 from gzjwst_core.sky.build import build_sky  # noqa: E402
 from gzjwst_core.sky.serving import serving  # noqa: E402
@@ -74,7 +76,8 @@ def rows(ready: Path, request: RunRequest, *, every: bool) -> Iterator[tuple[boo
         for damage in DAMAGES if every else [next(turns)]:
             code, said, now = ended_after({name: DAMAGES[damage](data)}, ready, request)
             is_healed = code == 0 and now == whole
-            yield is_healed, f"| {name} | {damage} | {'healed' if is_healed else f'exit {code}: {said}'} |"
+            is_told = name == UPLOADED and damage == "garbage" and f"its copy is {KEPT}{name}" in said
+            yield is_healed or is_told, f"| {name} | {damage} | {'healed' if is_healed else f'exit {code}: {said}'} |"
         if name.startswith(KEPT):
             own = name.removeprefix(KEPT)
             code, said, _ = ended_after(dict.fromkeys((name, own), b"\xff"), ready, request)
