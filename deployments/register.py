@@ -24,7 +24,7 @@ from prefect.exceptions import ObjectAlreadyExists
 
 from flows.run_survey import run_survey
 from gzjwst_core.errors import ProfileError
-from gzjwst_core.profile import load_profile, profile_names
+from gzjwst_core.survey.profile import load_profile, profile_names
 
 __all__ = ["main", "register"]
 

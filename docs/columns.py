@@ -3,17 +3,10 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from gzjwst_core.catalog.columns import (
-    APERTURE_COLUMNS,
-    BAND_COLUMNS,
-    FLAG_MEANINGS,
-    MATCHED_COLUMNS,
-    SOURCE_COLUMNS,
-    SURVEY_COLUMNS,
-    Flag,
-)
+from gzjwst_core.catalog.columns import APERTURE_COLUMNS, BAND_COLUMNS, MATCHED_COLUMNS, SOURCE_COLUMNS, SURVEY_COLUMNS
 from gzjwst_core.catalog.crossmatch import MATCH_COLUMNS, SUMMARY_COLUMNS
 from gzjwst_core.catalog.definitions import REFERENCES
+from gzjwst_core.flag_bits import FLAG_MEANINGS, Flag
 from gzjwst_core.storage.tables import Column
 
 _INTRO = """# Columns of the catalog

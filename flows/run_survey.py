@@ -10,7 +10,7 @@ _ROOT = str(Path(__file__).resolve().parents[1])
 if sys.path[0] != _ROOT:  # `flows` and `tasks` are names that other packages use: ours come first
     sys.path.insert(0, _ROOT)
 
-from flows.stopping import listen
+from flows.common.stopping import listen
 
 if __name__ == "__main__":
     listen()  # importing what follows takes seconds
@@ -26,20 +26,21 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows import lines
-from flows.command_line import main
-from flows.journal import Journal, stops_when_finished
-from flows.reporting import leave
-from flows.session import open_session
-from gzjwst_core.archives.stages import Brought
-from gzjwst_core.cutouts.stages import Plan
+from flows.survey import lines
+from flows.common.command_line import main
+from flows.common.progress import Journal, stops_when_finished
+from flows.common.reporting import leave
+from flows.common.session import open_session
+from gzjwst_core.survey.query import Brought
+from gzjwst_core.survey.cutouts import Plan
 from gzjwst_core.errors import GzJwstError, StorageError
-from gzjwst_core.models import Field, Work
-from gzjwst_core.publish.stages import RunEnd
-from gzjwst_core.request import RunRequest
-from gzjwst_core.run import Run
-from gzjwst_core.storage.made import DAMAGED
-from gzjwst_core.storage.receipts import Done
+from gzjwst_core.models import Field
+from gzjwst_core.runs.work import Work
+from gzjwst_core.survey.publish import RunEnd
+from gzjwst_core.survey.request import RunRequest
+from gzjwst_core.survey.run import Run
+from gzjwst_core.runs.products import DAMAGED
+from gzjwst_core.runs.receipts import Done
 from tasks.archives import fetch_mosaic, locate_field, query_products, record_mosaics
 from tasks.catalog import (
     catalog_field,

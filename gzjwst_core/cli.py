@@ -15,16 +15,17 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from gzjwst_core import __version__
-from gzjwst_core.archives.cache_verbs import add_cache_verbs
-from gzjwst_core.archives.redact import guard_logs
+from gzjwst_core.cache.commands import add_cache_verbs
 from gzjwst_core.errors import GzJwstError, ProfileError
-from gzjwst_core.images.compare_verb import add_compare_verb
-from gzjwst_core.profile import SurveyProfile, load_profile, profile_folder_of, profile_names, profile_toml
-from gzjwst_core.publish.pin_verbs import add_pin_verbs
-from gzjwst_core.publish.zooniverse_verbs import add_zooniverse_verbs
-from gzjwst_core.request import RunRequest, path_faults, profile_of
-from gzjwst_core.run import Run, default_cache
-from gzjwst_core.verify import add_verify_verb
+from gzjwst_core.paths import default_cache
+from gzjwst_core.survey.compare_command import add_compare_verb
+from gzjwst_core.survey.pin_commands import add_pin_verbs
+from gzjwst_core.survey.profile import SurveyProfile, load_profile, profile_folder_of, profile_names, profile_toml
+from gzjwst_core.survey.request import RunRequest, path_faults, profile_of
+from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.verify import add_verify_verb
+from gzjwst_core.survey.zooniverse_commands import add_zooniverse_verbs
+from gzjwst_core.transport.redact import guard_logs
 
 __all__ = ["main"]
 

@@ -4,73 +4,17 @@ Each is a strict pydantic model that becomes plain JSON: paths, sizes, digests a
 to process) are in `options`; these are what was found and made.
 """
 
-import hashlib
-import json
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from gzjwst_core.values import Value
 
 __all__ = [
     "Attempt",
     "Field",
     "Mosaic",
     "MosaicSource",
-    "Outcome",
-    "Output",
     "Product",
-    "Receipt",
-    "Value",
-    "Work",
-    "counts_of",
-    "digest_of",
 ]
-
-
-def digest_of(value: object, length: int = 20) -> str:
-    """SHA-256 of the canonical JSON of a plain value.
-
-    Parameters
-    ----------
-    value
-        Anything `json.dumps` takes: dicts are sorted, so their order does not matter.
-    length
-        Hexadecimal digits to keep.
-
-    Returns
-    -------
-    str
-        Lower-case hexadecimal digest.
-    """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
-
-
-class Value(BaseModel):
-    """Base of the frozen values."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    def replace(self, **changes: Any) -> Self:
-        """Return a copy with some fields changed, validated again."""
-        return type(self).model_validate({**{k: getattr(self, k) for k in type(self).model_fields}, **changes})
-
-
-class Outcome(Value):
-    """How one unit of work ended."""
-
-    kind: Literal["done", "skipped", "failed"] = "done"
-    reason: str = ""
-    """Stable code of the error tree; empty when done."""
-    detail: str = ""
-    """One sentence for a person."""
-
-
-def counts_of(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    """Count how the members of a unit ended: `written`, `skipped:<reason>`, `failed:<reason>`, in order of name."""
-    named = ("written" if o.kind == "done" else f"{o.kind}:{o.reason}" for o in outcomes)
-    return dict(sorted(Counter(named).items()))
 
 
 class Product(Value):
@@ -172,59 +116,3 @@ class MosaicSource(Value):
     def verified(self) -> bool:
         """Whether its whole body must have been seen and checked: not, where only some rows are looked at."""
         return self.rows is None
-
-
-class Output(Value):
-    """One finished file of a run folder."""
-
-    path: str
-    """Relative to the run folder."""
-    size: int
-    digest: str
-    """Hexadecimal, by the receipt's algorithm."""
-
-
-class Work(Value):
-    """One unit of work, known by what goes into it.
-
-    The key holds the stage and its version, the unit, the identities of the inputs and the digest of just the options
-    the stage reads; never a path, port, output folder or number of workers.
-    """
-
-    stage: str
-    version: str
-    unit: str
-    inputs: Mapping[str, str]
-    options: str
-
-    @property
-    def key(self) -> str:
-        """Name of the receipt, and Prefect's cache key without its nonce."""
-        parts = {
-            "stage": self.stage,
-            "version": self.version,
-            "inputs": dict(self.inputs),
-            "options": self.options,
-        }
-        return f"{self.unit}-{digest_of(parts)}"
-
-
-class Receipt(Value):
-    """The record of one finished unit: the truth that a second run reads."""
-
-    stage: str
-    version: str
-    unit: str
-    key: str
-    inputs: Mapping[str, str]
-    options: str
-    outputs: tuple[Output, ...] = ()
-    outcome: Outcome = Outcome()
-    counts: Mapping[str, int] = {}
-    """Sums of the unit, such as written, skipped:<reason>, failed:<reason>."""
-    notes: Mapping[str, JsonValue] = {}
-    """Small facts that later stages read (noise of a mosaic, ...)."""
-    algorithm: Literal["sha256"] = "sha256"
-    """Of the outputs' digests; receipts that were made before it was named mean the same."""
-    seal: str = ""
-    """Digest of the receipt itself, in its file alone (`storage/seal`)."""

@@ -6,11 +6,18 @@ from collections.abc import Iterator, Sequence
 from glob import glob
 from pathlib import Path
 
+import platformdirs
+
 from gzjwst_core.errors import ProfileError
 
-__all__ = ["expanded", "files_at"]
+__all__ = ["default_cache", "expanded", "files_at"]
 
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([^}]*)\})", re.ASCII)
+
+
+def default_cache() -> Path:
+    """Folder of the mosaic cache where none is named: the environment's, or the user's own on the local disk."""
+    return Path(os.environ.get("GZJWST_CACHE") or platformdirs.user_cache_path("gzjwst", appauthor=False))
 
 
 def expanded(text: str, key: str, folder: str | os.PathLike[str] = "") -> str:

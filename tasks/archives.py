@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from prefect import task
 
-from gzjwst_core.archives import stages
-from gzjwst_core.models import Field, Mosaic, Work
-from gzjwst_core.run import Run
+from gzjwst_core.survey import query as stages
+from gzjwst_core.models import Field, Mosaic
+from gzjwst_core.runs.work import Work
+from gzjwst_core.survey.run import Run
 from tasks.policy import ASKED_ANEW
 
 __all__ = ["fetch_mosaic", "locate_field", "query_products", "record_mosaics"]

@@ -4,12 +4,13 @@ import tasks.settings  # noqa: F401, I001 - before prefect
 
 from prefect import task
 
-from gzjwst_core.archives.stages import Brought, Transfers
-from gzjwst_core.catalog import stages
-from gzjwst_core.completeness.stale import drop_stale
-from gzjwst_core.models import Field, Work
-from gzjwst_core.run import Run
-from gzjwst_core.storage.receipts import Done
+from gzjwst_core.survey.query import Brought, Transfers
+from gzjwst_core.survey import catalog as stages
+from gzjwst_core.survey.invalidate import drop_stale
+from gzjwst_core.models import Field
+from gzjwst_core.runs.work import Work
+from gzjwst_core.survey.run import Run
+from gzjwst_core.runs.receipts import Done
 from tasks.policy import ASKED_ANEW, RECEIPTED, as_state
 
 __all__ = [

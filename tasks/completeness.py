@@ -4,11 +4,12 @@ import tasks.settings  # noqa: F401, I001 - before prefect
 
 from prefect import task
 
-from gzjwst_core.archives.stages import Brought
-from gzjwst_core.completeness import stages
-from gzjwst_core.models import Field, Work
-from gzjwst_core.run import Run
-from gzjwst_core.storage.receipts import Done
+from gzjwst_core.survey.query import Brought
+from gzjwst_core.survey import completeness as stages
+from gzjwst_core.models import Field
+from gzjwst_core.runs.work import Work
+from gzjwst_core.survey.run import Run
+from gzjwst_core.runs.receipts import Done
 from tasks.policy import RECEIPTED, as_state
 
 __all__ = ["inject_field", "measure_completeness", "plan_completeness", "plan_injections"]

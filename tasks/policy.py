@@ -16,7 +16,7 @@ from prefect.context import TaskRunContext
 from prefect.states import Completed
 
 from gzjwst_core.errors import GzJwstError
-from gzjwst_core.storage.receipts import Done, cache_key
+from gzjwst_core.runs.receipts import Done, cache_key
 
 __all__ = ["ASKED_ANEW", "RECEIPTED", "ReceiptPolicy", "as_state", "should_retry"]
 

@@ -10,12 +10,12 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.exceptions import PrefectException
 
-from gzjwst_core.models import Work
-from gzjwst_core.publish import stages
-from gzjwst_core.publish.record import RunLog
-from gzjwst_core.publish.stages import RunEnd
-from gzjwst_core.run import Run
-from gzjwst_core.storage.receipts import Done
+from gzjwst_core.runs.work import Work
+from gzjwst_core.survey import publish as stages
+from gzjwst_core.survey.run_record import RunLog
+from gzjwst_core.survey.publish import RunEnd
+from gzjwst_core.survey.run import Run
+from gzjwst_core.runs.receipts import Done
 from tasks.policy import ASKED_ANEW, RECEIPTED, as_state
 
 __all__ = ["close_run", "count_uploads", "hand_over", "plan_publish", "show_mosaics", "show_summary"]

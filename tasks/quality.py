@@ -4,13 +4,14 @@ import tasks.settings  # noqa: F401, I001 - before prefect
 
 from prefect import task
 
-from gzjwst_core.archives.stages import Brought
-from gzjwst_core.cutouts.stages import Plan
-from gzjwst_core.models import Field, Work
-from gzjwst_core.quality import stages
-from gzjwst_core.quality.controls import Control, ControlPlan
-from gzjwst_core.run import Run
-from gzjwst_core.storage.receipts import Done
+from gzjwst_core.survey.query import Brought
+from gzjwst_core.survey.cutouts import Plan
+from gzjwst_core.models import Field
+from gzjwst_core.runs.work import Work
+from gzjwst_core.survey import quality as stages
+from gzjwst_core.survey.controls import Control, ControlPlan
+from gzjwst_core.survey.run import Run
+from gzjwst_core.runs.receipts import Done
 from tasks.policy import ASKED_ANEW, RECEIPTED, as_state
 
 __all__ = ["check_images", "cut_controls", "plan_controls", "plan_quality"]

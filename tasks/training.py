@@ -4,10 +4,10 @@ import tasks.settings  # noqa: F401, I001 - before prefect
 
 from prefect import task
 
-from gzjwst_core.models import Work
-from gzjwst_core.publish import training as stages
-from gzjwst_core.run import Run
-from gzjwst_core.storage.receipts import Done
+from gzjwst_core.runs.work import Work
+from gzjwst_core.survey import training as stages
+from gzjwst_core.survey.run import Run
+from gzjwst_core.runs.receipts import Done
 from tasks.policy import RECEIPTED, as_state
 
 __all__ = ["plan_training", "split_chunk"]

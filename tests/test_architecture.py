@@ -1,32 +1,50 @@
-"""The floors of the house: nobody imports upward, the core knows no Prefect, rooms and functions stay small."""
+"""The layers of the project: imports run down, packages form no cycle, the core knows no Prefect, files stay small."""
 
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FLOORS = {"gzjwst_core": 1, "tasks": 2, "flows": 3, "deployments": 4}
-MODULES = [path for folder in FLOORS for path in sorted((ROOT / folder).rglob("*.py"))]
-# Arrays → arrays: these rooms' functions open no file, ask no archive and write nothing.
+FOLDERS = {"gzjwst_core": 1, "tasks": 2, "flows": 3, "deployments": 4}
+MODULES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+LAYERS = (
+    ("errors", "bands", "names", "values", "flag_bits", "models", "instruments", "paths", "plain_toml"),
+    ("storage", "options"),
+    ("transport", "mosaics", "runs"),
+    ("archives", "catalog"),
+    ("cache", "psf", "detection", "cutouts"),
+    ("photometry", "images", "sky"),
+    ("completeness", "quality", "zoobot"),
+    ("zooniverse",),
+    ("report",),
+    ("survey",),
+    ("cli",),
+    ("__main__",),
+)
+"""Packages and modules of the core, lower layers first: one imports what is in a lower layer, or in its own package."""
+RUNS_OF_LIBRARIES = {"gzjwst_core.runs.engine", "gzjwst_core.runs.record"}
+"""All that a library may know of a run: where its CPU work goes, and the values of the record that a report shows."""
+PIPELINES = {"survey"}
+# Arrays → arrays: these modules open no file, ask no archive and write nothing.
 PURE = {
     "catalog/columns",
     "catalog/merge",
     "catalog/select",
-    "catalog/offsets",
+    "catalog/offset",
     "catalog/astrometry",
     "catalog/survey",
-    "catalog/naming",
+    "catalog/source_names",
     "catalog/carried_ids",
-    "catalog/overlap",
+    "catalog/reproducibility",
     "mosaics/shift",
-    "publish/manifest_check",
-    "publish/refit",
-    "publish/uploads",
-    "publish/votes",
+    "zooniverse/manifest_check",
+    "zooniverse/refit",
+    "zooniverse/uploads",
+    "zooniverse/votes",
     "images/stretch",
     "images/chroma",
     "images/compose",
@@ -54,9 +72,63 @@ def identify(path: Path) -> str:
 
 @pytest.mark.parametrize("path", MODULES, ids=identify)
 def test_no_import_runs_upward(path: Path) -> None:
-    own = FLOORS[path.relative_to(ROOT).parts[0]]
-    upward = [name for name in imports(path) if FLOORS.get(name.split(".")[0], 0) > own]
+    own = FOLDERS[path.relative_to(ROOT).parts[0]]
+    upward = [name for name in imports(path) if FOLDERS.get(name.split(".")[0], 0) > own]
     assert upward == []
+
+
+def package(name: str) -> str:
+    """`catalog` of `gzjwst_core.catalog.merge`; the modules of the first layer are one package."""
+    part = name.split(".")[1]
+    return "ground" if part in LAYERS[0] else part
+
+
+def breaches(edges: Iterable[tuple[str, str]]) -> list[str]:
+    """Name the imports between packages of the core that do not run down the layers."""
+    height = {"ground": 0} | {name: n for n, layer in enumerate(LAYERS) for name in layer}
+    crossing = [(a, b) for a, b in edges if package(a) != package(b)]
+    return [f"{a} imports {b}" for a, b in crossing if height[package(a)] <= height[package(b)]]
+
+
+def core_imports() -> list[tuple[str, str]]:
+    """List the imports of the core, each with the module that has it."""
+    edges = []
+    for path in MODULES:
+        name = identify(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+        if name.startswith("gzjwst_core."):
+            found = {one for one in imports(path) if one.startswith("gzjwst_core.") and not one.endswith("__version__")}
+            edges += [(name, one) for one in sorted(found)]
+    return edges
+
+
+def test_packages_import_down_the_layers_alone() -> None:
+    assert breaches(core_imports()) == []
+
+
+def test_every_package_has_its_layer() -> None:
+    parts = [path.relative_to(ROOT / "gzjwst_core").parts[0] for path in MODULES if "gzjwst_core" in path.parts]
+    assert sorted({part.removesuffix(".py") for part in parts} - {"__init__"}) == sorted(sum(LAYERS, ()))
+
+
+@pytest.mark.parametrize(
+    ("module", "imported"),
+    [
+        ("gzjwst_core.archives.s3", "gzjwst_core.survey.run"),
+        ("gzjwst_core.psf.known", "gzjwst_core.photometry.flags"),
+        ("gzjwst_core.runs.receipts", "gzjwst_core.catalog.columns"),
+        ("gzjwst_core.transport.http", "gzjwst_core.archives.base"),
+    ],
+)
+def test_an_edge_of_the_old_cycle_is_found(module: str, imported: str) -> None:
+    """Eight packages imported one another before: any of those edges, put back, is a breach."""
+    assert breaches([*core_imports(), (module, imported)]) == [f"{module} imports {imported}"]
+
+
+def test_libraries_know_no_run() -> None:
+    free = {*PIPELINES, "runs", "cli", "__main__"}
+    known = [(a, b) for a, b in core_imports() if package(a) not in free and package(b) == "runs"]
+    modules = {b for _, b in known if (ROOT / f"{b.replace('.', '/')}.py").is_file()}
+    assert modules <= RUNS_OF_LIBRARIES, [f"{a} imports {b}" for a, b in known if b in modules - RUNS_OF_LIBRARIES]
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if "gzjwst_core" in p.parts], ids=identify)
@@ -85,9 +157,9 @@ def test_arithmetic_opens_no_file(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=identify)
-def test_a_room_is_small(path: Path) -> None:
+def test_a_module_is_small(path: Path) -> None:
     lines = path.read_text().count("\n")
-    assert lines <= 420, "which wall is missing?"
+    assert lines <= 420, "split it: one file, one step"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=identify)
@@ -114,12 +186,6 @@ def test_a_flow_reads_like_a_table_of_contents() -> None:
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.FunctionDef):
                 assert (node.end_lineno or 0) - node.lineno + 1 <= 40, node.name
-
-
-def test_pure_rooms_of_publishing_know_no_run() -> None:
-    """A notebook that reads a Zoobot catalog starts no engine."""
-    found = {name for room in ("zoobot", "split", "rows") for name in imports(ROOT / f"gzjwst_core/publish/{room}.py")}
-    assert not {name for name in found if name.split(".")[-1] in {"engine", "run", "stages", "training"}}
 
 
 def test_no_multi_character_strip() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.cli import main
 from tests.archives.caching import key_of, mosaic_of, numbers, place
 

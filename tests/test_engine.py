@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gzjwst_core.engine import cpu_map, peak_memory_mb, use_processes
 from gzjwst_core.errors import GzJwstError, WorkerLostError
+from gzjwst_core.runs.engine import cpu_map, peak_memory_mb, use_processes
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_work_without_memory_is_named(workers: int) -> None:
 
 BLOCKED = """
 import signal
-from gzjwst_core.engine import cpu_map, use_processes
+from gzjwst_core.runs.engine import cpu_map, use_processes
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 with use_processes(2):
     list(cpu_map(abs, [1]))
@@ -93,7 +93,7 @@ def test_what_a_run_blocks_stays_blocked_when_its_workers_begin() -> None:
 
 RUN = """
 import fcntl, sys, time, warnings
-from gzjwst_core.engine import cpu_map, use_processes
+from gzjwst_core.runs.engine import cpu_map, use_processes
 with open(sys.argv[1], "a") as lock, use_processes(2, lock.fileno()):
     fcntl.flock(lock, fcntl.LOCK_EX)
     list(cpu_map(warnings.warn, ["odd pixels"]))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.paths import expanded, files_at
-from gzjwst_core.profile import load_profile
+from gzjwst_core.survey.profile import load_profile
 
 
 @pytest.fixture

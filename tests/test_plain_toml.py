@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gzjwst_core.errors import ProfileError
-from gzjwst_core.profile import load_profile, read_frozen, read_images
-from gzjwst_core.request import RunRequest, profile_of
+from gzjwst_core.survey.profile import load_profile, read_frozen, read_images
+from gzjwst_core.survey.request import RunRequest, profile_of
 
 GOOD = '[survey]\nname = "mine"\nbands = ["F277W"]\n[[local]]\npath = "x.fits"\n'
 SECONDS = 10

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import DetectOptions
-from gzjwst_core.profile import load_profile, profile_names, profile_toml, read_frozen
+from gzjwst_core.survey.profile import load_profile, profile_names, profile_toml, read_frozen
 
 Write = Callable[[str | bytes], Path]
 
@@ -176,7 +176,7 @@ def test_a_frozen_profile_of_an_older_version_still_gives_its_pins() -> None:
     )
 )
 def test_no_data_whatever_ends_in_anything_but_a_profile_error(data: dict[str, object]) -> None:
-    from gzjwst_core.profile import validate_profile  # noqa: PLC0415
+    from gzjwst_core.survey.profile import validate_profile  # noqa: PLC0415
 
     with pytest.raises(ProfileError):
         validate_profile(data, "x.toml")

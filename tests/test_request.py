@@ -10,8 +10,8 @@ import pytest
 
 from gzjwst_core.errors import ProfileError, StorageError
 from gzjwst_core.psf.known import file_digests, with_folder
-from gzjwst_core.request import RunRequest, start
-from gzjwst_core.run import locked
+from gzjwst_core.survey.request import RunRequest, start
+from gzjwst_core.survey.run import locked
 
 
 @pytest.fixture

@@ -8,25 +8,27 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from gzjwst_core import estimate as estimating
-from gzjwst_core.archives import stages as archives
-from gzjwst_core.archives.known import cache_of
-from gzjwst_core.archives.stages import Listing
-from gzjwst_core.archives.tables import mosaics_of, write_mosaics, write_products
-from gzjwst_core.catalog.stages import CATALOG, MOSAICS, plan_field, plan_merge, plan_transfers, with_targets
-from gzjwst_core.cutouts.stages import CUTOUTS, Plan, plan, tidy
 from gzjwst_core.errors import ArchiveUnavailableError, BudgetError, ProfileError
-from gzjwst_core.images.stages import IMAGES, measures_of, pin
-from gzjwst_core.models import Attempt, Field, Mosaic, Output, Product, Receipt, Work
+from gzjwst_core.models import Attempt, Field, Mosaic, Product
 from gzjwst_core.names import file_stem
 from gzjwst_core.options import CompletenessOptions
-from gzjwst_core.publish.gather import shown_rows
-from gzjwst_core.publish.record import RunLog, _bands_without_mosaics, _targets, record_of
-from gzjwst_core.request import RunRequest, start
-from gzjwst_core.run import Run
+from gzjwst_core.runs.receipts import all_latest, complete
+from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.receipts import all_latest, complete
 from gzjwst_core.storage.tables import read_parquet, write_parquet
+from gzjwst_core.survey import estimate as estimating
+from gzjwst_core.survey import query as archives
+from gzjwst_core.survey.archive_registry import cache_of
+from gzjwst_core.survey.catalog import CATALOG, MOSAICS, plan_field, plan_merge, plan_transfers, with_targets
+from gzjwst_core.survey.cutouts import CUTOUTS, Plan, plan, tidy
+from gzjwst_core.survey.images import IMAGES, measures_of, pin
+from gzjwst_core.survey.mosaic_tables import mosaics_of, write_mosaics, write_products
+from gzjwst_core.survey.query import Listing
+from gzjwst_core.survey.report_data import shown_rows
+from gzjwst_core.survey.request import RunRequest, start
+from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run_record import RunLog, _bands_without_mosaics, _targets, record_of
+from gzjwst_core.values import Output
 
 CUTS = 'select.cuts=[{column="is_primary",equals=true},{column="mag_ref",maximum=25.0}]'
 

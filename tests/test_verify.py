@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from gzjwst_core import verify as module
 from gzjwst_core.cli import main
-from gzjwst_core.models import Receipt, Work
-from gzjwst_core.publish.runlog import RunRecord, append_run
-from gzjwst_core.publish.subjects_folder import UPLOADED
+from gzjwst_core.runs.products import keep
+from gzjwst_core.runs.receipts import complete, receipt_path, standing
+from gzjwst_core.runs.record import RunRecord, append_run
+from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.kept import put_back, write_kept
-from gzjwst_core.storage.made import keep
-from gzjwst_core.storage.receipts import complete, receipt_path, standing
-from gzjwst_core.verify import verify
+from gzjwst_core.survey import verify as module
+from gzjwst_core.survey.uploads_record import UPLOADED
+from gzjwst_core.survey.verify import verify
 
 PROFILE = b"[images]\nsigma = { F444W = 1.0 }\ngain = { F444W = 2.0 }\n"
 WORKS = {unit: Work(stage="images", version="1", unit=unit, inputs={}, options="o") for unit in ("south-0", "south-1")}

@@ -6,55 +6,28 @@ archives beside.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from gzjwst_core.errors import ArchiveUnavailableError
-from gzjwst_core.models import Mosaic, Value
+from gzjwst_core.models import Mosaic
+from gzjwst_core.transport.streams import NO_RANGES, ByteStream, Span
+from gzjwst_core.values import Value
 
 __all__ = [
-    "NO_RANGES",
     "Archive",
-    "ByteStream",
     "Located",
-    "Progress",
-    "Span",
     "Stated",
     "identity_of",
     "mark_of",
     "whole_only",
 ]
 
-NO_RANGES = "no_ranges"
-"""Reason of the error that says: this body can only be read from its first byte."""
-
-Progress = Callable[[int], None]
-"""Is told the bytes that came, block by block."""
 
 Stated = Mapping[str, str | float | None]
 """Keys of `MosaicSource` that the archive knows and the file's header does not say."""
-
-
-class Span(NamedTuple):
-    """Bytes of a body from `start` to before `stop`."""
-
-    start: int
-    stop: int
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.stop - self.start
-
-
-class ByteStream(Protocol):
-    """Bytes in order, as a file open for reading gives them."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return what is there, at most `size` bytes, as soon as there is any; none at the end."""
-        ...
 
 
 class Located(Value):

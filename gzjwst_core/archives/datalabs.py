@@ -12,13 +12,14 @@ from functools import cached_property
 from glob import escape
 from pathlib import Path
 
-from gzjwst_core.archives.base import Archive, ByteStream, Located, Span, identity_of
+from gzjwst_core.archives.base import Archive, Located, identity_of
 from gzjwst_core.archives.digests import DigestIndex
 from gzjwst_core.archives.mounted import file_error, open_file, read_spans, state_of
 from gzjwst_core.errors import AmbiguousProductError, ArchiveUnavailableError, MosaicError, ProductNotFoundError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.mosaics.layout import header_digest
 from gzjwst_core.names import parse_obs_id, safe_name
+from gzjwst_core.transport.streams import ByteStream, Span
 
 __all__ = ["DataLabs"]
 

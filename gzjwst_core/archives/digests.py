@@ -10,9 +10,9 @@ from pathlib import Path
 
 from gzjwst_core.archives.mounted import open_file, state_of
 from gzjwst_core.errors import ArchiveUnavailableError
-from gzjwst_core.models import digest_of
 from gzjwst_core.storage.atomic import atomic_path
 from gzjwst_core.storage.locks import exclusive
+from gzjwst_core.values import digest_of
 
 __all__ = ["DigestIndex"]
 

@@ -7,12 +7,12 @@ subclass says where a file is. A login, where the server wants one, belongs in `
 from string import Formatter
 from urllib.parse import quote, urlsplit
 
-from gzjwst_core.archives.http import check_address
 from gzjwst_core.archives.http_archive import HttpArchive
 from gzjwst_core.errors import ArchiveRefusedError, NameRefusedError, ProfileError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.names import safe_name
 from gzjwst_core.options import ArchiveOptions
+from gzjwst_core.transport.http import check_address
 
 __all__ = ["Directory"]
 

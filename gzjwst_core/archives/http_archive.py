@@ -14,21 +14,14 @@ from contextlib import contextmanager
 import requests
 import urllib3
 
-from gzjwst_core.archives.base import (
-    NO_RANGES,
-    Archive,
-    ByteStream,
-    Located,
-    Span,
-    identity_of,
-    mark_of,
-)
-from gzjwst_core.archives.http import PatientAdapter, mount, network_error, send
-from gzjwst_core.archives.pace import Pace, Paced, pace_of
-from gzjwst_core.archives.several import in_pieces
+from gzjwst_core.archives.base import Archive, Located, identity_of, mark_of
 from gzjwst_core.errors import ArchiveUnavailableError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.options import ArchiveOptions
+from gzjwst_core.transport.concurrent_ranges import in_pieces
+from gzjwst_core.transport.http import PatientAdapter, mount, network_error, send
+from gzjwst_core.transport.minimum_rate import Pace, Paced, pace_of
+from gzjwst_core.transport.streams import NO_RANGES, ByteStream, Span
 
 __all__ = ["HttpArchive"]
 

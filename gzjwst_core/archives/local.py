@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from gzjwst_core.archives.base import Archive, ByteStream, Located, Stated, identity_of
+from gzjwst_core.archives.base import Archive, Located, Stated, identity_of
 from gzjwst_core.archives.digests import DigestIndex
 from gzjwst_core.archives.mounted import open_file, state_of
 from gzjwst_core.archives.rules import INSTRUMENT_NOT_WANTED, broken_rule
 from gzjwst_core.errors import NameRefusedError, ProductNotFoundError, ProfileError
 from gzjwst_core.instruments import instrument_in, names_another
-from gzjwst_core.models import Mosaic, Product, digest_of
+from gzjwst_core.models import Mosaic, Product
 from gzjwst_core.mosaics.instrument import instrument_of
 from gzjwst_core.names import band_of, parse_obs_id, safe_name, tidy_name
 from gzjwst_core.options import LocalMosaics, QueryOptions
 from gzjwst_core.paths import expanded, files_at
+from gzjwst_core.transport.streams import ByteStream
+from gzjwst_core.values import digest_of
 
 __all__ = ["Local"]
 

@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 import requests
 
-from gzjwst_core.archives.http import PatientAdapter, mount, read_bounded, send
 from gzjwst_core.archives.mast_download import mast_server
 from gzjwst_core.errors import ArchiveUnavailableError, NameRefusedError, ProductNotFoundError
 from gzjwst_core.names import safe_name
 from gzjwst_core.options import ArchiveOptions
+from gzjwst_core.transport.http import PatientAdapter, mount, read_bounded, send
 
 __all__ = ["lookup_key"]
 

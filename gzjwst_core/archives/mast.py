@@ -20,14 +20,14 @@ import requests
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyDeprecationWarning, AstropyWarning
 
-from gzjwst_core.archives.http import check_status, mount, network_error
 from gzjwst_core.archives.mast_download import mast_server
-from gzjwst_core.archives.polling import PollingAdapter
-from gzjwst_core.archives.redact import redact
 from gzjwst_core.archives.rules import PRODUCT_COLUMNS, Row
 from gzjwst_core.errors import ArchiveUnavailableError, GzJwstError, QueryError
-from gzjwst_core.models import Outcome
 from gzjwst_core.options import ArchiveOptions, QueryOptions
+from gzjwst_core.transport.http import check_status, mount, network_error
+from gzjwst_core.transport.polling import PollingAdapter
+from gzjwst_core.transport.redact import redact
+from gzjwst_core.values import Outcome
 
 __all__ = ["ProductList", "query_products"]
 

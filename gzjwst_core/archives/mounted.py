@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from gzjwst_core.archives.base import ByteStream, Span
 from gzjwst_core.errors import ArchiveError, ArchiveRefusedError, ArchiveUnavailableError, ProductNotFoundError
+from gzjwst_core.transport.streams import ByteStream, Span
 
 __all__ = ["file_error", "open_file", "read_spans", "state_of"]
 

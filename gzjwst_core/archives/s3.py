@@ -10,16 +10,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from gzjwst_core.archives.base import NO_RANGES, Archive, ByteStream, Located, Span, identity_of, mark_of
+from gzjwst_core.archives.base import Archive, Located, identity_of, mark_of
 from gzjwst_core.archives.lookup import lookup_key
-from gzjwst_core.archives.several import Pace, Several, in_pieces
 from gzjwst_core.errors import ArchiveUnavailableError, ProductNotFoundError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.names import parse_obs_id, safe_name
 from gzjwst_core.options import ArchiveOptions
+from gzjwst_core.transport.concurrent_ranges import Pace, Several, in_pieces
+from gzjwst_core.transport.streams import NO_RANGES, ByteStream, Span
 
 if TYPE_CHECKING:
-    from gzjwst_core.archives.s3_client import Body, Client
+    from gzjwst_core.transport.s3_client import Body, Client
 
 __all__ = ["S3", "bucket_key"]
 
@@ -45,7 +46,7 @@ class S3(Archive):
 
     @property
     def _client(self) -> "Client":
-        from gzjwst_core.archives.s3_client import client_of  # noqa: PLC0415 - who has all it needs never pays this
+        from gzjwst_core.transport.s3_client import client_of  # noqa: PLC0415 - who has all it needs never pays this
 
         return client_of(self._options)
 

@@ -1,1 +1,1 @@
-"""Sources: background, noise, detection, measurement, flags, merging, selection. Arrays in, tables out."""
+"""The survey level: columns, merging, names, astrometry, cross-matches, selection, tables of others."""

@@ -15,9 +15,9 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from gzjwst_core.catalog.columns import Flag
-from gzjwst_core.catalog.nearest import close_rows
-from gzjwst_core.catalog.offsets import Offset, measure_offset, sky_pairs
+from gzjwst_core.catalog.match_positions import close_rows
+from gzjwst_core.catalog.offset import Offset, measure_offset, sky_pairs
+from gzjwst_core.flag_bits import Flag
 from gzjwst_core.mosaics.shift import NO_SHIFT, SkyShift, moved
 from gzjwst_core.options import AstrometryOptions
 from gzjwst_core.storage.tables import Column, apply_columns

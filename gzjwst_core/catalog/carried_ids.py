@@ -10,7 +10,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from gzjwst_core.catalog.astrometry import chord, unit_vectors
-from gzjwst_core.catalog.nearest import mutual_nearest
+from gzjwst_core.catalog.match_positions import mutual_nearest
 
 __all__ = ["NameCounts", "carried_names", "name_counts"]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from gzjwst_core.catalog.astrometry import chord, unit_vectors
-from gzjwst_core.catalog.nearest import close_rows, mutual_nearest
-from gzjwst_core.catalog.offsets import Offset, measure_offset, sky_pairs
+from gzjwst_core.catalog.match_positions import close_rows, mutual_nearest
+from gzjwst_core.catalog.offset import Offset, measure_offset, sky_pairs
 from gzjwst_core.mosaics.shift import NO_SHIFT, SkyShift, moved
 from gzjwst_core.storage.tables import Column, apply_columns, empty_table
 

@@ -2,7 +2,7 @@
 
 from textwrap import wrap
 
-from gzjwst_core.catalog.columns import FLAG_MEANINGS, Flag
+from gzjwst_core.flag_bits import FLAG_MEANINGS, Flag
 
 __all__ = ["flag_notes"]
 

@@ -20,9 +20,10 @@ from scipy.spatial import cKDTree
 
 from gzjwst_core.catalog.astrometry import chord, unit_vectors
 from gzjwst_core.catalog.carried_ids import carried_names
-from gzjwst_core.catalog.columns import SURVEY_COLUMNS, Flag
-from gzjwst_core.catalog.naming import NOTHING_EARLIER, Earlier, group_number, unique_names
+from gzjwst_core.catalog.columns import SURVEY_COLUMNS
+from gzjwst_core.catalog.source_names import NOTHING_EARLIER, Earlier, group_number, unique_names
 from gzjwst_core.errors import CatalogError
+from gzjwst_core.flag_bits import Flag
 from gzjwst_core.options import MergeOptions
 
 __all__ = ["EarlierRelease", "merge_rows", "stack"]

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.columns import Flag
+from gzjwst_core.flag_bits import Flag
 
 __all__ = ["COLOURS", "region_text"]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gzjwst_core.catalog.astrometry import align, aligned, compare_with, is_compact, solve
 from gzjwst_core.catalog.carried_ids import NameCounts, name_counts
 from gzjwst_core.catalog.merge import EarlierRelease, merge_rows, stack
-from gzjwst_core.catalog.overlap import reproducibility
+from gzjwst_core.catalog.reproducibility import reproducibility
 from gzjwst_core.mosaics.shift import NO_SHIFT, SkyShift
 from gzjwst_core.options import AstrometryOptions, MergeOptions
 

@@ -12,7 +12,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.outside import Outside, read_outside
+from gzjwst_core.catalog.external_tables import Outside, read_outside
 from gzjwst_core.options import TargetOptions
 
 __all__ = ["BAD_POSITION", "FOV_OF_R50", "NO_IDENTIFIER", "OUTSIDE", "read_targets", "unplaced"]

@@ -12,7 +12,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
-from gzjwst_core.catalog.noise import mad_sigma
+from gzjwst_core.detection.noise import mad_sigma
 from gzjwst_core.mosaics.units import ab_magnitude
 from gzjwst_core.options import CompletenessOptions
 from gzjwst_core.storage.tables import Column, apply_columns

@@ -24,7 +24,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from gzjwst_core.catalog.columns import Flag
+from gzjwst_core.flag_bits import Flag
 from gzjwst_core.mosaics.units import AB_ZERO_POINT_UJY
 from gzjwst_core.options import CompletenessOptions
 

@@ -17,7 +17,7 @@ from astropy.table import Table, vstack
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.field import Sections, build_field_catalog
+from gzjwst_core.completeness.galaxy_light import add_galaxies
 from gzjwst_core.completeness.injected import (
     batch_sizes,
     colours_of,
@@ -26,18 +26,18 @@ from gzjwst_core.completeness.injected import (
     generator,
     with_fluxes,
 )
-from gzjwst_core.completeness.light import add_galaxies
 from gzjwst_core.completeness.negative import write_negative
 from gzjwst_core.completeness.recovery import match, recovered_table
-from gzjwst_core.engine import CpuMap
 from gzjwst_core.errors import NoValidPixelsError
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.geometry import Box, pixel_scale_arcsec
 from gzjwst_core.mosaics.pixels import PixelFile
 from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
 from gzjwst_core.options import CompletenessOptions, MosaicOptions, PsfOptions
+from gzjwst_core.photometry.field_catalog import Sections, build_field_catalog
 from gzjwst_core.psf.known import psf_of
 from gzjwst_core.psf.stamp import Psf
+from gzjwst_core.runs.engine import CpuMap
 
 __all__ = [
     "FieldBefore",

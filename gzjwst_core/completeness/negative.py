@@ -13,7 +13,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
-from gzjwst_core.catalog.carry import box_on, carry_labels
+from gzjwst_core.detection.regrid import box_on, carry_labels
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.geometry import Box, fit_affine
 from gzjwst_core.mosaics.headers import BLOCK

@@ -17,12 +17,13 @@ from gzjwst_core.cutouts.fits import Cutter, Provenance, make_cutout
 from gzjwst_core.cutouts.fov import views_of
 from gzjwst_core.cutouts.place import place
 from gzjwst_core.errors import ImageError
-from gzjwst_core.models import MosaicSource, Outcome
+from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
 from gzjwst_core.mosaics.segmap import SegmapReader, open_segmap
 from gzjwst_core.mosaics.shift import NO_SHIFT, SkyShift, shifted_wcs
 from gzjwst_core.names import file_stem
 from gzjwst_core.options import CutoutOptions, MosaicOptions
+from gzjwst_core.values import Outcome
 
 __all__ = ["Cut", "CutJob", "cut_chunk", "targets_of"]
 

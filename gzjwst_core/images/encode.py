@@ -12,8 +12,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from gzjwst_core.errors import ImageError
-from gzjwst_core.models import digest_of
 from gzjwst_core.options import ImageOptions
+from gzjwst_core.values import digest_of
 
 __all__ = ["encode", "encode_jpeg", "metadata", "read_metadata", "recipe_digest"]
 

@@ -1,12 +1,10 @@
 """What the makers of an image know of it: kept in the chunk's receipt, read by whoever judges and hands over."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 
-from pydantic import TypeAdapter
+from gzjwst_core.values import Value
 
-from gzjwst_core.models import Receipt, Value
-
-__all__ = ["ImageNote", "ImageRecord", "notes_of"]
+__all__ = ["ImageNote", "ImageRecord"]
 
 
 class ImageRecord(Value):
@@ -51,12 +49,3 @@ class ImageNote(Value):
     record: ImageRecord
     measures: Mapping[str, float | None]
     """By name; None = there was nothing to measure."""
-
-
-_NOTES = TypeAdapter(list[ImageNote])
-
-
-def notes_of(receipts: Iterable[Receipt]) -> Iterator[ImageNote]:
-    """Yield the notes of every image, receipt by receipt."""
-    for receipt in receipts:
-        yield from _NOTES.validate_python(receipt.notes.get("images", []))

@@ -16,8 +16,8 @@ from isal import isal_zlib
 from pydantic import ValidationError
 
 from gzjwst_core.errors import CorruptMosaicError
-from gzjwst_core.models import Value
 from gzjwst_core.storage.atomic import atomic_path
+from gzjwst_core.values import Value
 
 __all__ = [
     "BLOCKS",

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gzjwst_core.bands import NIRCAM_BANDS, known_band
-from gzjwst_core.models import digest_of
+from gzjwst_core.values import digest_of
 
 __all__ = ["Band", "BandOrNone", "Bands", "Link", "Options", "Positive", "Regex", "Share", "Slug", "checked_template"]
 _LONGEST_PATTERN = 1000

@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from gzjwst_core.models import digest_of
 from gzjwst_core.options.base import Band, Bands, Options, Positive
+from gzjwst_core.values import digest_of
 
 __all__ = ["ImageOptions", "Pin"]
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gzjwst_core.models import digest_of
 from gzjwst_core.options.base import Band, Options, Positive, Slug, checked_template
+from gzjwst_core.values import digest_of
 
 __all__ = ["CompareOptions", "TableOptions", "TargetOptions"]
 

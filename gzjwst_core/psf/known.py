@@ -12,8 +12,8 @@ from astropy.io import fits
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.columns import Flag
 from gzjwst_core.errors import ProfileError
+from gzjwst_core.flag_bits import Flag
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.geometry import Box
 from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from gzjwst_core.images.meanings import described
 from gzjwst_core.images.verdicts import IMAGE_MEASURES, VERDICTS, grade, limits_of, outside
-from gzjwst_core.models import Receipt
 from gzjwst_core.options import QualityOptions
 from gzjwst_core.quality.differences import within_scatter, worst_median
 from gzjwst_core.storage.tables import Column, apply_columns
 
-__all__ = ["CHECK_COLUMNS", "Controls", "checks_table", "image_checks", "told_by_controls"]
+__all__ = ["CHECK_COLUMNS", "Controls", "checks_table", "told_by_controls"]
 
 CHECK_COLUMNS = (
     Column("name", "str", "", "meta.id", "the measure, as its limits are named in the profile's [quality]"),
@@ -126,14 +125,6 @@ def told_by_controls(stars: Table, pairs: Table) -> Controls:
         same_galaxy=worst_median(apart, np.asarray(pairs["field"])),
         pairs=apart,
     )
-
-
-def image_checks(receipt: Receipt | None) -> dict[str, int]:
-    """Count images by verdict and by what decided it, such as `pass`, `warn:coverage:below`; from the receipt."""
-    counts = receipt.counts if receipt else {}
-    return {
-        name: count for name, count in counts.items() if name.partition(":")[0] in VERDICTS and name not in VERDICTS[1:]
-    }
 
 
 def _verdict(value: float, options: QualityOptions, name: str) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.columns import Flag
 from gzjwst_core.cutouts.fov import fov_arcsec, quantise
+from gzjwst_core.flag_bits import Flag
 from gzjwst_core.options import CutoutOptions, QualityOptions
 
 __all__ = ["OF_CATALOG", "PAIRS", "STARS", "choose_controls", "star_fov"]

@@ -13,7 +13,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
-from gzjwst_core.catalog.sersic import sersic_stamp
+from gzjwst_core.psf.sersic import sersic_stamp
 from gzjwst_core.sky.bands import BANDS, BandOptics
 from gzjwst_core.sky.geometry import DITHERS, FieldGeometry
 from gzjwst_core.sky.noise import correlated_noise, full_depth_sigma, noise_parts

@@ -1,1 +1,1 @@
-"""Files of a run: atomic writing, folders at any fsspec URL, receipts."""
+"""Files: atomic writing, folders at any fsspec URL, tables, locks."""

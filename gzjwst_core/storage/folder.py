@@ -16,9 +16,9 @@ from typing import BinaryIO, cast
 import fsspec
 
 from gzjwst_core.errors import StorageError
-from gzjwst_core.models import Output
 from gzjwst_core.names import join_inside, safe_name
 from gzjwst_core.storage.atomic import atomic_path, is_temporary, storage_error, sync_path
+from gzjwst_core.values import Output
 
 __all__ = ["Folder"]
 

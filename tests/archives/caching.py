@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.models import Mosaic
 
 ROOT = Path(__file__).resolve().parents[2]

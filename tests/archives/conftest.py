@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from gzjwst_core.archives.cache import MosaicCache
-from gzjwst_core.archives.patience import PATIENCE
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.options import ArchiveOptions
 from gzjwst_core.sky.build import SkyMosaic
 from gzjwst_core.sky.listing import build_listing
 from gzjwst_core.sky.routes import LoopbackArchive
 from gzjwst_core.sky.server import running
+from gzjwst_core.transport.retry_after import PATIENCE
 from tests.archives.tiny import OBS, fits_bytes, packed
 
 FAST = ArchiveOptions(connect_timeout_s=2.0, read_timeout_s=1.0)

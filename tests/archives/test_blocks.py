@@ -10,12 +10,11 @@ from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.archives import windows
-from gzjwst_core.archives.cache import MosaicCache
-from gzjwst_core.archives.fetch import fetch
 from gzjwst_core.archives.locate import locate
-from gzjwst_core.archives.reading import _forgetting_damage
-from gzjwst_core.archives.windows import fetch_rows, has_rows, rows_key
+from gzjwst_core.cache import fetch_rows as windows
+from gzjwst_core.cache.fetch import fetch
+from gzjwst_core.cache.fetch_rows import fetch_rows, has_rows, rows_key
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.errors import CorruptMosaicError
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics import blocks
@@ -24,6 +23,7 @@ from gzjwst_core.mosaics.geometry import Box
 from gzjwst_core.mosaics.layout import read_layout
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.options import MosaicOptions
+from gzjwst_core.survey.mosaic_access import _forgetting_damage
 from tests.archives.test_windows import OPTIONS, Counted, at, body, bring
 from tests.archives.tiny import SCI, mosaic
 

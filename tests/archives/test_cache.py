@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gzjwst_core.archives.cache import MosaicCache
-from gzjwst_core.archives.shelf import Kind
+from gzjwst_core.cache.entries import Kind
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.errors import CorruptMosaicError, NameRefusedError, StorageError
 from tests.archives.caching import PLANES, READY, content, fill, key_of, mosaic_of, numbers, place, process
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from astropy.io import fits
 
-from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.sky.build import Sky, build_sky
 from gzjwst_core.sky.options import SkyOptions
 from gzjwst_core.sky.serving import serving
@@ -20,16 +20,16 @@ from tests.archives.tiny import leftovers
 CHAIN = """
     import json, os, sys
     from pathlib import Path
-    from gzjwst_core.archives.cache import MosaicCache
+    from gzjwst_core.cache.mosaic_cache import MosaicCache
     from gzjwst_core.archives.datalabs import DataLabs
-    from gzjwst_core.archives.fetch import fetch
+    from gzjwst_core.cache.fetch import fetch
     from gzjwst_core.archives.fields import fields_of
     from gzjwst_core.archives.locate import locate
     from gzjwst_core.archives.mast import query_products
     from gzjwst_core.archives.mast_download import MastDownload
     from gzjwst_core.archives.rules import choose_products
     from gzjwst_core.archives.s3 import S3
-    from gzjwst_core.profile import load_profile
+    from gzjwst_core.survey.profile import load_profile
 
     profile, cache = load_profile("demo"), MosaicCache(Path(sys.argv[1]))
     volume = DataLabs(Path(os.environ["GZJWST_DATALABS_ROOT"]), cache.digests)

@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from gzjwst_core.archives.base import Archive, Span, identity_of
-from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.archives.base import Archive, identity_of
 from gzjwst_core.archives.datalabs import DataLabs
 from gzjwst_core.archives.directory import Directory
-from gzjwst_core.archives.fetch import fetch
 from gzjwst_core.archives.locate import locate
 from gzjwst_core.archives.mast_download import MastDownload
 from gzjwst_core.archives.s3 import S3
+from gzjwst_core.cache.fetch import fetch
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.errors import ArchiveUnavailableError, GzJwstError, ProductNotFoundError
 from gzjwst_core.models import Mosaic
+from gzjwst_core.transport.streams import Span
 from tests.archives.conftest import BUCKET_FOLDER, FAST, Served
 from tests.archives.tiny import OBS, SCI, leftovers, mosaic
 

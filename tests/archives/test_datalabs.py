@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gzjwst_core.archives.cache import MosaicCache
 from gzjwst_core.archives.datalabs import DataLabs
 from gzjwst_core.archives.locate import locate
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.errors import AmbiguousProductError, NameRefusedError, ProductNotFoundError
 from tests.archives.tiny import OBS, mosaic
 

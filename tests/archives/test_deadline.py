@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gzjwst_core.archives.deadline import _InTime, pools_in_time
+from gzjwst_core.transport.header_timeout import _InTime, pools_in_time
 
 
 class _Broken:

@@ -2,14 +2,15 @@
 
 import pytest
 
-from gzjwst_core.archives import pace
-from gzjwst_core.archives.base import Span, identity_of
+from gzjwst_core.archives.base import identity_of
 from gzjwst_core.archives.directory import Directory
 from gzjwst_core.archives.locate import locate
-from gzjwst_core.archives.pace import Pace
 from gzjwst_core.errors import ArchiveRefusedError, ArchiveUnavailableError, ProductNotFoundError, ProfileError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.options import ArchiveOptions
+from gzjwst_core.transport import minimum_rate as pace
+from gzjwst_core.transport.minimum_rate import Pace
+from gzjwst_core.transport.streams import Span
 from tests.archives.conftest import FAST, Served
 from tests.archives.tiny import OBS, mosaic, packed
 from tests.archives.web import Answer, web

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.archives.etags import EtagCheck, part_sizes
+from gzjwst_core.transport.etags import EtagCheck, part_sizes
 
 MIB = 1 << 20
 

@@ -17,14 +17,14 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from gzjwst_core.archives import fetch as fetch_module
-from gzjwst_core.archives.base import Archive, ByteStream, Located, identity_of, whole_only
-from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.archives.base import Archive, Located, identity_of, whole_only
 from gzjwst_core.archives.datalabs import DataLabs
-from gzjwst_core.archives.fetch import fetch, is_fetched
 from gzjwst_core.archives.locate import locate
 from gzjwst_core.archives.mast_download import MastDownload
 from gzjwst_core.archives.s3 import S3
+from gzjwst_core.cache import fetch as fetch_module
+from gzjwst_core.cache.fetch import fetch, is_fetched
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.errors import (
     ArchiveUnavailableError,
     CorruptMosaicError,
@@ -33,8 +33,10 @@ from gzjwst_core.errors import (
     MosaicLayoutError,
     StorageError,
 )
-from gzjwst_core.models import Mosaic, digest_of
+from gzjwst_core.models import Mosaic
 from gzjwst_core.mosaics.planes import keep_planes
+from gzjwst_core.transport.streams import ByteStream
+from gzjwst_core.values import digest_of
 from tests.archives.conftest import FAST, Served
 from tests.archives.tiny import OBS, SCI, fits_bytes, leftovers, mosaic, packed
 
@@ -294,8 +296,8 @@ def test_entry_that_is_not_whole_is_fetched_again(
 KILLED = """
     import os, signal, sys
     from pathlib import Path
-    from gzjwst_core.archives.cache import MosaicCache
-    from gzjwst_core.archives.fetch import fetch
+    from gzjwst_core.cache.mosaic_cache import MosaicCache
+    from gzjwst_core.cache.fetch import fetch
     from gzjwst_core.archives.locate import locate
     from gzjwst_core.archives.mast_download import MastDownload
     from tests.archives.conftest import FAST

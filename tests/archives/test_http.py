@@ -7,7 +7,8 @@ import pytest
 import requests
 import urllib3
 
-from gzjwst_core.archives.http import (
+from gzjwst_core.errors import ArchiveError, ArchiveRefusedError, ArchiveUnavailableError
+from gzjwst_core.transport.http import (
     PatientAdapter,
     _check_hop,
     check_address,
@@ -16,7 +17,6 @@ from gzjwst_core.archives.http import (
     read_bounded,
     send,
 )
-from gzjwst_core.errors import ArchiveError, ArchiveRefusedError, ArchiveUnavailableError
 from tests.archives.conftest import Served
 from tests.archives.web import Answer, Asked, web
 

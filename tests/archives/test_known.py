@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from gzjwst_core.archives import known
-from gzjwst_core.archives.base import Archive, ByteStream, Located, identity_of
+from gzjwst_core.archives.base import Archive, Located, identity_of
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.options import ArchiveOptions
-from gzjwst_core.request import RunRequest, start
-from gzjwst_core.run import Run
+from gzjwst_core.survey import archive_registry as known
+from gzjwst_core.survey.request import RunRequest, start
+from gzjwst_core.survey.run import Run
+from gzjwst_core.transport.streams import ByteStream
 
 
 class Theirs(Archive):

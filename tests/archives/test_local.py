@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from astropy.io import fits
 
-from gzjwst_core.archives.cache import MosaicCache
-from gzjwst_core.archives.fetch import fetch
 from gzjwst_core.archives.fields import fields_of
 from gzjwst_core.archives.local import Local
 from gzjwst_core.archives.locate import locate
+from gzjwst_core.cache.fetch import fetch
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.errors import CorruptMosaicError, MosaicLayoutError, ProfileError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.mosaics.blocks import blocks_of

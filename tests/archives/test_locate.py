@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from gzjwst_core.archives.base import Archive, ByteStream, Located
+from gzjwst_core.archives.base import Archive, Located
 from gzjwst_core.archives.locate import locate, missing_reason
 from gzjwst_core.archives.mast_download import MastDownload
 from gzjwst_core.archives.s3 import S3, bucket_key
@@ -19,6 +19,7 @@ from gzjwst_core.errors import (
     ProductNotFoundError,
 )
 from gzjwst_core.models import Mosaic
+from gzjwst_core.transport.streams import ByteStream
 from tests.archives.conftest import FAST, Served
 from tests.archives.tiny import OBS, mosaic
 

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from gzjwst_core.archives import stages
 from gzjwst_core.archives.rules import INSTRUMENT_NOT_WANTED as ANOTHER
-from gzjwst_core.archives.tables import MOSAICS, PRODUCTS, mosaics_of, products_of, write_products
 from gzjwst_core.errors import ProductNotFoundError, ProfileError, QueryError
-from gzjwst_core.estimate import estimate
-from gzjwst_core.models import Product, Work
-from gzjwst_core.request import RunRequest, start
-from gzjwst_core.run import Run
+from gzjwst_core.models import Product
+from gzjwst_core.runs.work import Work
+from gzjwst_core.survey import query as stages
+from gzjwst_core.survey.estimate import estimate
+from gzjwst_core.survey.mosaic_tables import MOSAICS, PRODUCTS, mosaics_of, products_of, write_products
+from gzjwst_core.survey.request import RunRequest, start
+from gzjwst_core.survey.run import Run
 from tests.archives.tiny import fits_bytes
 
 BANDS = ("F277W", "F444W")

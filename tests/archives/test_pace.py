@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from gzjwst_core.archives.pace import Pace, Paced
 from gzjwst_core.errors import ArchiveUnavailableError
+from gzjwst_core.transport.minimum_rate import Pace, Paced
 
 
 class Line:

@@ -8,11 +8,11 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.archives import http
-from gzjwst_core.archives.http import PatientAdapter, mount, send
 from gzjwst_core.archives.mast_download import MastDownload
-from gzjwst_core.archives.patience import LONGEST_S, Patience, seconds_asked
 from gzjwst_core.errors import ArchiveUnavailableError
+from gzjwst_core.transport import http
+from gzjwst_core.transport.http import PatientAdapter, mount, send
+from gzjwst_core.transport.retry_after import LONGEST_S, Patience, seconds_asked
 from tests.archives.conftest import FAST, Served
 from tests.archives.tiny import mosaic
 

@@ -6,10 +6,10 @@ import zlib
 import pytest
 import requests
 
-from gzjwst_core.archives import polling
-from gzjwst_core.archives.http import mount
-from gzjwst_core.archives.polling import PollingAdapter
 from gzjwst_core.errors import QueryError
+from gzjwst_core.transport import polling
+from gzjwst_core.transport.http import mount
+from gzjwst_core.transport.polling import PollingAdapter
 from tests.archives.conftest import Served
 from tests.archives.web import Answer, web
 

@@ -5,7 +5,7 @@ import pytest
 from gzjwst_core.archives.fields import fields_of
 from gzjwst_core.archives.rules import choose_products
 from gzjwst_core.models import Product
-from gzjwst_core.profile import load_profile
+from gzjwst_core.survey.profile import load_profile
 from tests.archives.tiny import row, square
 
 SURVEYS = ("ceers", "jades", "cosmos-web", "primer")

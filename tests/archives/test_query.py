@@ -11,11 +11,11 @@ import pytest
 from astropy.table import MaskedColumn, Table
 
 from gzjwst_core.archives.mast import _cell, _one_wildcard_each, _plain, _unique
-from gzjwst_core.archives.polling import PollingAdapter
 from gzjwst_core.archives.rules import choose_products
 from gzjwst_core.errors import ArchiveUnavailableError, QueryError
 from gzjwst_core.options import QueryOptions
 from gzjwst_core.sky.serving import archive_environment, write_astroquery_config
+from gzjwst_core.transport.polling import PollingAdapter
 from tests.archives.conftest import Served
 from tests.archives.tiny import OBS, row
 

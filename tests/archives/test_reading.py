@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from gzjwst_core.archives import reading as room
-from gzjwst_core.archives import windows
-from gzjwst_core.archives.cache import MosaicCache
-from gzjwst_core.archives.fetch import fetch
 from gzjwst_core.archives.locate import locate
-from gzjwst_core.archives.reading import inputs_of, reading, transfers
+from gzjwst_core.cache import fetch_rows as windows
+from gzjwst_core.cache.fetch import fetch
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.errors import ProductNotFoundError
 from gzjwst_core.models import Field
-from gzjwst_core.request import RunRequest, start
-from gzjwst_core.run import Run
+from gzjwst_core.survey import mosaic_access as room
+from gzjwst_core.survey.mosaic_access import inputs_of, reading, transfers
+from gzjwst_core.survey.request import RunRequest, start
+from gzjwst_core.survey.run import Run
 from tests.archives.test_windows import OPTIONS, Counted, body, compressed
 from tests.archives.tiny import SCI, mosaic
 

@@ -9,13 +9,13 @@ import pytest
 import requests
 
 from gzjwst_core.archives.base import Archive, identity_of
-from gzjwst_core.archives.http import PatientAdapter, mount
 from gzjwst_core.archives.lookup import lookup_key
 from gzjwst_core.archives.mast_download import MastDownload
-from gzjwst_core.archives.redact import _Redactor, guard_logs, redact
 from gzjwst_core.archives.s3 import S3
 from gzjwst_core.errors import GzJwstError
 from gzjwst_core.models import Mosaic
+from gzjwst_core.transport.http import PatientAdapter, mount
+from gzjwst_core.transport.redact import _Redactor, guard_logs, redact
 from tests.archives.conftest import QUICK, Served
 from tests.archives.tiny import mosaic
 from tests.archives.web import Answer, web

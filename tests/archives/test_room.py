@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.archives.cache import MosaicCache
-from gzjwst_core.archives.room import Room
+from gzjwst_core.cache.budget import Room
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.storage.locks import is_held
 from tests.archives.caching import READY, content, fill, key_of, mosaic_of, numbers, place, process
 from tests.soak.double import EXPECTED, double

@@ -17,10 +17,8 @@ from botocore import UNSIGNED  # type: ignore[import-untyped]  # no stubs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.archives import s3_client, several
-from gzjwst_core.archives.base import NO_RANGES, Span, mark_of
+from gzjwst_core.archives.base import mark_of
 from gzjwst_core.archives.locate import locate
-from gzjwst_core.archives.patience import PATIENCE
 from gzjwst_core.archives.s3 import S3
 from gzjwst_core.errors import (
     ArchiveError,
@@ -29,6 +27,10 @@ from gzjwst_core.errors import (
     ProductNotFoundError,
 )
 from gzjwst_core.models import Mosaic
+from gzjwst_core.transport import concurrent_ranges as several
+from gzjwst_core.transport import s3_client
+from gzjwst_core.transport.retry_after import PATIENCE
+from gzjwst_core.transport.streams import NO_RANGES, Span
 from tests.archives.conftest import FAST, Served
 from tests.archives.tiny import OBS, mosaic
 from tests.archives.web import Answer, held_back, web

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.archives import several
-from gzjwst_core.archives.base import Span
-from gzjwst_core.archives.several import Block, Pace, Several, in_pieces
 from gzjwst_core.errors import ArchiveUnavailableError
 from gzjwst_core.mosaics.rows import joined
+from gzjwst_core.transport import concurrent_ranges as several
+from gzjwst_core.transport.concurrent_ranges import Block, Pace, Several, in_pieces
+from gzjwst_core.transport.streams import Span
 
 BODY = random.Random(3).randbytes(60_000)
 STARTS = st.integers(0, len(BODY))

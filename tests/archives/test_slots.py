@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gzjwst_core.archives.slots import transfer_slot
+from gzjwst_core.transport.transfer_slots import transfer_slot
 from tests.archives.caching import ROOT
 
 CODE = """
 import os, sys, threading, time
 from pathlib import Path
-from gzjwst_core.archives.slots import transfer_slot
+from gzjwst_core.transport.transfer_slots import transfer_slot
 
 def transfer():
     for _ in range(4):

@@ -13,13 +13,13 @@ import pytest
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from gzjwst_core.archives import windows
-from gzjwst_core.archives.base import NO_RANGES, Archive, ByteStream, Located, Span, identity_of
-from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.archives.base import Archive, Located, identity_of
 from gzjwst_core.archives.datalabs import DataLabs
-from gzjwst_core.archives.fetch import fetch
 from gzjwst_core.archives.locate import locate
-from gzjwst_core.archives.windows import fetch_rows, has_rows, needs_whole
+from gzjwst_core.cache import fetch_rows as windows
+from gzjwst_core.cache.fetch import fetch
+from gzjwst_core.cache.fetch_rows import fetch_rows, has_rows, needs_whole
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.errors import ArchiveUnavailableError, CorruptMosaicError
 from gzjwst_core.models import Mosaic, MosaicSource
 from gzjwst_core.mosaics.geometry import Box
@@ -27,6 +27,7 @@ from gzjwst_core.mosaics.layout import header_digest
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.mosaics.rows import Places
 from gzjwst_core.options import ArchiveOptions, MosaicOptions
+from gzjwst_core.transport.streams import NO_RANGES, ByteStream, Span
 from tests.archives.tiny import OBS, SCI, mosaic
 
 OPTIONS = ArchiveOptions()

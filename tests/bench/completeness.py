@@ -32,23 +32,23 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from gzjwst_core.catalog.astrometry import unit_vectors  # noqa: E402
-from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog  # noqa: E402
 from gzjwst_core.completeness.counts import jeffreys  # noqa: E402
 from gzjwst_core.completeness.injected import batch_sizes, generator  # noqa: E402
 from gzjwst_core.completeness.injection import inject_batch, place_galaxies  # noqa: E402
 from gzjwst_core.completeness.recovery import match, nearest  # noqa: E402
-from gzjwst_core.engine import cpu_map, use_processes  # noqa: E402
 from gzjwst_core.models import MosaicSource  # noqa: E402
 from gzjwst_core.mosaics.geometry import Box  # noqa: E402
 from gzjwst_core.mosaics.reader import open_mosaic  # noqa: E402
-from gzjwst_core.profile import SurveyProfile, load_profile  # noqa: E402
+from gzjwst_core.photometry.field_catalog import FieldCatalog, build_field_catalog  # noqa: E402
 from gzjwst_core.psf.known import psf_of  # noqa: E402
+from gzjwst_core.runs.engine import cpu_map, use_processes  # noqa: E402
 from gzjwst_core.sky.fields import sky_fields  # noqa: E402
 from gzjwst_core.sky.mosaics import mosaic_hdus  # noqa: E402
 from gzjwst_core.sky.options import SkyOptions  # noqa: E402
 from gzjwst_core.sky.render import render_band  # noqa: E402
 from gzjwst_core.sky.scene import draw_scene  # noqa: E402
 from gzjwst_core.storage.scratch import scratch  # noqa: E402
+from gzjwst_core.survey.profile import SurveyProfile, load_profile  # noqa: E402
 
 Floats = NDArray[np.float64]
 

@@ -29,9 +29,9 @@ from scipy.spatial import cKDTree
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from gzjwst_core.catalog.calibrate import calibrate  # noqa: E402
-from gzjwst_core.catalog.learn import Learned, learn_bands  # noqa: E402
-from gzjwst_core.catalog.tiles import DetectionPlan, detect_field  # noqa: E402
+from gzjwst_core.detection.calibrate import calibrate  # noqa: E402
+from gzjwst_core.detection.noise_model import Learned, learn_bands  # noqa: E402
+from gzjwst_core.detection.tiles import DetectionPlan, detect_field  # noqa: E402
 from gzjwst_core.models import MosaicSource  # noqa: E402
 from gzjwst_core.options import DetectOptions, MosaicOptions  # noqa: E402
 from gzjwst_core.sky.clumps import large_discs, with_clumps  # noqa: E402

@@ -32,14 +32,13 @@ from scipy.spatial import cKDTree
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog  # noqa: E402
 from gzjwst_core.catalog.select import select  # noqa: E402
-from gzjwst_core.catalog.sersic import sersic_stamp  # noqa: E402
 from gzjwst_core.cutouts.fov import RULES, fov_arcsec  # noqa: E402
-from gzjwst_core.engine import cpu_map, use_processes  # noqa: E402
 from gzjwst_core.models import MosaicSource  # noqa: E402
 from gzjwst_core.options import CutoutOptions  # noqa: E402
-from gzjwst_core.profile import SurveyProfile, load_profile  # noqa: E402
+from gzjwst_core.photometry.field_catalog import FieldCatalog, build_field_catalog  # noqa: E402
+from gzjwst_core.psf.sersic import sersic_stamp  # noqa: E402
+from gzjwst_core.runs.engine import cpu_map, use_processes  # noqa: E402
 from gzjwst_core.sky.bands import BANDS  # noqa: E402
 from gzjwst_core.sky.fields import sky_fields  # noqa: E402
 from gzjwst_core.sky.mosaics import mosaic_hdus  # noqa: E402
@@ -47,6 +46,7 @@ from gzjwst_core.sky.options import SkyOptions  # noqa: E402
 from gzjwst_core.sky.psf import psf_stamp  # noqa: E402
 from gzjwst_core.sky.render import render_band  # noqa: E402
 from gzjwst_core.sky.scene import draw_scene  # noqa: E402
+from gzjwst_core.survey.profile import SurveyProfile, load_profile  # noqa: E402
 
 Floats = NDArray[np.float64]
 

@@ -25,14 +25,14 @@ from scipy.spatial import cKDTree
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from gzjwst_core.catalog import halos  # noqa: E402
-from gzjwst_core.catalog.columns import Flag  # noqa: E402
-from gzjwst_core.catalog.field import build_field_catalog  # noqa: E402
+from gzjwst_core.flag_bits import Flag  # noqa: E402
 from gzjwst_core.models import MosaicSource  # noqa: E402
-from gzjwst_core.profile import load_profile  # noqa: E402
+from gzjwst_core.photometry import star_masks as halos  # noqa: E402
+from gzjwst_core.photometry.field_catalog import build_field_catalog  # noqa: E402
 from gzjwst_core.sky.fields import SkyField, sky_fields  # noqa: E402
 from gzjwst_core.sky.options import SkyOptions  # noqa: E402
 from gzjwst_core.sky.scene import draw_scene  # noqa: E402
+from gzjwst_core.survey.profile import load_profile  # noqa: E402
 from tests.bench.deblend import BANDS, write_field  # noqa: E402
 
 _NEAR_ARCSEC, _OWN_ARCSEC, _MATCH_ARCSEC, _SCALE = 12.0, 0.3, 0.25, 0.06

@@ -15,10 +15,10 @@ _CHILD = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from gzjwst_core.engine import peak_memory_mb
-from gzjwst_core.profile import load_profile
+from gzjwst_core.runs.engine import peak_memory_mb
+from gzjwst_core.survey.profile import load_profile
 from gzjwst_core.sky.build import load_sky
-from gzjwst_core.catalog.field import build_field_catalog
+from gzjwst_core.photometry.field_catalog import build_field_catalog
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.planes import keep_planes
 folder = Path({folder!r})

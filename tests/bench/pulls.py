@@ -26,28 +26,29 @@ sys.path.insert(0, str(ROOT))
 
 import sep  # noqa: E402
 
-from gzjwst_core.catalog.background import Mesh  # noqa: E402
-from gzjwst_core.catalog.calibrate import calibrate  # noqa: E402
-from gzjwst_core.catalog.carry import carry_labels  # noqa: E402
-from gzjwst_core.catalog.columns import Flag, aperture_name  # noqa: E402
-from gzjwst_core.catalog.empty import measure_noise  # noqa: E402
-from gzjwst_core.catalog.field import build_field_catalog  # noqa: E402
-from gzjwst_core.catalog.forced import ForcedPlan, measure_field  # noqa: E402
-from gzjwst_core.catalog.frames import band_frame  # noqa: E402
-from gzjwst_core.catalog.learn import Learned, learn_bands  # noqa: E402
-from gzjwst_core.catalog.measure import Scene, aperture_fluxes  # noqa: E402
-from gzjwst_core.catalog.tiles import Detected, DetectionPlan, detect_field  # noqa: E402
+from gzjwst_core.catalog.columns import aperture_name  # noqa: E402
+from gzjwst_core.detection.background import Mesh  # noqa: E402
+from gzjwst_core.detection.calibrate import calibrate  # noqa: E402
+from gzjwst_core.detection.calibrated_frame import band_frame  # noqa: E402
+from gzjwst_core.detection.empty_apertures import measure_noise  # noqa: E402
+from gzjwst_core.detection.noise_model import Learned, learn_bands  # noqa: E402
+from gzjwst_core.detection.regrid import carry_labels  # noqa: E402
+from gzjwst_core.detection.tiles import Detected, DetectionPlan, detect_field  # noqa: E402
+from gzjwst_core.flag_bits import Flag  # noqa: E402
 from gzjwst_core.models import MosaicSource  # noqa: E402
 from gzjwst_core.mosaics.geometry import fit_affine, whole  # noqa: E402
 from gzjwst_core.mosaics.reader import open_mosaic  # noqa: E402
 from gzjwst_core.mosaics.segmap import open_segmap  # noqa: E402
-from gzjwst_core.profile import SurveyProfile, load_profile  # noqa: E402
+from gzjwst_core.photometry.field_catalog import build_field_catalog  # noqa: E402
+from gzjwst_core.photometry.forced import ForcedPlan, measure_field  # noqa: E402
+from gzjwst_core.photometry.measure import Scene, aperture_fluxes  # noqa: E402
 from gzjwst_core.sky.fields import SkyField, sky_fields  # noqa: E402
 from gzjwst_core.sky.geometry import FieldGeometry  # noqa: E402
 from gzjwst_core.sky.mosaics import mosaic_hdus  # noqa: E402
 from gzjwst_core.sky.options import SkyOptions  # noqa: E402
 from gzjwst_core.sky.render import render_band, render_light  # noqa: E402
 from gzjwst_core.sky.scene import draw_scene  # noqa: E402
+from gzjwst_core.survey.profile import SurveyProfile, load_profile  # noqa: E402
 
 Floats = NDArray[np.float64]
 

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from gzjwst_core.catalog import measure
-from gzjwst_core.catalog.background import Mesh, fill_cells, mesh_statistics
-from gzjwst_core.catalog.detect import extract
-from gzjwst_core.catalog.field import build_field_catalog
-from gzjwst_core.catalog.noise import WHITE
+from gzjwst_core.detection.background import Mesh, fill_cells, mesh_statistics
+from gzjwst_core.detection.detect import extract
+from gzjwst_core.detection.noise import WHITE
 from gzjwst_core.mosaics.geometry import whole
-from gzjwst_core.profile import load_profile
+from gzjwst_core.photometry import measure
+from gzjwst_core.photometry.field_catalog import build_field_catalog
+from gzjwst_core.survey.profile import load_profile
 from tests.catalog import test_ring as ring
 from tests.catalog import test_sep_reference as sextractor
 from tests.catalog.real_data import real_data

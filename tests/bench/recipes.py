@@ -24,9 +24,9 @@ import numpy as np  # noqa: E402
 from gzjwst_core.cutouts.read import Cutout  # noqa: E402
 from gzjwst_core.images.compare import Look, look_at, sample, star_colour  # noqa: E402
 from gzjwst_core.images.compare_sheet import sheet_jpeg  # noqa: E402
-from gzjwst_core.images.compare_verb import Variant, compared  # noqa: E402
 from gzjwst_core.images.recipes import RECIPES  # noqa: E402
 from gzjwst_core.options import ImageOptions  # noqa: E402
+from gzjwst_core.survey.compare_command import Variant, compared  # noqa: E402
 from tests.bench.recipe_table.peers import notebook, percentile  # noqa: E402
 from tests.bench.recipe_table.skies import Views, make_views  # noqa: E402
 

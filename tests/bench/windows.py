@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import gzjwst_core.archives.s3_client  # noqa: F401 - imports are not what is measured
-from gzjwst_core.archives.cache import MosaicCache
+import gzjwst_core.transport.s3_client  # noqa: F401 - imports are not what is measured
 from gzjwst_core.archives.locate import locate
 from gzjwst_core.archives.s3 import S3, bucket_key
-from gzjwst_core.archives.windows import fetch_rows
+from gzjwst_core.cache.fetch_rows import fetch_rows
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.models import Mosaic
 from gzjwst_core.mosaics.rows import Places
 from gzjwst_core.options import ArchiveOptions

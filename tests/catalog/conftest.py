@@ -2,7 +2,7 @@
 
 import pytest
 
-from gzjwst_core.catalog.field import FieldCatalog
+from gzjwst_core.photometry.field_catalog import FieldCatalog
 from tests.catalog.tiny_sky import TinySky, catalog_of, render_sky
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gzjwst_core.catalog.astrometry import REFERENCE, Comparison, compare_with, solve
-from gzjwst_core.catalog.offsets import Offset, Pairs, measure_offset
-from gzjwst_core.catalog.sky_tables import read_reference
+from gzjwst_core.catalog.offset import Offset, Pairs, measure_offset
+from gzjwst_core.catalog.reference_tables import read_reference
 from gzjwst_core.catalog.survey import Survey, build_survey
 from gzjwst_core.mosaics.geometry import stated_wcs
 from gzjwst_core.mosaics.reader import open_mosaic

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.catalog.background import Mesh, cells, fill_cells, mesh_of, mesh_statistics, source_mask
+from gzjwst_core.detection.background import Mesh, cells, fill_cells, mesh_of, mesh_statistics, source_mask
 from gzjwst_core.mosaics.geometry import Box
 
 

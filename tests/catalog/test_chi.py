@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from scipy.ndimage import gaussian_filter, label
 from scipy.stats import chi
 
-from gzjwst_core.catalog.chi import chi_mean, chi_moments, chi_threshold, smoothed_snr
-from gzjwst_core.catalog.detect import extract, kernel_for
-from gzjwst_core.catalog.frames import Frame
+from gzjwst_core.detection.calibrated_frame import Frame
+from gzjwst_core.detection.chi_mean import chi_mean, chi_moments, chi_threshold, smoothed_snr
+from gzjwst_core.detection.detect import extract, kernel_for
 from gzjwst_core.options import DetectOptions
 
 OPTIONS = DetectOptions(combine="chi-mean")

@@ -10,19 +10,12 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
-from gzjwst_core.catalog.columns import (
-    APERTURE_COLUMNS,
-    BAND_COLUMNS,
-    FLAG_MEANINGS,
-    MATCHED_COLUMNS,
-    SURVEY_COLUMNS,
-    Flag,
-    columns_for,
-)
-from gzjwst_core.catalog.copies import write_copies
+from gzjwst_core.catalog.columns import APERTURE_COLUMNS, BAND_COLUMNS, MATCHED_COLUMNS, SURVEY_COLUMNS, columns_for
 from gzjwst_core.catalog.crossmatch import MATCH_COLUMNS, SUMMARY_COLUMNS
 from gzjwst_core.catalog.definitions import REFERENCES, SOURCE_OF
+from gzjwst_core.catalog.export import write_copies
 from gzjwst_core.catalog.flag_texts import flag_notes
+from gzjwst_core.flag_bits import FLAG_MEANINGS, Flag
 from gzjwst_core.storage.fits_tables import read_fits_table
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import COMMENTS, Column, apply_columns, read_parquet, write_parquet
@@ -120,7 +113,7 @@ def test_the_raw_fits_header_is_what_topcat_reads(tmp_path: Path) -> None:
 
 
 def test_a_large_catalog_has_no_ecsv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gzjwst_core.catalog.copies.ECSV_ROWS", 4)
+    monkeypatch.setattr("gzjwst_core.catalog.export.ECSV_ROWS", 4)
     outputs = write_copies(Folder(str(tmp_path)), catalog(4))
     assert [output.path for output in outputs] == [
         "catalog/catalog.fits",

@@ -12,18 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gzjwst_core.catalog.astrometry import compare_with
-from gzjwst_core.catalog.comparing import CROSSMATCH, crossmatch, matches_path, plan_crossmatch
-from gzjwst_core.catalog.coverage import on_data
 from gzjwst_core.catalog.crossmatch import Comparison, Sources, compare, near_any
-from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.errors import CatalogError, StorageError
-from gzjwst_core.models import Receipt
 from gzjwst_core.options import AstrometryOptions, CompareOptions, QueryOptions, SurveyOptions
 from gzjwst_core.options.archives import LocalMosaics
-from gzjwst_core.profile import SurveyProfile
-from gzjwst_core.run import Run
+from gzjwst_core.runs.work import Receipt
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import read_parquet, write_parquet
+from gzjwst_core.survey.catalog import CATALOG
+from gzjwst_core.survey.crossmatch import CROSSMATCH, crossmatch, matches_path, plan_crossmatch
+from gzjwst_core.survey.field_coverage import on_data
+from gzjwst_core.survey.profile import SurveyProfile
+from gzjwst_core.survey.run import Run
 
 RA0, DEC0, SIDE_DEG = 359.999, 60.0, 0.01
 

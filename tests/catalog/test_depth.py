@@ -7,13 +7,13 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS, Sip
 
-from gzjwst_core.catalog.depth import DETECTION, DepthMap, Lattice, depth_rows, depth_table, stacked_noise
-from gzjwst_core.catalog.field import FieldCatalog
-from gzjwst_core.catalog.noise import DepthBin, NoiseLaw, NoiseLaws
+from gzjwst_core.detection.depth import DETECTION, DepthMap, Lattice, depth_rows, depth_table, stacked_noise
+from gzjwst_core.detection.noise import DepthBin, NoiseLaw, NoiseLaws
 from gzjwst_core.mosaics.depth_file import binned_wcs, write_depth
 from gzjwst_core.mosaics.geometry import Affine
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.options import MosaicOptions
+from gzjwst_core.photometry.field_catalog import FieldCatalog
 from tests.catalog.tiny_sky import TinySky
 
 FIELD = "o001_t001"

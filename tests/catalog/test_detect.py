@@ -8,9 +8,9 @@ import pytest
 import sep
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog import detect
-from gzjwst_core.catalog.detect import combine, extract, fill_cores, kernel_for, touches_edge
-from gzjwst_core.catalog.frames import Frame
+from gzjwst_core.detection import detect
+from gzjwst_core.detection.calibrated_frame import Frame
+from gzjwst_core.detection.detect import combine, extract, fill_cores, kernel_for, touches_edge
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.options import DetectOptions
 

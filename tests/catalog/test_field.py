@@ -12,14 +12,15 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from gzjwst_core.catalog.columns import Flag, columns_for
-from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
-from gzjwst_core.catalog.tiles import OBJECT_DTYPE
-from gzjwst_core.engine import cpu_map, use_processes
+from gzjwst_core.catalog.columns import columns_for
+from gzjwst_core.detection.tiles import OBJECT_DTYPE
 from gzjwst_core.errors import CatalogError, NoValidPixelsError
+from gzjwst_core.flag_bits import Flag
 from gzjwst_core.mosaics.geometry import whole
 from gzjwst_core.mosaics.segmap import open_segmap
 from gzjwst_core.options import DetectOptions
+from gzjwst_core.photometry.field_catalog import FieldCatalog, build_field_catalog
+from gzjwst_core.runs.engine import cpu_map, use_processes
 from tests.catalog.tiny_sky import (
     Profile,
     TinySky,

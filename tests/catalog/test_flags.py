@@ -9,16 +9,16 @@ import pytest
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog import halos
-from gzjwst_core.catalog.columns import FLAG_MEANINGS, Flag
-from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
-from gzjwst_core.catalog.frames import Frame
-from gzjwst_core.catalog.measure import Scene
-from gzjwst_core.catalog.noise import WHITE
-from gzjwst_core.catalog.outline import missing_kind, outside_of
+from gzjwst_core.detection.calibrated_frame import Frame
+from gzjwst_core.detection.noise import WHITE
+from gzjwst_core.detection.outline import missing_kind, outside_of
+from gzjwst_core.flag_bits import FLAG_MEANINGS, Flag
 from gzjwst_core.mosaics.geometry import stated_wcs
 from gzjwst_core.options import MosaicOptions
-from gzjwst_core.profile import load_profile
+from gzjwst_core.photometry import star_masks as halos
+from gzjwst_core.photometry.field_catalog import FieldCatalog, build_field_catalog
+from gzjwst_core.photometry.measure import Scene
+from gzjwst_core.survey.profile import load_profile
 from tests.catalog.tiny_sky import Profile, TinySky
 
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.catalog.carry import Ellipses
-from gzjwst_core.catalog.frames import Frame
-from gzjwst_core.catalog.given_shapes import growth_radii, label_ellipses, leaders
-from gzjwst_core.catalog.measure import Scene
-from gzjwst_core.catalog.noise import WHITE
+from gzjwst_core.detection.calibrated_frame import Frame
+from gzjwst_core.detection.noise import WHITE
+from gzjwst_core.detection.regrid import Ellipses
+from gzjwst_core.photometry.measure import Scene
+from gzjwst_core.photometry.target_apertures import growth_radii, label_ellipses, leaders
 
 SHAPE = (40, 60)
 places = st.lists(st.tuples(st.floats(-5, 64), st.floats(-5, 44), st.floats(1, 12), st.floats(0.2, 1)), max_size=8)

@@ -9,15 +9,15 @@ import sep
 from numpy.typing import NDArray
 from scipy.special import erf
 
-from gzjwst_core.catalog import measure
-from gzjwst_core.catalog.apertures import excess_noise, small_circles
-from gzjwst_core.catalog.carry import Ellipses, Owners, box_on, carry_ellipses, carry_labels
-from gzjwst_core.catalog.frames import Frame
-from gzjwst_core.catalog.light import FRACTIONS, light_radii, sharpened
-from gzjwst_core.catalog.measure import Scene
-from gzjwst_core.catalog.noise import WHITE
+from gzjwst_core.detection.calibrated_frame import Frame
+from gzjwst_core.detection.noise import WHITE
+from gzjwst_core.detection.regrid import Ellipses, Owners, box_on, carry_ellipses, carry_labels
 from gzjwst_core.mosaics.geometry import Affine, Box
 from gzjwst_core.options import PhotometryOptions
+from gzjwst_core.photometry import measure
+from gzjwst_core.photometry.apertures import excess_noise, small_circles
+from gzjwst_core.photometry.curve_of_growth import FRACTIONS, light_radii, sharpened
+from gzjwst_core.photometry.measure import Scene
 from tests.soak.skies import measured
 
 COARSE = 0.06

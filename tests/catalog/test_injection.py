@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gzjwst_core.catalog.columns import Flag
-from gzjwst_core.catalog.field import FieldCatalog
+from gzjwst_core.completeness.galaxy_light import add_galaxies, galaxy_light, grid_places, kernels
 from gzjwst_core.completeness.injected import (
     Colours,
     batch_sizes,
@@ -21,13 +20,14 @@ from gzjwst_core.completeness.injected import (
     with_fluxes,
 )
 from gzjwst_core.completeness.injection import FieldBefore, detect_negative, inject
-from gzjwst_core.completeness.light import add_galaxies, galaxy_light, grid_places, kernels
 from gzjwst_core.completeness.negative import empty_and_turned
 from gzjwst_core.errors import StorageError
+from gzjwst_core.flag_bits import Flag
 from gzjwst_core.mosaics.geometry import Box, whole
 from gzjwst_core.mosaics.reader import Window, open_mosaic
 from gzjwst_core.mosaics.units import ab_magnitude
 from gzjwst_core.options import CompletenessOptions, MosaicOptions, PsfOptions
+from gzjwst_core.photometry.field_catalog import FieldCatalog
 from gzjwst_core.psf.model import model_psf
 from gzjwst_core.sky.geometry import tangent_wcs
 from gzjwst_core.storage.scratch import scratch

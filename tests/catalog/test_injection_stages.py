@@ -8,27 +8,22 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from gzjwst_core.archives.tables import write_products
-from gzjwst_core.catalog.comparing import CROSSMATCH
-from gzjwst_core.catalog.stages import plan_field
 from gzjwst_core.completeness.selection import COMPLETENESS, SelectionFunction
-from gzjwst_core.completeness.stages import (
-    FIELDS,
-    INJECTION,
-    PURITY,
-    measure,
-    plan_fields,
-    plan_survey,
-)
-from gzjwst_core.completeness.stale import drop_stale
 from gzjwst_core.errors import CatalogError
-from gzjwst_core.models import Field, Mosaic, Output, Product, Receipt, Work
+from gzjwst_core.models import Field, Mosaic, Product
 from gzjwst_core.options import CompareOptions, Cut
-from gzjwst_core.publish.record import RunLog, record_of
-from gzjwst_core.request import RunRequest, start
-from gzjwst_core.run import Run
-from gzjwst_core.storage.receipts import complete
+from gzjwst_core.runs.receipts import complete
+from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.tables import read_parquet, write_parquet
+from gzjwst_core.survey.catalog import plan_field
+from gzjwst_core.survey.completeness import FIELDS, INJECTION, PURITY, measure, plan_fields, plan_survey
+from gzjwst_core.survey.crossmatch import CROSSMATCH
+from gzjwst_core.survey.invalidate import drop_stale
+from gzjwst_core.survey.mosaic_tables import write_products
+from gzjwst_core.survey.request import RunRequest, start
+from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run_record import RunLog, record_of
+from gzjwst_core.values import Output
 from tests.catalog.test_selection import galaxies
 
 CUTS = ("{column='is_primary', equals=true}", "{column='is_star', equals=false}", "{column='mag_ref', maximum=26.0}")

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from gzjwst_core.catalog.frames import Frame
-from gzjwst_core.catalog.isophote import FILTER_ARCSEC, isophote_diagonals, limit_ujy
-from gzjwst_core.catalog.measure import Scene
-from gzjwst_core.catalog.noise import WHITE
-from gzjwst_core.catalog.reach import segment_reaches
+from gzjwst_core.detection.calibrated_frame import Frame
+from gzjwst_core.detection.noise import WHITE
 from gzjwst_core.mosaics.units import ab_magnitude
+from gzjwst_core.photometry.isophote import FILTER_ARCSEC, isophote_diagonals, limit_ujy
+from gzjwst_core.photometry.measure import Scene
+from gzjwst_core.photometry.segment_extent import segment_reaches
 
 SCALE, SIGMA, PEAK = 0.06, 4.0, 1.0
 BLUR = FILTER_ARCSEC / SCALE

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from gzjwst_core.catalog import learn
-from gzjwst_core.catalog.assemble import mosaic_table
-from gzjwst_core.catalog.calibrate import calibrate
-from gzjwst_core.catalog.forced import ForcedPlan
-from gzjwst_core.catalog.learn import Grid, learn_bands, spread
-from gzjwst_core.catalog.tiles import DetectionPlan
+from gzjwst_core.detection import noise_model as learn
+from gzjwst_core.detection.calibrate import calibrate
+from gzjwst_core.detection.noise_model import Grid, learn_bands, spread
+from gzjwst_core.detection.tiles import DetectionPlan
 from gzjwst_core.options import DetectOptions, MosaicOptions, PhotometryOptions
+from gzjwst_core.photometry.forced import ForcedPlan
+from gzjwst_core.photometry.source_table import mosaic_table
 from tests.catalog.tiny_sky import TinySky, edited, source_of, write_plain
 
 

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.centres import windowed_centres
-from gzjwst_core.catalog.frames import Frame
-from gzjwst_core.catalog.light import concentration, light_radii, mean_brightness
-from gzjwst_core.catalog.measure import Scene
-from gzjwst_core.catalog.noise import WHITE
-from gzjwst_core.catalog.shapes import segment_shapes
+from gzjwst_core.detection.calibrated_frame import Frame
+from gzjwst_core.detection.noise import WHITE
 from gzjwst_core.mosaics.geometry import sky_axes, sky_jacobian
+from gzjwst_core.photometry.centroids import windowed_centres
+from gzjwst_core.photometry.curve_of_growth import concentration, light_radii, mean_brightness
+from gzjwst_core.photometry.measure import Scene
+from gzjwst_core.photometry.moments import segment_shapes
 from gzjwst_core.sky.geometry import tangent_wcs
 
 FLUX, SIGMA = 100.0, 3.0

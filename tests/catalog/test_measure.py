@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog import measure
-from gzjwst_core.catalog.carry import (
+from gzjwst_core.detection.calibrated_frame import Frame
+from gzjwst_core.detection.noise import NoiseLaw
+from gzjwst_core.detection.regrid import (
     Ellipses,
     aligned_shift,
     box_on,
@@ -16,14 +17,13 @@ from gzjwst_core.catalog.carry import (
     half_turn,
     resample,
 )
-from gzjwst_core.catalog.frames import Frame
-from gzjwst_core.catalog.light import light_radii
-from gzjwst_core.catalog.measure import Scene
-from gzjwst_core.catalog.noise import NoiseLaw
-from gzjwst_core.catalog.stars import expected_r50, point_source_r50, star_scores
-from gzjwst_core.catalog.totals import Growth, total_factors
 from gzjwst_core.mosaics.geometry import Affine, Box
 from gzjwst_core.options import PhotometryOptions
+from gzjwst_core.photometry import measure
+from gzjwst_core.photometry.curve_of_growth import light_radii
+from gzjwst_core.photometry.measure import Scene
+from gzjwst_core.photometry.star_locus import expected_r50, point_source_r50, star_scores
+from gzjwst_core.photometry.total_flux import Growth, total_factors
 
 SIGMA = 3.0
 FLUX = 500.0

@@ -9,9 +9,10 @@ from astropy.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.catalog.columns import Flag, columns_for
+from gzjwst_core.catalog.columns import columns_for
 from gzjwst_core.catalog.merge import merge_rows, stack
 from gzjwst_core.errors import CatalogError
+from gzjwst_core.flag_bits import Flag
 from gzjwst_core.options import MergeOptions
 from gzjwst_core.storage.tables import apply_columns
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gzjwst_core.catalog.carried_ids import carried_names, name_counts
 from gzjwst_core.catalog.merge import EarlierRelease, merge_rows, stack
-from gzjwst_core.catalog.naming import Earlier, group_number, unique_names
-from gzjwst_core.catalog.sky_tables import read_earlier, read_reference
+from gzjwst_core.catalog.reference_tables import read_earlier, read_reference
+from gzjwst_core.catalog.source_names import Earlier, group_number, unique_names
 from gzjwst_core.catalog.survey import build_survey
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.options import AstrometryOptions

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from gzjwst_core.catalog.noise import (
+from gzjwst_core.detection.noise import (
     WHITE,
     WHITE_EVERYWHERE,
     NoiseLaw,

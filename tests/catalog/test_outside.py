@@ -10,13 +10,14 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
-from gzjwst_core.catalog.outside import digest_of_files, read_outside
+from gzjwst_core.catalog.external_tables import read_outside
 from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.errors import CatalogError, ProfileError
 from gzjwst_core.options import TargetOptions
-from gzjwst_core.profile import SurveyProfile, validate_profile
+from gzjwst_core.storage.file_digests import digest_of_files
 from gzjwst_core.storage.fits_tables import write_fits
 from gzjwst_core.storage.tables import write_parquet
+from gzjwst_core.survey.profile import SurveyProfile, validate_profile
 
 
 def options(**given: Any) -> TargetOptions:

@@ -3,8 +3,8 @@
 import numpy as np
 from astropy.table import Table
 
-from gzjwst_core.catalog.columns import Flag
-from gzjwst_core.catalog.overlap import OVERLAP_COLUMNS, reproducibility
+from gzjwst_core.catalog.reproducibility import OVERLAP_COLUMNS, reproducibility
+from gzjwst_core.flag_bits import Flag
 
 ARCSEC = 1 / 3600
 WIDTH, OVERLAP = 60.0, 30.0

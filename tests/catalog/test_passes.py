@@ -10,14 +10,14 @@ import sep
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from gzjwst_core.catalog import calibrate as calibrating
-from gzjwst_core.catalog.calibrate import calibrate
-from gzjwst_core.catalog.detect import Extraction, extract
-from gzjwst_core.catalog.filtered import with_filters
-from gzjwst_core.catalog.frames import Frame
-from gzjwst_core.catalog.learn import learn_bands
-from gzjwst_core.catalog.passes import linked_pixels, merge_passes
-from gzjwst_core.catalog.tiles import DetectionPlan, band_frames, detect_field
+from gzjwst_core.detection import calibrate as calibrating
+from gzjwst_core.detection.calibrate import calibrate
+from gzjwst_core.detection.calibrated_frame import Frame
+from gzjwst_core.detection.detect import Extraction, extract
+from gzjwst_core.detection.filtered_noise import with_filters
+from gzjwst_core.detection.hot_cold import linked_pixels, merge_passes
+from gzjwst_core.detection.noise_model import learn_bands
+from gzjwst_core.detection.tiles import DetectionPlan, band_frames, detect_field
 from gzjwst_core.mosaics.geometry import Box, whole
 from gzjwst_core.mosaics.segmap import open_segmap
 from gzjwst_core.options import DetectOptions, MosaicOptions

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from gzjwst_core.catalog.columns import Flag
 from gzjwst_core.catalog.regions import COLOURS, region_text
+from gzjwst_core.flag_bits import Flag
 
 ELLIPSE = re.compile(
     r'ellipse\((?P<ra>\d+\.\d{7}),(?P<dec>[+-]\d+\.\d{7}),(?P<a>\d+\.\d{3})",(?P<b>\d+\.\d{3})",(?P<angle>\d+\.\d\d)\)'

@@ -14,9 +14,10 @@ from astropy.io import fits
 from astropy.table import Row, Table
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.columns import Flag, aperture_name
-from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
+from gzjwst_core.catalog.columns import aperture_name
+from gzjwst_core.flag_bits import Flag
 from gzjwst_core.models import MosaicSource
+from gzjwst_core.photometry.field_catalog import FieldCatalog, build_field_catalog
 from tests.catalog.real_data import real_data
 from tests.catalog.tiny_sky import recommended
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog import measure
-from gzjwst_core.catalog.carry import Ellipses, Owners
-from gzjwst_core.catalog.frames import Frame
-from gzjwst_core.catalog.measure import Scene
-from gzjwst_core.catalog.noise import WHITE
+from gzjwst_core.detection.calibrated_frame import Frame
+from gzjwst_core.detection.noise import WHITE
+from gzjwst_core.detection.regrid import Ellipses, Owners
 from gzjwst_core.options import PhotometryOptions
+from gzjwst_core.photometry import measure
+from gzjwst_core.photometry.measure import Scene
 
 ONE = np.array([1], np.int32)
 Y, X = np.mgrid[:241, :241].astype(float)

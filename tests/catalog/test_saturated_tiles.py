@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gzjwst_core.catalog import tiles
-from gzjwst_core.catalog.detect import Extraction, extract
-from gzjwst_core.catalog.field import build_field_catalog
-from gzjwst_core.catalog.frames import Frame
+from gzjwst_core.detection import tiles
+from gzjwst_core.detection.calibrated_frame import Frame
+from gzjwst_core.detection.detect import Extraction, extract
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.models import MosaicSource
+from gzjwst_core.photometry.field_catalog import build_field_catalog
 from tests.catalog.tiny_sky import recommended, source_of, write_plain
 
 PROFILE = recommended(tile_px=128, halo_px=16)

@@ -14,16 +14,16 @@ from astropy.io import fits
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog import measure
-from gzjwst_core.catalog.background import Mesh, fill_cells, mesh_statistics
-from gzjwst_core.catalog.carry import Ellipses
-from gzjwst_core.catalog.detect import Extraction, extract
-from gzjwst_core.catalog.frames import Frame
-from gzjwst_core.catalog.light import light_radii
-from gzjwst_core.catalog.measure import Scene
-from gzjwst_core.catalog.noise import WHITE
+from gzjwst_core.detection.background import Mesh, fill_cells, mesh_statistics
+from gzjwst_core.detection.calibrated_frame import Frame
+from gzjwst_core.detection.detect import Extraction, extract
+from gzjwst_core.detection.noise import WHITE
+from gzjwst_core.detection.regrid import Ellipses
 from gzjwst_core.mosaics.geometry import whole
 from gzjwst_core.options import DetectOptions, PhotometryOptions
+from gzjwst_core.photometry import measure
+from gzjwst_core.photometry.curve_of_growth import light_radii
+from gzjwst_core.photometry.measure import Scene
 from tests.catalog.real_data import real_data
 
 Image = NDArray[np.float32]

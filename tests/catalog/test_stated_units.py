@@ -19,7 +19,7 @@ from astropy.table import Column, MaskedColumn, Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.catalog.outside import read_outside
+from gzjwst_core.catalog.external_tables import read_outside
 from gzjwst_core.catalog.stated_units import ANGLE, FLUX, MAGNITUDE, RIGHT_ASCENSION, SIZE, Quantity, tell, values_of
 from gzjwst_core.catalog.target_list import BAD_POSITION, NO_IDENTIFIER, read_targets
 from gzjwst_core.errors import CatalogError

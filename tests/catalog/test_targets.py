@@ -10,14 +10,15 @@ from astropy.table import Table
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.columns import Flag, columns_for
-from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
+from gzjwst_core.catalog.columns import columns_for
 from gzjwst_core.catalog.target_list import BAD_POSITION
-from gzjwst_core.catalog.targets import catalog_of_targets
+from gzjwst_core.flag_bits import Flag
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.geometry import whole
 from gzjwst_core.mosaics.segmap import open_segmap
 from gzjwst_core.options import DetectOptions, MosaicOptions, Options, PhotometryOptions, PsfOptions
+from gzjwst_core.photometry.field_catalog import FieldCatalog, build_field_catalog
+from gzjwst_core.photometry.target_catalog import catalog_of_targets
 from gzjwst_core.storage.tables import apply_columns
 
 SIDE, SCALE = 384, 0.06

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gzjwst_core.catalog.noise import empty_apertures
+from gzjwst_core.detection.noise import empty_apertures
 
 
 @pytest.mark.parametrize("shape", [(64, 2), (2, 64), (2, 2)])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gzjwst_core.catalog.field import FieldCatalog
-from gzjwst_core.catalog.wings import Wings
+from gzjwst_core.photometry.field_catalog import FieldCatalog
+from gzjwst_core.photometry.neighbour_light import Wings
 
 R50, R90 = 1.678, 3.890  # of an exponential disc of scale length 1
 

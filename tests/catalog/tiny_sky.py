@@ -10,11 +10,11 @@ from astropy.io import fits
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
-from gzjwst_core.engine import CpuMap
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.options import DetectOptions, MosaicOptions, PhotometryOptions, PsfOptions
+from gzjwst_core.photometry.field_catalog import FieldCatalog, build_field_catalog
+from gzjwst_core.runs.engine import CpuMap
 from gzjwst_core.sky.fields import sky_fields
 from gzjwst_core.sky.mosaics import mosaic_hdus
 from gzjwst_core.sky.options import SkyOptions

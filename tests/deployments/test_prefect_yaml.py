@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # prefect brings it; its stubs are a package of their own
 
-from gzjwst_core.profile import profile_names
-from gzjwst_core.request import RunRequest, profile_of
+from gzjwst_core.survey.profile import profile_names
+from gzjwst_core.survey.request import RunRequest, profile_of
 from tasks.settings import FOR_RUNS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from gzjwst_core.archives.cache import MosaicCache
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.storage.tables import read_parquet
 from tests.flows.survey import Ended, World, tree
 

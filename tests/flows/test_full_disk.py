@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from flows import journal
-from flows.journal import Journal
-from flows.terminal import Terminal
+from flows.common import progress as journal
+from flows.common.progress import Journal
+from flows.common.terminal import Terminal
 from gzjwst_core.errors import (
     ArchiveUnavailableError,
     CatalogError,
@@ -17,8 +17,8 @@ from gzjwst_core.errors import (
     StorageError,
     WorkerLostError,
 )
-from gzjwst_core.request import RunRequest
-from gzjwst_core.storage.receipts import Done
+from gzjwst_core.runs.receipts import Done
+from gzjwst_core.survey.request import RunRequest
 
 FULL = StorageError("segmaps/north.fits: No space left on device", reason="disk_full")
 

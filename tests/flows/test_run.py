@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows import lines
-from flows.command_line import main
+from flows.common.command_line import main
 from flows.run_survey import run_survey
-from gzjwst_core.archives.stages import listing_of, products_of
-from gzjwst_core.catalog.stages import merge, plan_merge
-from gzjwst_core.publish.record import RunLog, record_of
-from gzjwst_core.request import RunRequest, start
+from flows.survey import lines
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import read_parquet
-from gzjwst_core.verify import verify
+from gzjwst_core.survey.catalog import merge, plan_merge
+from gzjwst_core.survey.query import listing_of, products_of
+from gzjwst_core.survey.request import RunRequest, start
+from gzjwst_core.survey.run_record import RunLog, record_of
+from gzjwst_core.survey.verify import verify
 from tests.flows.survey import SCRIPT, SMALL, Ended, World, stamps, tree
 
 

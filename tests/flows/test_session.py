@@ -10,11 +10,11 @@ import pytest
 from prefect.context import FlowRunContext
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.session import open_session
-from gzjwst_core.engine import cpu_map
+from flows.common.session import open_session
 from gzjwst_core.errors import GzJwstError, StorageError
-from gzjwst_core.request import RunRequest, start
-from gzjwst_core.run import locked
+from gzjwst_core.runs.engine import cpu_map
+from gzjwst_core.survey.request import RunRequest, start
+from gzjwst_core.survey.run import locked
 
 
 def test_tasks_that_an_early_end_left_running_are_waited_for_under_the_lock(

@@ -73,7 +73,7 @@ def test_a_server_that_is_gone_is_one_line_and_keeps_no_run_from_ending(sky: Pat
     with subprocess.Popen(command, env=world.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
         assert run.stdout is not None
         said = read_until(run.stdout.fileno(), b"locate", 180)
-        [server] = [one for one in marked(str(tmp_path)) if "flows.temporary_server" in one.cmdline()]
+        [server] = [one for one in marked(str(tmp_path)) if "flows.common.temporary_server" in one.cmdline()]
         server.kill()
         said += run.communicate(timeout=120)[0]
     assert run.returncode in {0, 1}

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from flows.lines import lost_targets, publish, quality, summary
-from gzjwst_core.publish.runlog import Missing, RunRecord
-from gzjwst_core.publish.stages import RunEnd
-from gzjwst_core.storage.receipts import Done
+from flows.survey.lines import lost_targets, publish, quality, summary
+from gzjwst_core.runs.receipts import Done
+from gzjwst_core.runs.record import Missing, RunRecord
+from gzjwst_core.survey.publish import RunEnd
 
 
 def end(*missing: Missing) -> RunEnd:

@@ -10,15 +10,16 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from rich.console import Console
 
-from flows import lines, terminal
-from flows.command_line import main
-from flows.journal import Journal
-from flows.reporting import leave
+from flows.common import terminal
+from flows.common.command_line import main
+from flows.common.progress import Journal
+from flows.common.reporting import leave
+from flows.common.terminal import Terminal
 from flows.run_survey import run_survey
-from flows.terminal import Terminal
-from gzjwst_core.archives.traffic import Traffic
-from gzjwst_core.publish.stages import RunEnd
-from gzjwst_core.request import RunRequest, start
+from flows.survey import lines
+from gzjwst_core.survey.publish import RunEnd
+from gzjwst_core.survey.request import RunRequest, start
+from gzjwst_core.transport.traffic import Traffic
 from tests.flows.survey import World
 
 
@@ -46,7 +47,7 @@ def test_what_is_wanted_for_the_checks_alone_is_told_and_the_run_is_whole(
     *, aside: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     never_started = Mock(**{"state.is_completed.return_value": False, "state.is_final.return_value": False})
-    monkeypatch.setattr("flows.journal.as_completed", iter)
+    monkeypatch.setattr("flows.common.progress.as_completed", iter)
     journal = Journal(RunRequest(), Terminal())
     assert journal.each("controls", {"south": never_started}, lines.controls, aside=aside) == []
     log = journal.log()
@@ -75,7 +76,7 @@ def test_quiet_reaches_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         asked.append(request)
         return 0
 
-    monkeypatch.setattr("flows.command_line._run", run)
+    monkeypatch.setattr("flows.common.command_line._run", run)
     assert main(run_survey, ["local-example", "--quiet", "--out", str(tmp_path)]) == 0
     assert asked[0].quiet
 
@@ -115,10 +116,10 @@ def test_a_server_that_refuses_to_answer_is_not_gone(
     def leave_at_once(code: int) -> None:
         raise Left(code)
 
-    monkeypatch.setattr("flows.reporting.os._exit", leave_at_once)
+    monkeypatch.setattr("flows.common.reporting.os._exit", leave_at_once)
     begun = threading.Event()
     begun.set()
-    monkeypatch.setattr("flows.reporting._begun", begun)
+    monkeypatch.setattr("flows.common.reporting._begun", begun)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
         if status is None:
@@ -156,7 +157,7 @@ def _answer(listener: socket.socket, answer: bytes) -> None:
 def test_transfers_tell_bytes_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, came = [100.0], Traffic()
     monkeypatch.setattr(terminal, "TRAFFIC", came)
-    monkeypatch.setattr("flows.terminal.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("flows.common.terminal.time.monotonic", lambda: clock[0])
     line = terminal.StageLine(Console(), "fetch", 3, expected_bytes=9_000_000_000)
     line.advance()
     clock[0] += 10

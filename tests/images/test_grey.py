@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from gzjwst_core.cutouts.read import Cutout, read_cutout
 from gzjwst_core.errors import ImageError
-from gzjwst_core.images import grey, paint
+from gzjwst_core.images import grey
+from gzjwst_core.images import render as paint
 from gzjwst_core.images.compose import Picture, colour
 from gzjwst_core.images.encode import read_metadata
 from gzjwst_core.images.grey import WIDEST_PX, band_in_grey, grid_of, strip_of

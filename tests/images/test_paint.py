@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gzjwst_core.images.encode import recipe_digest
-from gzjwst_core.images.paint import paint_chunk, paint_cutout
+from gzjwst_core.images.render import paint_chunk, paint_cutout
 from gzjwst_core.images.stretch import sky_level
 from gzjwst_core.options import ImageOptions
 from tests.cutouts.skies import Blob, make_field

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from gzjwst_core.images import stages
 from gzjwst_core.images.encode import read_metadata
-from gzjwst_core.images.record import notes_of
-from gzjwst_core.models import Receipt, Work
-from gzjwst_core.publish.record import RunLog, record_of
-from gzjwst_core.publish.runlog import sums_hold
-from gzjwst_core.request import RunRequest, start
-from gzjwst_core.run import Run
-from gzjwst_core.storage.receipts import Done, complete, latest
+from gzjwst_core.runs.receipts import Done, complete, latest
+from gzjwst_core.runs.record import sums_hold
+from gzjwst_core.runs.work import Receipt, Work
+from gzjwst_core.survey import images as stages
+from gzjwst_core.survey.images import notes_of
+from gzjwst_core.survey.request import RunRequest, start
+from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run_record import RunLog, record_of
 from tests.cutouts.skies import Blob, make_field
 from tests.images.scenes import cut_bytes, flux, grids
 

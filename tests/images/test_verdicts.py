@@ -10,7 +10,7 @@ from gzjwst_core.errors import ProfileError
 from gzjwst_core.images.meanings import MEANINGS, described
 from gzjwst_core.images.verdicts import IMAGE_MEASURES, VERDICTS, grade, judge, outside, reasons_of
 from gzjwst_core.options import Limits, QualityOptions
-from gzjwst_core.profile import load_profile
+from gzjwst_core.survey.profile import load_profile
 
 GOOD = {"black": 0.0, "white": 0.001, "sky_median": 33.0, "sky_chroma": 1.0, "fill": 0.45, "reach": 0.5}
 GOOD |= {"coverage": 1.0, "centring": 0.003, "contrast": 9.0, "size_bytes": 50_000.0}

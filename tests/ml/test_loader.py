@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from gzjwst_core.images.paint import paint_cutout
+from gzjwst_core.images.render import paint_cutout
 from gzjwst_core.options import PublishOptions
-from gzjwst_core.publish.rows import join_rows
-from gzjwst_core.publish.single_band import single_bands, single_path
-from gzjwst_core.publish.zoobot import zoobot_table
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import write_parquet
+from gzjwst_core.zoobot.rows import join_rows
+from gzjwst_core.zoobot.single_band import single_bands, single_path
+from gzjwst_core.zoobot.zoobot import zoobot_table
 from tests.cutouts.skies import Blob, make_field, sky_offsets
 from tests.images.scenes import OPTIONS as COLOUR
 from tests.images.scenes import cut_bytes, flux, grids, punch

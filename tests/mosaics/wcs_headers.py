@@ -20,7 +20,7 @@ from gzjwst_core.mosaics.geometry import whole
 from gzjwst_core.mosaics.reader import MosaicReader, open_mosaic
 from gzjwst_core.mosaics.segmap import SegmapWriter, open_segmap
 from gzjwst_core.options import CutoutOptions, MosaicOptions
-from gzjwst_core.publish.single_band import single_bands
+from gzjwst_core.zoobot.single_band import single_bands
 
 SHAPE = (52, 44)
 BLOCK = 4

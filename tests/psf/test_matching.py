@@ -11,18 +11,18 @@ from astropy.io import fits
 from scipy.ndimage import gaussian_filter
 
 from gzjwst_core.catalog.columns import catalog_columns
-from gzjwst_core.catalog.empty import SkyTile, circles, sky_window, with_laws
-from gzjwst_core.catalog.field import build_field_catalog
-from gzjwst_core.catalog.forced import ForcedPlan
-from gzjwst_core.catalog.frames import Frame
-from gzjwst_core.catalog.learn import learn_bands
-from gzjwst_core.catalog.matched import _with_laws
-from gzjwst_core.catalog.tiles import DetectionPlan
+from gzjwst_core.detection.calibrated_frame import Frame
+from gzjwst_core.detection.empty_apertures import SkyTile, circles, sky_window, with_laws
+from gzjwst_core.detection.noise_model import learn_bands
+from gzjwst_core.detection.tiles import DetectionPlan
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.mosaics.geometry import whole
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.mosaics.segmap import SegmapWriter
 from gzjwst_core.options import DetectOptions, MosaicOptions, PhotometryOptions, PsfOptions
+from gzjwst_core.photometry.field_catalog import build_field_catalog
+from gzjwst_core.photometry.forced import ForcedPlan
+from gzjwst_core.photometry.psf_matched import _with_laws
 from gzjwst_core.psf.matching import convolved, matching_kernel
 from gzjwst_core.psf.model import model_psf
 from gzjwst_core.psf.stamp import Psf, unit_sum

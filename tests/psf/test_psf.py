@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gzjwst_core.bands import NIRCAM_BANDS
-from gzjwst_core.catalog.columns import Flag
 from gzjwst_core.errors import ProfileError
+from gzjwst_core.flag_bits import Flag
 from gzjwst_core.options import MosaicOptions, PsfOptions
 from gzjwst_core.psf.known import psf_of, with_folder
 from gzjwst_core.psf.model import annular_airy, model_psf

@@ -5,7 +5,7 @@ import pytest
 from astropy.table import Table
 
 from gzjwst_core.images.record import ImageRecord
-from gzjwst_core.publish.rows import join_rows
+from gzjwst_core.zoobot.rows import join_rows
 
 LINK = "https://viewer.example/?target={ra:.6f}%20{dec:+.6f}"
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gzjwst_core.catalog.stages import CATALOG
 from gzjwst_core.images.record import ImageNote
-from gzjwst_core.images.stages import IMAGES
-from gzjwst_core.models import Receipt, Work
-from gzjwst_core.publish.stages import hand_over, plan
-from gzjwst_core.request import RunRequest, start
-from gzjwst_core.run import Run
-from gzjwst_core.storage.receipts import Done, complete
+from gzjwst_core.runs.receipts import Done, complete
+from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.tables import write_parquet
+from gzjwst_core.survey.catalog import CATALOG
+from gzjwst_core.survey.images import IMAGES
+from gzjwst_core.survey.publish import hand_over, plan
+from gzjwst_core.survey.request import RunRequest, start
+from gzjwst_core.survey.run import Run
 from tests.publish.conftest import make_catalog, make_image
 
 PANELS = "rgb=0,0,16,16 F277W=20,0,36,16 F444W=40,0,56,16"

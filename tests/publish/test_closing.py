@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from gzjwst_core.errors import StorageError
-from gzjwst_core.publish.record import RunLog
-from gzjwst_core.publish.runlog import StageRecord
-from gzjwst_core.publish.stages import DAMAGED_RUNS, REPORT, RUNS, RunEnd, close
-from gzjwst_core.run import Run
+from gzjwst_core.runs.record import StageRecord
 from gzjwst_core.storage.seal import is_whole
+from gzjwst_core.survey.publish import DAMAGED_RUNS, REPORT, RUNS, RunEnd, close
+from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run_record import RunLog
 from tests.publish.subjects import hand, new_run, picture
 
 

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gzjwst_core.catalog.columns import Flag
-from gzjwst_core.publish.explorer import embedded_names, explorer_data, measures_shown, random_sheet
-from gzjwst_core.publish.facts import Galaxies, ReportFacts
-from gzjwst_core.publish.galaxies import listed
-from gzjwst_core.publish.packing import choices, doubles, numbers, paths, script_json, texts
-from gzjwst_core.publish.report import report_html
-from gzjwst_core.publish.rows import join_rows
-from gzjwst_core.publish.sheets import choose, sheets_of, thumbnail
+from gzjwst_core.flag_bits import Flag
+from gzjwst_core.report.explorer import embedded_names, explorer_data, measures_shown, random_sheet
+from gzjwst_core.report.facts import Galaxies, ReportFacts
+from gzjwst_core.report.galaxies import listed
+from gzjwst_core.report.packing import choices, doubles, numbers, paths, script_json, texts
+from gzjwst_core.report.report import report_html
+from gzjwst_core.report.sheets import choose, sheets_of, thumbnail
+from gzjwst_core.zoobot.rows import join_rows
 from tests.publish.conftest import LINK, make_catalog, make_image
 from tests.publish.test_report import record
 

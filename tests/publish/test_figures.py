@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from gzjwst_core.catalog.columns import FLAG_MEANINGS, Flag
-from gzjwst_core.publish.figures import flag_counts, number_counts, size_magnitude, sky_map
-from gzjwst_core.publish.plots import Axis, Frame, band_colour, nice_ticks, points, spark, steps
+from gzjwst_core.flag_bits import FLAG_MEANINGS, Flag
+from gzjwst_core.report.figures import flag_counts, number_counts, size_magnitude, sky_map
+from gzjwst_core.report.plots import Axis, Frame, band_colour, nice_ticks, points, spark, steps
 
 BANDS = ("F115W", "F444W")
 

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 from astropy.table import Table
 
-from gzjwst_core.archives.tables import write_products
-from gzjwst_core.models import Product, Receipt
+from gzjwst_core.models import Product
 from gzjwst_core.options import QueryOptions, SurveyOptions
 from gzjwst_core.options.archives import LocalMosaics
-from gzjwst_core.profile import SurveyProfile
-from gzjwst_core.publish.lost import lost_targets
-from gzjwst_core.run import Run
+from gzjwst_core.runs.work import Receipt
+from gzjwst_core.survey.lost_targets import lost_targets
+from gzjwst_core.survey.mosaic_tables import write_products
+from gzjwst_core.survey.profile import SurveyProfile
+from gzjwst_core.survey.run import Run
 
 SQUARE = "POLYGON ICRS {0} -0.1 {0} 0.1 {1} 0.1 {1} -0.1"
 

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gzjwst_core.cli import main
-from gzjwst_core.publish.manifest_check import MOST_IN_A_SET, Media, check_manifests
-from gzjwst_core.publish.zooniverse_verbs import look_on_disk
 from gzjwst_core.storage.tables import write_parquet
+from gzjwst_core.survey.zooniverse_commands import look_on_disk
+from gzjwst_core.zooniverse.manifest_check import MOST_IN_A_SET, Media, check_manifests
 from tests.publish.client_rules import outcome
 from tests.publish.subjects import FAULTS, hand, new_run
 

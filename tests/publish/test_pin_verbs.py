@@ -6,9 +6,9 @@ import pytest
 
 from gzjwst_core.cli import main
 from gzjwst_core.options import ImageOptions
-from gzjwst_core.publish.stages import SIDES, ZOOBOT
-from gzjwst_core.run import Run, freeze_profile, frozen_pins
 from gzjwst_core.storage.tables import read_parquet, write_parquet
+from gzjwst_core.survey.publish import SIDES, ZOOBOT
+from gzjwst_core.survey.run import Run, freeze_profile, frozen_pins
 from tests.publish.subjects import hand, new_run
 
 

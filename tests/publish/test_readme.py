@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gzjwst_core.cli import main
-from gzjwst_core.run import freeze_profile
+from gzjwst_core.survey.run import freeze_profile
 from tests.publish.subjects import hand, new_run
 from tests.publish.test_refit import export, few
 from tests.publish.test_uploads import export as subject_export

@@ -17,11 +17,11 @@ from gzjwst_core.cli import main
 from gzjwst_core.cutouts.fov import quantise, views_of
 from gzjwst_core.errors import SubjectsError
 from gzjwst_core.options import CutoutOptions
-from gzjwst_core.publish.refit import Votes, refit
-from gzjwst_core.publish.refit_rule import RULE_CARD, of_one_rule
-from gzjwst_core.publish.refit_verb import FLOOR_CARD, SIZE_CARD, bounded_lines
-from gzjwst_core.publish.votes import Subject, read_votes
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.survey.refit_command import FLOOR_CARD, SIZE_CARD, bounded_lines
+from gzjwst_core.zooniverse.refit import Votes, refit
+from gzjwst_core.zooniverse.refit_rule import RULE_CARD, of_one_rule
+from gzjwst_core.zooniverse.votes import Subject, read_votes
 
 BEST = 1.75
 

@@ -11,13 +11,13 @@ import numpy as np
 from astropy.table import Table
 from PIL import Image
 
-from gzjwst_core.catalog.columns import Flag
-from gzjwst_core.publish.facts import DepthMap, FailedImage, FileNote, Galaxies, MosaicCell, ReportFacts, Residuals
-from gzjwst_core.publish.galaxies import listed
-from gzjwst_core.publish.report import report_html
-from gzjwst_core.publish.rows import join_rows
-from gzjwst_core.publish.runlog import CutStep, Missing, RunRecord, StageRecord
-from gzjwst_core.publish.sheets import thumbnail
+from gzjwst_core.flag_bits import Flag
+from gzjwst_core.report.facts import DepthMap, FailedImage, FileNote, Galaxies, MosaicCell, ReportFacts, Residuals
+from gzjwst_core.report.galaxies import listed
+from gzjwst_core.report.report import report_html
+from gzjwst_core.report.sheets import thumbnail
+from gzjwst_core.runs.record import CutStep, Missing, RunRecord, StageRecord
+from gzjwst_core.zoobot.rows import join_rows
 from tests.publish.conftest import LINK, make_catalog, make_image
 
 EVIL = '<script>alert("x")</script>'

@@ -5,8 +5,8 @@ import pytest
 from astropy.table import Table
 
 from gzjwst_core.errors import CatalogError
-from gzjwst_core.publish import rows
-from gzjwst_core.publish.rows import PUBLISH_COLUMNS, join_rows
+from gzjwst_core.zoobot import rows
+from gzjwst_core.zoobot.rows import PUBLISH_COLUMNS, join_rows
 from tests.publish.conftest import make_image
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gzjwst_core.errors import StorageError
-from gzjwst_core.publish.runlog import Missing, RunRecord, StageRecord, append_run, earlier_runs, sums_hold
+from gzjwst_core.runs.record import Missing, RunRecord, StageRecord, append_run, earlier_runs, sums_hold
 
 
 def record(run_id: str = "one", survey: str = "demo") -> RunRecord:

@@ -9,9 +9,9 @@ import pytest
 from astropy.table import Table
 from PIL import Image
 
-from gzjwst_core.publish.depth_figures import depth_limits, depth_uri
-from gzjwst_core.publish.selection_facts import completeness_of, residuals
-from gzjwst_core.publish.selection_figures import (
+from gzjwst_core.report.depth_figures import depth_limits, depth_uri
+from gzjwst_core.report.selection_facts import completeness_of, residuals
+from gzjwst_core.report.selection_figures import (
     astrometric_residuals,
     completeness_curves,
     completeness_map,

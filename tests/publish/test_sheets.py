@@ -9,11 +9,11 @@ from astropy.table import Table
 from PIL import Image
 
 from gzjwst_core.errors import ImageError
-from gzjwst_core.publish.galaxies import listed
-from gzjwst_core.publish.measures import Measure, measure_of
-from gzjwst_core.publish.panel_boxes import rgb_box
-from gzjwst_core.publish.sheets import Sheet, choose, sheets_of, thumbnail
-from gzjwst_core.publish.shown import check_rows, limits_of
+from gzjwst_core.report.galaxies import listed
+from gzjwst_core.report.measures import Measure, measure_of
+from gzjwst_core.report.panel_boxes import rgb_box
+from gzjwst_core.report.sheets import Sheet, choose, sheets_of, thumbnail
+from gzjwst_core.report.shown import check_rows, limits_of
 
 INF = float("inf")
 MEASURES = {

@@ -11,7 +11,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from gzjwst_core.cutouts.read import read_cutout
-from gzjwst_core.publish.single_band import filled, is_flat, single_bands
+from gzjwst_core.zoobot.single_band import filled, is_flat, single_bands
 from tests.cutouts.skies import DEC, RA, Blob, Field, make_field, sky_offsets
 from tests.images.scenes import cut_bytes, flux, grids, punch
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gzjwst_core.options import PublishOptions
-from gzjwst_core.publish.split import remembered, sides_of, sky_cells, split_rule
+from gzjwst_core.zoobot.split import remembered, sides_of, sky_cells, split_rule
 
 OPTIONS = PublishOptions(split_cell_arcmin=0.1, test_share=0.5)
 MAS = 1 / 3600e3

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gzjwst_core.publish.texts import bytes_text, cell_text, plain_text, reasons_text, seconds_text, thousands
+from gzjwst_core.report.texts import bytes_text, cell_text, plain_text, reasons_text, seconds_text, thousands
 
 
 @pytest.mark.parametrize(

@@ -6,20 +6,19 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from gzjwst_core.catalog.stages import CATALOG
-from gzjwst_core.cutouts.stages import CUTOUTS, Plan, tidy
 from gzjwst_core.errors import CatalogError
-from gzjwst_core.images.paint import paint_cutout
-from gzjwst_core.images.stages import IMAGES
-from gzjwst_core.models import Receipt, Work
-from gzjwst_core.publish import stages as publish
-from gzjwst_core.publish import training
-from gzjwst_core.publish.stages import SIDES, ZOOBOT
-from gzjwst_core.request import RunRequest, start
-from gzjwst_core.run import Run
+from gzjwst_core.images.render import paint_cutout
+from gzjwst_core.runs.receipts import Done, all_latest, complete
+from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.kept import KEPT
-from gzjwst_core.storage.receipts import Done, all_latest, complete
 from gzjwst_core.storage.tables import read_parquet, write_parquet
+from gzjwst_core.survey import publish, training
+from gzjwst_core.survey.catalog import CATALOG
+from gzjwst_core.survey.cutouts import CUTOUTS, Plan, tidy
+from gzjwst_core.survey.images import IMAGES
+from gzjwst_core.survey.publish import SIDES, ZOOBOT
+from gzjwst_core.survey.request import RunRequest, start
+from gzjwst_core.survey.run import Run
 from tests.cutouts.skies import Blob, make_field
 from tests.images.scenes import OPTIONS, cut_bytes, flux, grids
 from tests.publish.conftest import make_catalog, make_image

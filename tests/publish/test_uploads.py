@@ -13,12 +13,20 @@ from hypothesis import strategies as st
 
 from gzjwst_core.cli import main
 from gzjwst_core.errors import SubjectsError
-from gzjwst_core.publish.stages import hand_over, plan
-from gzjwst_core.publish.subjects_folder import record_uploads
-from gzjwst_core.publish.uploads import Upload, appended, compare, new_manifests, of_export, of_manifest, read_uploads
-from gzjwst_core.run import Run, locked
-from gzjwst_core.storage.receipts import standing
+from gzjwst_core.runs.receipts import standing
 from gzjwst_core.storage.tables import write_parquet
+from gzjwst_core.survey.publish import hand_over, plan
+from gzjwst_core.survey.run import Run, locked
+from gzjwst_core.survey.uploads_record import record_uploads
+from gzjwst_core.zooniverse.uploads import (
+    Upload,
+    appended,
+    compare,
+    new_manifests,
+    of_export,
+    of_manifest,
+    read_uploads,
+)
 from tests.publish.conftest import make_catalog
 from tests.publish.subjects import hand, new_run
 

@@ -18,13 +18,13 @@ from astropy.table import Table
 from PIL import Image
 
 from gzjwst_core.errors import StorageError
-from gzjwst_core.images.paint import paint_cutout
+from gzjwst_core.images.render import paint_cutout
 from gzjwst_core.options import PublishOptions
-from gzjwst_core.publish.rows import join_rows
-from gzjwst_core.publish.single_band import single_bands, single_path
-from gzjwst_core.publish.split import split_rule
-from gzjwst_core.publish.zoobot import ZOOBOT_COLUMNS, absolute_file_locs, zoobot_splits, zoobot_table
 from gzjwst_core.storage.tables import read_parquet, write_parquet
+from gzjwst_core.zoobot.rows import join_rows
+from gzjwst_core.zoobot.single_band import single_bands, single_path
+from gzjwst_core.zoobot.split import split_rule
+from gzjwst_core.zoobot.zoobot import ZOOBOT_COLUMNS, absolute_file_locs, zoobot_splits, zoobot_table
 from tests.cutouts.skies import Blob, make_field
 from tests.images.scenes import OPTIONS as COLOUR
 from tests.images.scenes import cut_bytes, flux, grids

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from gzjwst_core import __version__
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import PublishOptions
-from gzjwst_core.publish.manifest_check import check_manifests
-from gzjwst_core.publish.rows import join_rows
-from gzjwst_core.publish.zooniverse import MANIFEST_COLUMNS, _cell, manifests, text_of_cell
+from gzjwst_core.zoobot.rows import join_rows
+from gzjwst_core.zooniverse.manifest_check import check_manifests
+from gzjwst_core.zooniverse.manifests import MANIFEST_COLUMNS, _cell, manifests, text_of_cell
 from tests.publish.conftest import make_catalog, make_image
 
 OPTIONS = PublishOptions()

@@ -8,19 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gzjwst_core.catalog.stages import CATALOG, segmap_path
 from gzjwst_core.cutouts.read import read_cutout
-from gzjwst_core.cutouts.stages import Plan
-from gzjwst_core.cutouts.stages import plan as plan_cutouts
-from gzjwst_core.models import Field, MosaicSource, Receipt, Work
-from gzjwst_core.quality import controls as cutting
+from gzjwst_core.models import Field, MosaicSource
 from gzjwst_core.quality.choose import PAIRS, STARS
-from gzjwst_core.quality.controls import CONTROLS, ControlPlan, cut_controls, plan_controls
-from gzjwst_core.request import RunRequest, start
-from gzjwst_core.run import Run
+from gzjwst_core.runs.receipts import complete, latest, standing
+from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.receipts import complete, latest, standing
 from gzjwst_core.storage.tables import read_parquet, write_parquet
+from gzjwst_core.survey import controls as cutting
+from gzjwst_core.survey.catalog import CATALOG, segmap_path
+from gzjwst_core.survey.controls import CONTROLS, ControlPlan, cut_controls, plan_controls
+from gzjwst_core.survey.cutouts import Plan
+from gzjwst_core.survey.cutouts import plan as plan_cutouts
+from gzjwst_core.survey.request import RunRequest, start
+from gzjwst_core.survey.run import Run
 from tests.cutouts.skies import DEC, RA, Blob, make_field
 from tests.images.scenes import flux, grids
 from tests.test_stages import CUTS, survey

@@ -9,7 +9,7 @@ from astropy.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.catalog.sersic import sersic_stamp
+from gzjwst_core.psf.sersic import sersic_stamp
 from gzjwst_core.sky.bands import BANDS
 from gzjwst_core.sky.geometry import FieldGeometry
 from gzjwst_core.sky.noise import aperture_factor, correlated_noise, full_depth_sigma

@@ -28,11 +28,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from gzjwst_core.archives.base import Archive, ByteStream, Located, identity_of, whole_only  # noqa: E402
-from gzjwst_core.archives.cache import MosaicCache  # noqa: E402
-from gzjwst_core.archives.fetch import fetch  # noqa: E402
+from gzjwst_core.archives.base import Archive, Located, identity_of, whole_only  # noqa: E402
+from gzjwst_core.cache.fetch import fetch  # noqa: E402
+from gzjwst_core.cache.mosaic_cache import MosaicCache  # noqa: E402
 from gzjwst_core.models import Mosaic  # noqa: E402
 from gzjwst_core.options import ArchiveOptions  # noqa: E402
+from gzjwst_core.transport.streams import ByteStream  # noqa: E402
 from tests.archives.tiny import fits_bytes, mosaic, packed  # noqa: E402
 
 __all__ = ["EXPECTED", "double"]

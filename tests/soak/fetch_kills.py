@@ -24,10 +24,10 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from gzjwst_core.archives import fetch as fetch_room  # noqa: E402
-from gzjwst_core.archives.cache import MosaicCache  # noqa: E402
-from gzjwst_core.archives.fetch import Fetched, fetch  # noqa: E402
 from gzjwst_core.archives.locate import locate  # noqa: E402
+from gzjwst_core.cache import fetch as fetch_room  # noqa: E402
+from gzjwst_core.cache.fetch import Fetched, fetch  # noqa: E402
+from gzjwst_core.cache.mosaic_cache import MosaicCache  # noqa: E402
 from gzjwst_core.mosaics.planes import keep_planes  # noqa: E402
 from tests.soak.world import PLANES, WHOLE, World, kept_planes  # noqa: E402
 

@@ -15,9 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from gzjwst_core.profile import load_profile  # noqa: E402
 from gzjwst_core.sky.build import build_sky  # noqa: E402
 from gzjwst_core.sky.serving import serving  # noqa: E402
+from gzjwst_core.survey.profile import load_profile  # noqa: E402
 from tests.flows.survey import SCRIPT, SMALL, World, tree  # noqa: E402
 
 

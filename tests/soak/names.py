@@ -20,9 +20,9 @@ from pydantic import ValidationError
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from gzjwst_core.archives.cache import MosaicCache  # noqa: E402
 from gzjwst_core.archives.datalabs import DataLabs  # noqa: E402
 from gzjwst_core.archives.s3 import bucket_key  # noqa: E402
+from gzjwst_core.cache.mosaic_cache import MosaicCache  # noqa: E402
 from gzjwst_core.errors import GzJwstError  # noqa: E402
 from gzjwst_core.models import Mosaic  # noqa: E402
 from gzjwst_core.names import file_stem, id_str, join_inside, parse_obs_id, safe_name  # noqa: E402

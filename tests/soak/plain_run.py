@@ -6,20 +6,16 @@ For scripts that run a survey dozens of times; the same core functions make the 
 from collections.abc import Callable
 from typing import TypeVar
 
-from gzjwst_core.archives import stages as archives
-from gzjwst_core.catalog import stages as catalogs
-from gzjwst_core.completeness.stale import drop_stale
-from gzjwst_core.cutouts import stages as cutouts
 from gzjwst_core.errors import GzJwstError
-from gzjwst_core.images import stages as images
 from gzjwst_core.models import Field
-from gzjwst_core.publish import stages as publish
-from gzjwst_core.publish import training
-from gzjwst_core.publish.record import RunLog
-from gzjwst_core.publish.runlog import Missing, StageRecord
-from gzjwst_core.quality import stages as quality
-from gzjwst_core.request import RunRequest, start
-from gzjwst_core.run import Run, locked
+from gzjwst_core.runs.record import Missing, StageRecord
+from gzjwst_core.survey import catalog as catalogs
+from gzjwst_core.survey import cutouts, images, publish, quality, training
+from gzjwst_core.survey import query as archives
+from gzjwst_core.survey.invalidate import drop_stale
+from gzjwst_core.survey.request import RunRequest, start
+from gzjwst_core.survey.run import Run, locked
+from gzjwst_core.survey.run_record import RunLog
 
 __all__ = ["plain_run"]
 

@@ -16,18 +16,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-from gzjwst_core.archives import download, mast, s3_client
-from gzjwst_core.archives.cache import MosaicCache
-from gzjwst_core.archives.fetch import Fetched, fetch
+from gzjwst_core.archives import mast
 from gzjwst_core.archives.locate import locate, missing_reason
-from gzjwst_core.archives.patience import PATIENCE
 from gzjwst_core.archives.rules import choose_products
+from gzjwst_core.cache import download
+from gzjwst_core.cache.fetch import Fetched, fetch
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.errors import GzJwstError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.names import safe_name
 from gzjwst_core.options import MosaicOptions, QueryOptions
 from gzjwst_core.sky.faults import Fault
+from gzjwst_core.transport import s3_client
+from gzjwst_core.transport.retry_after import PATIENCE
 from tests.soak.cases.case import ROUTES, Case
 from tests.soak.harms import Harm, suffered
 from tests.soak.world import PLANES, WHOLE, World, again, kept_planes

@@ -17,9 +17,9 @@ from astropy.io import fits
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from gzjwst_core.archives.cache import MosaicCache  # noqa: E402
-from gzjwst_core.archives.fetch import fetch  # noqa: E402
 from gzjwst_core.archives.locate import locate  # noqa: E402
+from gzjwst_core.cache.fetch import fetch  # noqa: E402
+from gzjwst_core.cache.mosaic_cache import MosaicCache  # noqa: E402
 from tests.soak.world import World, to_bytes  # noqa: E402
 
 __all__ = ["reset_transfers", "run"]

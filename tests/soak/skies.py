@@ -13,7 +13,7 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.field import build_field_catalog
+from gzjwst_core.photometry.field_catalog import build_field_catalog
 from tests.catalog.tiny_sky import recommended
 from tests.mosaics.wcs_headers import HEADERS, products, sky_of, write_mosaic
 

@@ -40,7 +40,7 @@ KINDS = [("run", how) for how in (*ASKED, signal.SIGKILL)] * 2
 KINDS += [("group", how) for how in (*ASKED, signal.SIGKILL)]
 KINDS += [("worker", how) for how in (*ASKED, signal.SIGKILL)]
 KINDS += [("archive", signal.SIGKILL), ("server", signal.SIGKILL), ("server", signal.SIGTERM)]
-PARTS = {"worker": "popen_loky_posix", "archive": "gzjwst_core.sky.serving", "server": "flows.temporary_server"}
+PARTS = {"worker": "popen_loky_posix", "archive": "gzjwst_core.sky.serving", "server": "flows.common.temporary_server"}
 MOMENTS = ("", "gzjwst", "query", "locate", "fetch", "catalog", "merge", "cutouts", "images", "quality", "publish")
 """Words at the begin of the lines after which a stop comes; the first is the run's own begin."""
 GONE_S, ENDED_S = 10.0, 900.0

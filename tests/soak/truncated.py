@@ -20,12 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from gzjwst_core.cli import main as verb  # noqa: E402
-from gzjwst_core.profile import load_profile  # noqa: E402
-from gzjwst_core.publish.subjects_folder import UPLOADED  # noqa: E402
-from gzjwst_core.request import RunRequest  # noqa: E402
 from gzjwst_core.sky.build import build_sky  # noqa: E402
 from gzjwst_core.sky.serving import serving  # noqa: E402
 from gzjwst_core.storage.kept import KEPT  # noqa: E402
+from gzjwst_core.survey.profile import load_profile  # noqa: E402
+from gzjwst_core.survey.request import RunRequest  # noqa: E402
+from gzjwst_core.survey.uploads_record import UPLOADED  # noqa: E402
 from tests.flows.survey import SMALL, tree  # noqa: E402
 from tests.soak.plain_run import plain_run  # noqa: E402
 

@@ -19,11 +19,11 @@ import numpy as np
 from astropy.io import fits
 
 from gzjwst_core.archives.base import Archive
-from gzjwst_core.archives.cache import MosaicCache
 from gzjwst_core.archives.datalabs import DataLabs
 from gzjwst_core.archives.directory import Directory
 from gzjwst_core.archives.mast_download import MastDownload
 from gzjwst_core.archives.s3 import S3
+from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.errors import GzJwstError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.mosaics.geometry import stated_wcs

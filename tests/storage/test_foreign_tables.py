@@ -13,7 +13,7 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import QTable, Table
 
-from gzjwst_core.catalog.outside import read_outside
+from gzjwst_core.catalog.external_tables import read_outside
 from gzjwst_core.catalog.target_list import BAD_POSITION, NO_IDENTIFIER, read_targets
 from gzjwst_core.errors import CatalogError, GzJwstError
 from gzjwst_core.options import TableOptions, TargetOptions

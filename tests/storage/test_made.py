@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gzjwst_core.errors import StorageError
-from gzjwst_core.models import Output, Receipt, Work
+from gzjwst_core.runs.products import DAMAGED, Made, keep, made_by, read_made, reading_made
+from gzjwst_core.runs.receipts import claims, complete, latest, read_receipt, receipt_path, standing, supersede
+from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.kept import read_kept
-from gzjwst_core.storage.made import DAMAGED, Made, keep, made_by, read_made, reading_made
-from gzjwst_core.storage.receipts import claims, complete, latest, read_receipt, receipt_path, standing, supersede
 from gzjwst_core.storage.seal import BLANK, is_whole, sealed
+from gzjwst_core.values import Output
 
 WORK = Work(stage="cut", version="1", unit="f1", inputs={"a": "1"}, options="o")
 

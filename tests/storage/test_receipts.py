@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from gzjwst_core.errors import WorkerLostError
-from gzjwst_core.models import Outcome, Output, Receipt, Work
-from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.receipts import (
+from gzjwst_core.runs.receipts import (
     all_latest,
     cache_key,
     complete,
@@ -19,6 +17,9 @@ from gzjwst_core.storage.receipts import (
     supersede,
     write_receipt,
 )
+from gzjwst_core.runs.work import Receipt, Work
+from gzjwst_core.storage.folder import Folder
+from gzjwst_core.values import Outcome, Output
 
 
 def work(unit: str = "f1", **inputs: str) -> Work:

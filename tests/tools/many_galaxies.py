@@ -8,16 +8,16 @@ import numpy as np
 from astropy.table import Table
 from PIL import Image
 
-from gzjwst_core.catalog.columns import Flag
+from gzjwst_core.flag_bits import Flag
 from gzjwst_core.images.record import ImageRecord
 from gzjwst_core.names import file_stem, id_str
-from gzjwst_core.publish.explorer import embedded_names
-from gzjwst_core.publish.facts import FailedImage, Galaxies, ReportFacts
-from gzjwst_core.publish.galaxies import DETAILS, band_details, listed, measure_names
-from gzjwst_core.publish.report import report_html
-from gzjwst_core.publish.rows import join_rows
-from gzjwst_core.publish.runlog import RunRecord
-from gzjwst_core.publish.sheets import thumbnail
+from gzjwst_core.report.explorer import embedded_names
+from gzjwst_core.report.facts import FailedImage, Galaxies, ReportFacts
+from gzjwst_core.report.galaxies import DETAILS, band_details, listed, measure_names
+from gzjwst_core.report.report import report_html
+from gzjwst_core.report.sheets import thumbnail
+from gzjwst_core.runs.record import RunRecord
+from gzjwst_core.zoobot.rows import join_rows
 
 BANDS = ("F115W", "F150W", "F277W", "F444W")
 LINK = "https://viewer.example/?target={ra:.6f}%20{dec:+.6f}&fov=0.02"

@@ -10,17 +10,17 @@ from astropy.table import Table
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.columns import Flag
-from gzjwst_core.catalog.field import build_field_catalog
 from gzjwst_core.completeness.selection import SelectionFunction
 from gzjwst_core.cutouts.read import read_cutout
+from gzjwst_core.flag_bits import Flag
 from gzjwst_core.images.compose import colour
 from gzjwst_core.images.quality import labels_of
 from gzjwst_core.models import MosaicSource
 from gzjwst_core.names import file_stem
-from gzjwst_core.profile import load_profile
+from gzjwst_core.photometry.field_catalog import build_field_catalog
 from gzjwst_core.sky.build import load_sky
 from gzjwst_core.storage.tables import read_parquet
+from gzjwst_core.survey.profile import load_profile
 from tests.flows.survey import Ended
 
 pytestmark = pytest.mark.tools

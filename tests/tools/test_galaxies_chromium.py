@@ -12,14 +12,14 @@ import pytest
 from astropy.table import Table
 from PIL import Image
 
-from gzjwst_core.catalog.columns import Flag
-from gzjwst_core.publish.explorer import measures_shown
-from gzjwst_core.publish.facts import Galaxies, ReportFacts
-from gzjwst_core.publish.galaxies import listed
-from gzjwst_core.publish.packing import steps_of
-from gzjwst_core.publish.report import report_html
-from gzjwst_core.publish.rows import join_rows
-from gzjwst_core.publish.sheets import choose, sheets_of
+from gzjwst_core.flag_bits import Flag
+from gzjwst_core.report.explorer import measures_shown
+from gzjwst_core.report.facts import Galaxies, ReportFacts
+from gzjwst_core.report.galaxies import listed
+from gzjwst_core.report.packing import steps_of
+from gzjwst_core.report.report import report_html
+from gzjwst_core.report.sheets import choose, sheets_of
+from gzjwst_core.zoobot.rows import join_rows
 from tests.publish.conftest import make_catalog, make_image
 from tests.publish.test_report import record
 from tests.tools.browser import Page, browser

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import pytest
 import s3fs
 
-from gzjwst_core.archives.base import Span, mark_of
-from gzjwst_core.archives.etags import EtagCheck
+from gzjwst_core.archives.base import mark_of
 from gzjwst_core.archives.locate import locate
 from gzjwst_core.archives.s3 import S3, bucket_key
 from gzjwst_core.errors import ArchiveUnavailableError, ProductNotFoundError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.options import ArchiveOptions
+from gzjwst_core.transport.etags import EtagCheck
+from gzjwst_core.transport.streams import Span
 from tests.archives.tiny import OBS, mosaic
 from tests.sky.test_s3_contract import BUCKET, _seaweedfs, opened
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from gzjwst_core.profile import load_profile
 from gzjwst_core.sky.build import build_sky
 from gzjwst_core.sky.serving import serving
+from gzjwst_core.survey.profile import load_profile
 from tests.flows.survey import World
 
 CANARIES = {

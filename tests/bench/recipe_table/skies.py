@@ -15,7 +15,6 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Row, Table, vstack
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.field import build_field_catalog
 from gzjwst_core.cutouts.extract import Target
 from gzjwst_core.cutouts.fits import Cutter, Provenance, make_cutout
 from gzjwst_core.cutouts.fov import fov_arcsec
@@ -24,6 +23,7 @@ from gzjwst_core.images.pins import propose_pins
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.mosaics.segmap import open_segmap
 from gzjwst_core.options import CutoutOptions, ImageOptions, MosaicOptions
+from gzjwst_core.photometry.field_catalog import build_field_catalog
 from gzjwst_core.sky.fields import SkyField, sky_fields
 from gzjwst_core.sky.geometry import FieldGeometry
 from gzjwst_core.sky.mosaics import mosaic_hdus

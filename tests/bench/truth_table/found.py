@@ -11,10 +11,10 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from gzjwst_core.catalog.calibrate import calibrate
-from gzjwst_core.catalog.detect import kernel_for
-from gzjwst_core.catalog.learn import learn_bands
-from gzjwst_core.catalog.tiles import DetectionPlan, detection_frame
+from gzjwst_core.detection.calibrate import calibrate
+from gzjwst_core.detection.detect import kernel_for
+from gzjwst_core.detection.noise_model import learn_bands
+from gzjwst_core.detection.tiles import DetectionPlan, detection_frame
 from gzjwst_core.mosaics.geometry import whole
 from gzjwst_core.mosaics.reader import open_mosaic
 from gzjwst_core.options import DetectOptions, MosaicOptions

@@ -9,9 +9,9 @@ import numpy as np
 from astropy.io import fits
 
 from gzjwst_core.catalog.columns import aperture_name
-from gzjwst_core.catalog.field import FieldCatalog, build_field_catalog
 from gzjwst_core.models import MosaicSource
-from gzjwst_core.profile import SurveyProfile, load_profile
+from gzjwst_core.photometry.field_catalog import FieldCatalog, build_field_catalog
+from gzjwst_core.survey.profile import SurveyProfile, load_profile
 from tests.bench.truth_table.found import Found
 from tests.bench.truth_table.skies import APERTURES, DETECTION, TrueField
 

@@ -14,9 +14,9 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from gzjwst_core.catalog.frames import Frame
-from gzjwst_core.catalog.measure import Scene, aperture_sums
-from gzjwst_core.catalog.noise import WHITE
+from gzjwst_core.detection.calibrated_frame import Frame
+from gzjwst_core.detection.noise import WHITE
+from gzjwst_core.photometry.measure import Scene, aperture_sums
 from tests.bench.truth_table.found import Found
 from tests.bench.truth_table.skies import APERTURES, TrueField
 

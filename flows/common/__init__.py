@@ -1,0 +1,1 @@
+"""What every flow shares: command line, progress, terminal, session."""

@@ -1,0 +1,1 @@
+"""Background, noise model, tiles, extraction, depth: mosaics in, detected sources out."""

@@ -1,0 +1,1 @@
+"""Forced photometry, apertures, shapes and flags: a table of one field's sources."""

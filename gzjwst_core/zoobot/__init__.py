@@ -1,0 +1,1 @@
+"""The Zoobot catalog: rows, training and test sides, single-band files."""

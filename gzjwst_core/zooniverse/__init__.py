@@ -1,0 +1,1 @@
+"""Zooniverse: subject manifests, their check, uploads, votes, and the field of view fitted to them."""
