@@ -31,7 +31,7 @@ soak: $(STAMP)                 ## full counts of faults, kills, mutations, doubl
 bench: $(TOOLS_STAMP)           ## measurements, side by side in one run; no claim is made by a test
 	for script in tests/bench/*.py; do $(BIN)/python $$script || exit 1; done
 
-lint: $(STAMP)                 ## style, types and the floors of the house
+lint: $(STAMP)                 ## style, types and the layers of the project
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

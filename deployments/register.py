@@ -22,11 +22,12 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists
 
-from flows.run_survey import run_survey
 from gzjwst_core.errors import ProfileError
-from gzjwst_core.survey.profile import load_profile, profile_names
+from gzjwst_core.pipelines import pipeline_of
+from gzjwst_core.runs.pipeline import Pipeline
+from gzjwst_core.runs.profile_file import load_profile, profile_names
 
-__all__ = ["main", "register"]
+__all__ = ["deployment", "main", "register"]
 
 
 def register(profiles: list[str], pool: str) -> list[RunnerDeployment]:
@@ -44,21 +45,33 @@ def register(profiles: list[str], pool: str) -> list[RunnerDeployment]:
     ProfileError
         A profile is wrong: nothing is registered then.
     """
-    surveys = {profile: load_profile(profile).name for profile in profiles}
+    pipelines = {profile: pipeline_of(profile) for profile in profiles}
+    names = {profile: load_profile(pipeline.profile, profile).name for profile, pipeline in pipelines.items()}
     _make_pool(pool)
-    # cast: from_source is sync or async; called outside a loop it is the flow itself
-    flow = cast("Flow[..., object]", run_survey.from_source(str(_ROOT), entrypoint="flows/run_survey.py:run_survey"))
-    made = [_deployment(flow, profile, survey) for profile, survey in surveys.items()]
+    made = [deployment(pipelines[profile], profile, name) for profile, name in names.items()]
     deploy(*made, work_pool_name=pool, build=False, push=False, print_next_steps_message=False)
     return made
 
 
-def _deployment(flow: "Flow[..., object]", profile: str, survey: str) -> RunnerDeployment:
+def deployment(pipeline: Pipeline, profile: str, name: str) -> RunnerDeployment:
+    """Make the deployment of one profile, which is not registered yet.
+
+    Parameters
+    ----------
+    pipeline
+        That the profile is of.
+    profile
+        Name or path.
+    name
+        Of the deployment.
+    """
+    # cast: from_source is sync or async; called outside a loop it is the flow itself
+    flow = cast("Flow[..., object]", Flow.from_source(str(_ROOT), entrypoint=pipeline.entrypoint))
     given = str(Path(profile).resolve()) if profile.endswith(".toml") else profile
     made = flow.to_deployment(
-        name=survey,
+        name=name,
         parameters={"request": {"profile": given}},
-        tags=["survey", survey],
+        tags=[pipeline.profile.head, name],
         concurrency_limit=ConcurrencyLimitConfig(limit=1),  # a second run waits for the first
         job_variables={"env": FOR_RUNS},
     )

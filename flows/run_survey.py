@@ -18,29 +18,33 @@ if __name__ == "__main__":
 import tasks.settings  # noqa: F401, I001 - before prefect
 
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from prefect import flow
 from prefect.futures import PrefectFuture
-from prefect.runtime import flow_run
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.survey import lines
 from flows.common.command_line import main
-from flows.common.progress import Journal, stops_when_finished
+from flows.common.progress import RunProgress
 from flows.common.reporting import leave
-from flows.common.session import open_session
-from gzjwst_core.survey.query import Brought
-from gzjwst_core.survey.cutouts import Plan
-from gzjwst_core.errors import GzJwstError, StorageError
+from flows.common.run_pipeline import FLOW, run_pipeline
 from gzjwst_core.models import Field
-from gzjwst_core.runs.work import Work
-from gzjwst_core.survey.publish import RunEnd
-from gzjwst_core.survey.request import RunRequest
-from gzjwst_core.survey.run import Run
-from gzjwst_core.runs.products import DAMAGED
 from gzjwst_core.runs.receipts import Done
+from gzjwst_core.runs.record import RunEnd
+from gzjwst_core.runs.work import Work
+from gzjwst_core.survey.catalog import FIELD_CATALOG, MERGE
+from gzjwst_core.survey.completeness import INJECTION, SELECTION_FUNCTION
+from gzjwst_core.survey.controls import CONTROLS
+from gzjwst_core.survey.crossmatch import COMPARISON
+from gzjwst_core.survey.cutouts import CUTOUTS, Plan
+from gzjwst_core.survey.images import IMAGES
+from gzjwst_core.survey.mosaic_access import FETCH, Prefetch
+from gzjwst_core.survey.pipeline import SURVEY
+from gzjwst_core.survey.quality import IMAGE_CHECKS
+from gzjwst_core.survey.query import LOCATE, QUERY, mosaic_rows
+from gzjwst_core.survey.request import SurveyRequest
+from gzjwst_core.survey.run import SurveyRun
+from gzjwst_core.survey.training import TRAINING
+from gzjwst_core.survey.uploads_record import HANDOVER
 from tasks.archives import fetch_mosaic, locate_field, query_products, record_mosaics
 from tasks.catalog import (
     catalog_field,
@@ -54,157 +58,127 @@ from tasks.catalog import (
 from tasks.crossmatch import crossmatch_survey, plan_crossmatch
 from tasks.completeness import inject_field, measure_completeness, plan_completeness, plan_injections
 from tasks.cutouts import cut_chunk, plan_cutouts, tidy_chunks
-from tasks.images import paint_chunk, pin_colour, plan_images
+from tasks.images import render_chunk, pin_colour, plan_images
 from tasks.quality import check_images, cut_controls, plan_controls, plan_quality
-from tasks.publish import close_run, count_uploads, hand_over, plan_publish, show_mosaics, show_summary
+from tasks.publish import count_uploads, hand_over, plan_publish
+from tasks.run import show_table
 from tasks.training import plan_training, split_chunk
 
 __all__ = ["run_survey"]
 
 T = TypeVar("T")
 
-_TRIES = 4
-"""Each finds what was damaged one stage further up; more than this is no chance any more, but a bad disk."""
 
-_FEW_THREADS = cast("TaskRunner[Any]", ThreadPoolTaskRunner(max_workers=4))  # its default has no bound
-
-
-def _run_name() -> str:
-    request = flow_run.parameters["request"]
-    name = request.get("profile", "demo") if isinstance(request, dict) else request.profile
-    return f"{Path(name).stem}-{flow_run.scheduled_start_time:%Y-%m-%d-%H%M%S}"
-
-
-@flow(name="survey", flow_run_name=_run_name, task_runner=_FEW_THREADS, persist_result=False)
-def run_survey(request: RunRequest) -> RunEnd:
+@flow(name="survey", **FLOW)
+def run_survey(request: SurveyRequest) -> RunEnd:
     """Find, read, catalog, cut out, colour and hand over one survey."""
-    with open_session(request) as (run, journal):
-        try:
-            end = _whole(run, journal)
-        except GzJwstError as error:
-            with suppress(StorageError):  # on a full disk this run is not even told of in run.json
-                _close(run, journal, error)
-            raise
-        return journal.end(run, end)
+    return run_pipeline(SURVEY, request, _survey)
 
 
-def _whole(run: Run, journal: Journal) -> RunEnd:
-    """Run the stages; again, where something that they read was damaged and stands no longer, to make it anew."""
-    for _ in range(_TRIES):
-        try:
-            _survey(run, journal)
-            return _close(run, journal)
-        except GzJwstError as error:
-            if error.reason != DAMAGED:
-                raise
-            journal.begin_anew(error)
-    _survey(run, journal)
-    return _close(run, journal)
-
-
-def _close(run: Run, journal: Journal, error: GzJwstError | None = None) -> RunEnd:
-    end = close_run(run, journal.log(error))
-    show_summary(lines.summary(end, run.folder.url))
-    return end
-
-
-@stops_when_finished
-def _survey(run: Run, journal: Journal) -> None:
+def _survey(run: SurveyRun, progress: RunProgress) -> None:
     """Run the stages in order."""
-    listing = journal.one("query", query_products.submit(run), lines.query)
-    journal.stop_after("query")
+    listing = progress.one(QUERY, query_products.submit(run))
+    progress.stop_after(QUERY)
     asked = {field.name: locate_field.submit(run, field) for field in run.chosen(listing.fields)}
-    fields = journal.each("locate", asked, lines.locate)
+    fields = progress.each(LOCATE, asked)
     record_mosaics(run, fields)
-    show_mosaics(lines.mosaic_rows(fields))
-    journal.stop_after("locate")
-    _catalogs(run, journal, with_targets(run, [field for field in fields if field.bands]))
-    journal.one("merge", merge_survey.submit(run, plan_merge(run, listing)), lines.merge)
+    show_table("mosaics", mosaic_rows(fields), "Where each mosaic was found")
+    progress.stop_after(LOCATE)
+    _catalogs(run, progress, with_targets(run, [field for field in fields if field.bands]))
+    progress.one(MERGE, merge_survey.submit(run, plan_merge(run, listing)))
     drop_stale(run)
-    run = journal.pinned(pin_colour(run, journal.passing, count_uploads(run)))
-    journal.stop_after("merge")
+    run = _pinned(run, progress)
+    progress.stop_after(MERGE)
     if run.profile.compare:
-        journal.each("crossmatch", {"survey": crossmatch_survey.submit(run, plan_crossmatch(run))}, lines.crossmatch)
-    journal.stop_after("crossmatch")
-    _completeness(run, journal, fields)
+        progress.each(COMPARISON, {"survey": crossmatch_survey.submit(run, plan_crossmatch(run))})
+    progress.stop_after(COMPARISON)
+    _completeness(run, progress, fields)
     plan = plan_cutouts(run, fields)
-    cutouts = _cutouts(run, journal, fields, plan)
-    paints = {done.unit: paint_chunk.submit(run, plan_images(run, done)) for done in cutouts}
-    journal.each("images", paints, lines.images)
+    cutouts = _cutouts(run, progress, fields, plan)
+    renders = {done.unit: render_chunk.submit(run, plan_images(run, done)) for done in cutouts}
+    progress.each(IMAGES, renders)
     tidy_chunks(run, plan)
-    journal.stop_after("images")
-    journal.one("quality", check_images.submit(run, plan_quality(run)), lines.quality)
-    journal.stop_after("quality")
-    _training(run, journal, cutouts)
-    journal.one("publish", hand_over.submit(run, plan_publish(run)), lines.publish)
+    progress.stop_after(IMAGES)
+    progress.one(IMAGE_CHECKS, check_images.submit(run, plan_quality(run)))
+    progress.stop_after(IMAGE_CHECKS)
+    _training(run, progress, cutouts)
+    progress.one(HANDOVER, hand_over.submit(run, plan_publish(run)))
 
 
-def _catalogs(run: Run, journal: Journal, fields: list[Field]) -> None:
+def _pinned(run: SurveyRun, progress: RunProgress) -> SurveyRun:
+    """Pin the survey's colour, say for how long, and warn of fields that differ from it."""
+    pinned = pin_colour(run, progress.passing, count_uploads(run))
+    facts = {"state": pinned.state, "why": pinned.why}
+    progress.note("colour", facts, f"colour is {pinned.state}: {pinned.why}", pinned.warnings)
+    return pinned.run
+
+
+def _catalogs(run: SurveyRun, progress: RunProgress, fields: list[Field]) -> None:
     """Fetch and catalog field after field: one field's transfers overlap another's CPU work."""
     expected = plan_transfers(run, fields)
-    fetches: dict[str, PrefectFuture[Brought]] = {}
+    fetches: dict[str, PrefectFuture[Prefetch]] = {}
     catalogs: dict[str, PrefectFuture[Done]] = {}
     for field in fields:
         work = plan_catalog(run, field)
-        fetched = _bring(run, field, [work])
+        fetched = _fetch(run, field, [work])
         fetches |= fetched
-        if journal.goes_beyond("fetch"):
+        if progress.goes_beyond(FETCH):
             catalogs[field.name] = catalog_field.submit(run, work, field, _results(fetched))
-    journal.each("fetch", fetches, lines.fetch, expected_bytes=expected.bytes)
-    journal.stop_after("fetch")
-    journal.each("catalog", catalogs, lines.catalog)
-    journal.stop_after("catalog")
+    progress.each(FETCH, fetches, expected_bytes=expected.bytes)
+    progress.stop_after(FETCH)
+    progress.each(FIELD_CATALOG, catalogs)
+    progress.stop_after(FIELD_CATALOG)
 
 
-def _completeness(run: Run, journal: Journal, fields: list[Field]) -> None:
+def _completeness(run: SurveyRun, progress: RunProgress, fields: list[Field]) -> None:
     """Inject galaxies into every field that has a catalog, and measure which of them the catalog misses."""
     works = plan_injections(run, fields)
     injections: dict[str, PrefectFuture[Done]] = {}
-    fetches: dict[str, PrefectFuture[Brought]] = {}
+    fetches: dict[str, PrefectFuture[Prefetch]] = {}
     for field in [field for field in fields if field.name in works]:
         work = works[field.name]
-        fetched = _bring(run, field, [work])
+        fetched = _fetch(run, field, [work])
         fetches |= fetched
         injections[field.name] = inject_field.submit(run, work, field, _results(fetched))
     if injections:
-        journal.each("injection", injections, lines.injection, needs=fetches)
-    journal.stop_after("injection")
+        progress.each(INJECTION, injections, needs=fetches)
+    progress.stop_after(INJECTION)
     survey = plan_completeness(run)
     if survey is not None:
-        journal.each("completeness", {"survey": measure_completeness.submit(run, survey)}, lines.completeness)
-    journal.stop_after("completeness")
+        progress.each(SELECTION_FUNCTION, {"survey": measure_completeness.submit(run, survey)})
+    progress.stop_after(SELECTION_FUNCTION)
 
 
-def _cutouts(run: Run, journal: Journal, fields: list[Field], plan: Plan) -> list[Done]:
+def _cutouts(run: SurveyRun, progress: RunProgress, fields: list[Field], plan: Plan) -> list[Done]:
     """Cut out every field's targets, and its controls while its mosaics are there."""
     asides = plan_controls(run, fields, plan)
     cuts: dict[str, PrefectFuture[Done]] = {}
     controls: dict[str, PrefectFuture[Done]] = {}
-    fetches: dict[str, PrefectFuture[Brought]] = {}
+    fetches: dict[str, PrefectFuture[Prefetch]] = {}
     for field in fields:
         chunks = plan.chunks.get(field.name, ())
-        brought = _bring(run, field, chunks)  # nothing is fetched for controls alone
-        fetches |= brought
-        fetched = _results(brought)
+        fetching = _fetch(run, field, chunks)  # nothing is fetched for controls alone
+        fetches |= fetching
+        fetched = _results(fetching)
         cuts |= {work.unit: cut_chunk.submit(run, work, field, fetched) for work in chunks}
         if aside := asides.get(field.name):
             controls[field.name] = cut_controls.submit(run, aside.work, aside.controls, field, fetched)
-    made = journal.each("cutouts", cuts, lines.cutouts, needs=fetches)
+    made = progress.each(CUTOUTS, cuts, needs=fetches)
     if controls:
-        journal.each("controls", controls, lines.controls, aside=True)
-    journal.stop_after("cutouts")
+        progress.each(CONTROLS, controls)
+    progress.stop_after(CUTOUTS)
     return made
 
 
-def _training(run: Run, journal: Journal, cutouts: list[Done]) -> None:
+def _training(run: SurveyRun, progress: RunProgress, cutouts: list[Done]) -> None:
     """Write the bands that Zoobot is to have one by one, where the profile names any."""
     works = plan_training(run, cutouts)
     if works:
-        journal.each("training", {u: split_chunk.submit(run, work) for u, work in works.items()}, lines.training)
-    journal.stop_after("training")
+        progress.each(TRAINING, {unit: split_chunk.submit(run, work) for unit, work in works.items()})
+    progress.stop_after(TRAINING)
 
 
-def _bring(run: Run, field: Field, works: Sequence[Work]) -> dict[str, PrefectFuture[Brought]]:
+def _fetch(run: SurveyRun, field: Field, works: Sequence[Work]) -> dict[str, PrefectFuture[Prefetch]]:
     located = [mosaic for mosaic in field.mosaics if mosaic.located]
     return {f"{field.name} {mosaic.band}": fetch_mosaic.submit(run, mosaic, works) for mosaic in located}
 
@@ -215,4 +189,4 @@ def _results(futures: dict[str, PrefectFuture[T]]) -> list[T]:
 
 
 if __name__ == "__main__":
-    leave(main(run_survey))
+    leave(main(SURVEY, run_survey))

@@ -17,12 +17,10 @@ from pydantic import BaseModel
 from gzjwst_core import __version__
 from gzjwst_core.cache.commands import add_cache_verbs
 from gzjwst_core.errors import GzJwstError, ProfileError
-from gzjwst_core.paths import default_cache
+from gzjwst_core.pipelines import pipeline_of
+from gzjwst_core.runs.profile_file import load_profile, profile_names, profile_toml
 from gzjwst_core.survey.compare_command import add_compare_verb
 from gzjwst_core.survey.pin_commands import add_pin_verbs
-from gzjwst_core.survey.profile import SurveyProfile, load_profile, profile_folder_of, profile_names, profile_toml
-from gzjwst_core.survey.request import RunRequest, path_faults, profile_of
-from gzjwst_core.survey.run import Run
 from gzjwst_core.survey.verify import add_verify_verb
 from gzjwst_core.survey.zooniverse_commands import add_zooniverse_verbs
 from gzjwst_core.transport.redact import guard_logs
@@ -94,16 +92,17 @@ def _add(
 def _check_profile(options: argparse.Namespace) -> list[str]:
     lines: list[str] = []
     for name in options.profile:
-        profile = profile_of(RunRequest(profile=name))
-        folder = str(profile_folder_of(name).absolute())
-        run = Run(profile=profile, out="", cache=str(default_cache()), profile_folder=folder)
-        lines += [f"{name}: right ({profile.name})", *(f"{name}: not here: {fault}" for fault in path_faults(run))]
+        pipeline = pipeline_of(name)
+        faults = pipeline.check(name)
+        profile = load_profile(pipeline.profile, name, environment=os.environ)
+        lines += [f"{name}: right ({profile.name})", *(f"{name}: not here: {fault}" for fault in faults)]
     return lines
 
 
 def _explain_profile(options: argparse.Namespace) -> list[str]:
-    profile = load_profile(options.profile, overrides=options.set, environment=os.environ)
-    return _keys(SurveyProfile, "") if options.keys else [profile_toml(profile).rstrip()]
+    model = pipeline_of(options.profile).profile
+    profile = load_profile(model, options.profile, overrides=options.set, environment=os.environ)
+    return _keys(model, "") if options.keys else [profile_toml(profile).rstrip()]
 
 
 def _keys(model: type[BaseModel], prefix: str) -> list[str]:

@@ -67,12 +67,19 @@ class GzJwstError(Exception):
 
     reason: str = "error"
     retryable: ClassVar[bool] = False
+    lasting: ClassVar[bool] = False
+    """Whether it stays as it is until the data or the profile change, unless it calls itself retryable."""
 
     def __init__(self, message: str, *, reason: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         if reason is not None:
             self.reason = reason
+
+    @property
+    def passing(self) -> bool:
+        """Whether the next run may well not meet it."""
+        return self.retryable or self.reason == "offline" or not self.lasting
 
     def __str__(self) -> str:
         return self.message
@@ -90,12 +97,14 @@ class ProfileError(GzJwstError, ValueError):
     """A profile, an option or a parameter is wrong; the message names the file and key."""
 
     reason = "bad_profile"
+    lasting = True
 
 
 class NameRefusedError(GzJwstError, ValueError):
     """A name from outside may not become a path of ours."""
 
     reason = "bad_name"
+    lasting = True
 
 
 class BudgetError(GzJwstError, OSError):
@@ -121,6 +130,7 @@ class ArchiveError(GzJwstError, OSError):
     """An archive did not do its part."""
 
     reason = "archive"
+    lasting = True
 
 
 class ArchiveUnavailableError(ArchiveError, ConnectionError):
@@ -158,6 +168,7 @@ class MosaicError(GzJwstError, ValueError):
     """A mosaic cannot be used."""
 
     reason = "bad_mosaic"
+    lasting = True
 
 
 class CorruptMosaicError(MosaicError):
@@ -165,6 +176,11 @@ class CorruptMosaicError(MosaicError):
 
     reason = "corrupt"
     retryable = True
+
+    @property
+    def passing(self) -> bool:
+        """Its retries are over: it stays so."""
+        return self.reason == "offline"
 
 
 class MosaicLayoutError(MosaicError):
@@ -183,6 +199,7 @@ class CatalogError(GzJwstError, ValueError):
     """Detection failed or a table of targets cannot be used."""
 
     reason = "bad_catalog"
+    lasting = True
 
 
 class ImageError(GzJwstError, ValueError):

@@ -1,6 +1,6 @@
 """The only builder and parser of names: obs_ids, identifiers of sources, file names.
 
-Nothing outside this room takes a name apart, and no name from outside becomes a path without passing `safe_name` and
+Nothing outside this module takes a name apart, and no name from outside becomes a path without passing `safe_name` and
 `join_inside`.
 """
 

@@ -1,17 +1,17 @@
-"""Tasks of the catalog's room: one field's sources, the survey's catalog."""
+"""Tasks of the catalog: one field's sources, the survey's catalog."""
 
 import tasks.settings  # noqa: F401, I001 - before prefect
 
 from prefect import task
 
-from gzjwst_core.survey.query import Brought, Transfers
+from gzjwst_core.survey.query import Prefetch, Transfers
 from gzjwst_core.survey import catalog as stages
 from gzjwst_core.survey.invalidate import drop_stale
 from gzjwst_core.models import Field
 from gzjwst_core.runs.work import Work
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run import SurveyRun
 from gzjwst_core.runs.receipts import Done
-from tasks.policy import ASKED_ANEW, RECEIPTED, as_state
+from tasks.policy import UNCACHED, RECEIPTED, as_state
 
 __all__ = [
     "catalog_field",
@@ -28,19 +28,19 @@ plan_merge = stages.plan_merge
 with_targets = stages.with_targets
 
 
-@task(name="plan-transfers", **ASKED_ANEW)
-def plan_transfers(run: Run, fields: list[Field]) -> Transfers:
+@task(name="plan-transfers", **UNCACHED)
+def plan_transfers(run: SurveyRun, fields: list[Field]) -> Transfers:
     """Say what is to be moved, and see that the cache has room for the largest field."""
     return stages.plan_transfers(run, fields)
 
 
 @task(name="catalog", task_run_name="catalog-{field.name}", **RECEIPTED)
-def catalog_field(run: Run, work: Work, field: Field, fetched: list[Brought]) -> Done:
+def catalog_field(run: SurveyRun, work: Work, field: Field, fetched: list[Prefetch]) -> Done:
     """Detect and measure one field's sources; writes its table and segmap."""
     return as_state(stages.catalog_field(run, work, field, fetched))
 
 
 @task(name="merge", task_run_name="merge-{run.profile.name}", **RECEIPTED)
-def merge_survey(run: Run, work: Work) -> Done:
+def merge_survey(run: SurveyRun, work: Work) -> Done:
     """Settle duplicates over all fields; writes the survey catalog."""
     return as_state(stages.merge(run, work))

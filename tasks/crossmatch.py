@@ -6,7 +6,7 @@ from prefect import task
 
 from gzjwst_core.survey import crossmatch as stages
 from gzjwst_core.runs.work import Work
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run import SurveyRun
 from gzjwst_core.runs.receipts import Done
 from tasks.policy import RECEIPTED, as_state
 
@@ -16,6 +16,6 @@ plan_crossmatch = stages.plan_crossmatch
 
 
 @task(name="crossmatch", task_run_name="crossmatch-{run.profile.name}", **RECEIPTED)
-def crossmatch_survey(run: Run, work: Work) -> Done:
+def crossmatch_survey(run: SurveyRun, work: Work) -> Done:
     """Compare the survey catalog with the catalogs that the profile names."""
     return as_state(stages.crossmatch(run, work))

@@ -18,7 +18,7 @@ from prefect.states import Completed
 from gzjwst_core.errors import GzJwstError
 from gzjwst_core.runs.receipts import Done, cache_key
 
-__all__ = ["ASKED_ANEW", "RECEIPTED", "ReceiptPolicy", "as_state", "should_retry"]
+__all__ = ["RECEIPTED", "UNCACHED", "ReceiptPolicy", "as_state", "should_retry"]
 
 
 @dataclass
@@ -64,5 +64,5 @@ _RETRIES: dict[str, Any] = {
 RECEIPTED: dict[str, Any] = {**_RETRIES, "cache_policy": ReceiptPolicy()}
 """For units with a receipt: `@task(**RECEIPTED)`."""
 
-ASKED_ANEW: dict[str, Any] = {**_RETRIES, "cache_policy": NO_CACHE}
+UNCACHED: dict[str, Any] = {**_RETRIES, "cache_policy": NO_CACHE}
 """For questions to an archive, whose answer may change, and for the mosaic cache, which knows what it holds."""

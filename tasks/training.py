@@ -6,7 +6,7 @@ from prefect import task
 
 from gzjwst_core.runs.work import Work
 from gzjwst_core.survey import training as stages
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run import SurveyRun
 from gzjwst_core.runs.receipts import Done
 from tasks.policy import RECEIPTED, as_state
 
@@ -17,6 +17,6 @@ plan_training = stages.plan
 
 
 @task(name="training", task_run_name="training-{work.unit}", **RECEIPTED)
-def split_chunk(run: Run, work: Work) -> Done:
+def split_chunk(run: SurveyRun, work: Work) -> Done:
     """Write one chunk's cutouts band by band."""
     return as_state(stages.split_chunk(run, work))

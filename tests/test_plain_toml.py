@@ -7,7 +7,7 @@ import pytest
 
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.survey.profile import load_profile, read_frozen, read_images
-from gzjwst_core.survey.request import RunRequest, profile_of
+from gzjwst_core.survey.request import SurveyRequest, profile_of
 
 GOOD = '[survey]\nname = "mine"\nbands = ["F277W"]\n[[local]]\npath = "x.fits"\n'
 SECONDS = 10
@@ -93,7 +93,7 @@ def test_what_no_profile_may_hold_is_refused_in_a_line_and_at_once(profile: Path
 )
 def test_values_laid_over_a_profile_are_held_to_the_same(profile: Path, override: str, said: str) -> None:
     with pytest.raises(ProfileError) as caught:
-        profile_of(RunRequest(profile=str(profile), overrides=(override,)))
+        profile_of(SurveyRequest(profile=str(profile), overrides=(override,)))
     message = str(caught.value)
     assert message.startswith("--set ")
     assert said in message

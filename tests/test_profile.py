@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import DetectOptions
-from gzjwst_core.survey.profile import load_profile, profile_names, profile_toml, read_frozen
+from gzjwst_core.runs.profile_file import profile_names, profile_toml
+from gzjwst_core.survey.profile import load_profile, read_frozen
 
 Write = Callable[[str | bytes], Path]
 

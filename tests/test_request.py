@@ -10,17 +10,18 @@ import pytest
 
 from gzjwst_core.errors import ProfileError, StorageError
 from gzjwst_core.psf.known import file_digests, with_folder
-from gzjwst_core.survey.request import RunRequest, start
-from gzjwst_core.survey.run import locked
+from gzjwst_core.runs.run import locked
+from gzjwst_core.survey.pipeline import SURVEY
+from gzjwst_core.survey.request import SurveyRequest, start
 
 
 @pytest.fixture
-def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunRequest]:
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., SurveyRequest]:
     monkeypatch.chdir(tmp_path)
-    return lambda **options: RunRequest(**{"cache": str(tmp_path / "cache"), **options})
+    return lambda **options: SurveyRequest(**{"cache": str(tmp_path / "cache"), **options})
 
 
-def test_places_are_the_same_from_every_working_directory(ask: Callable[..., RunRequest], tmp_path: Path) -> None:
+def test_places_are_the_same_from_every_working_directory(ask: Callable[..., SurveyRequest], tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("ra,dec\n1,2\n")
     run = start(ask(out="here", catalog="t.csv"))
     assert (run.out, run.targets) == (str(tmp_path / "here"), str(tmp_path / "t.csv"))
@@ -36,7 +37,7 @@ def test_places_are_the_same_from_every_working_directory(ask: Callable[..., Run
     ],
 )
 def test_cuts_are_held_against_the_catalog_before_it_is_made(
-    cut: str, said: str, ask: Callable[..., RunRequest]
+    cut: str, said: str, ask: Callable[..., SurveyRequest]
 ) -> None:
     with pytest.raises(ProfileError, match=f"demo: select.cuts: .*{said}"):
         start(ask(overrides=(f"select.cuts=[{cut}]",), bands=("F277W",)))
@@ -46,14 +47,14 @@ def test_cuts_are_held_against_the_catalog_before_it_is_made(
     ("name", "text"), [("t.csv", "a,b\n1,2\n"), ("t.xlsx", "ra,dec\n1,2\n"), ("t.csv", "ra,dec\n")]
 )
 def test_a_wrong_table_of_targets_is_an_error_of_usage(
-    name: str, text: str, ask: Callable[..., RunRequest], tmp_path: Path
+    name: str, text: str, ask: Callable[..., SurveyRequest], tmp_path: Path
 ) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(ProfileError, match=f"--catalog {name}"):
         start(ask(catalog=name))
 
 
-def test_a_part_of_the_bands_is_that_part_of_every_list_of_bands(ask: Callable[..., RunRequest]) -> None:
+def test_a_part_of_the_bands_is_that_part_of_every_list_of_bands(ask: Callable[..., SurveyRequest]) -> None:
     lists = ('publish.zoobot_fits=["F277W","F444W"]', 'images.panel_bands=["F115W"]')
     profile = start(ask(overrides=lists, bands=("F277W",))).profile
     assert profile.survey.bands == profile.publish.zoobot_fits == ("F277W",)
@@ -64,7 +65,7 @@ EARLIER = "id_str,ra,dec\na,1,2\n"
 
 
 def test_tables_from_outside_count_by_their_content_and_not_by_their_place(
-    ask: Callable[..., RunRequest], tmp_path: Path
+    ask: Callable[..., SurveyRequest], tmp_path: Path
 ) -> None:
     (tmp_path / "mine").mkdir()
     for name in ("one.csv", "two.csv", "mine/three.csv"):
@@ -81,7 +82,7 @@ def test_tables_from_outside_count_by_their_content_and_not_by_their_place(
 
 
 def test_an_earlier_release_of_several_files_has_a_digest_of_all_of_them(
-    ask: Callable[..., RunRequest], tmp_path: Path
+    ask: Callable[..., SurveyRequest], tmp_path: Path
 ) -> None:
     (tmp_path / "ids1.csv").write_text(EARLIER)
     (tmp_path / "ids2.csv").write_text("id_str,ra,dec\nb,3,4\n")
@@ -91,7 +92,7 @@ def test_an_earlier_release_of_several_files_has_a_digest_of_all_of_them(
 
 
 def test_a_table_of_targets_counts_by_its_name_too_as_the_catalog_states_it(
-    ask: Callable[..., RunRequest], tmp_path: Path
+    ask: Callable[..., SurveyRequest], tmp_path: Path
 ) -> None:
     for name in ("one.csv", "two.csv", "elsewhere/one.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -101,7 +102,7 @@ def test_a_table_of_targets_counts_by_its_name_too_as_the_catalog_states_it(
 
 
 def test_a_path_may_start_at_home_wherever_it_is_given(
-    ask: Callable[..., RunRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ask: Callable[..., SurveyRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
@@ -128,7 +129,7 @@ def test_a_path_may_start_at_home_wherever_it_is_given(
     ],
 )
 def test_a_table_that_is_not_there_or_cannot_be_used_is_an_error_of_usage(
-    options: dict[str, object], said: str, ask: Callable[..., RunRequest], tmp_path: Path
+    options: dict[str, object], said: str, ask: Callable[..., SurveyRequest], tmp_path: Path
 ) -> None:
     for name, text in (
         ("bad", "id,ra,dec\na,1,2\n"),
@@ -143,7 +144,7 @@ def test_a_table_that_is_not_there_or_cannot_be_used_is_an_error_of_usage(
 
 @pytest.mark.parametrize("spelling", ["runs/", "./runs", "file://{here}/runs", "link"])
 def test_one_run_at_a_time_in_a_folder_however_it_is_called(
-    spelling: str, ask: Callable[..., RunRequest], tmp_path: Path
+    spelling: str, ask: Callable[..., SurveyRequest], tmp_path: Path
 ) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "runs")
@@ -156,13 +157,13 @@ def test_one_run_at_a_time_in_a_folder_however_it_is_called(
         pass
 
 
-def test_runs_of_other_surveys_and_folders_go_on_at_once(ask: Callable[..., RunRequest]) -> None:
+def test_runs_of_other_surveys_and_folders_go_on_at_once(ask: Callable[..., SurveyRequest]) -> None:
     with locked(start(ask())), locked(start(ask(overrides=("survey.name=other",)))), locked(start(ask(out="b"))):
         pass
 
 
 def test_where_nothing_can_be_locked_the_run_goes_on_and_says_so(
-    ask: Callable[..., RunRequest], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ask: Callable[..., SurveyRequest], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")
@@ -173,7 +174,8 @@ def test_where_nothing_can_be_locked_the_run_goes_on_and_says_so(
 
 
 @pytest.mark.parametrize("where", ["out", "cache"])
-def test_a_place_that_cannot_be_is_named(where: str, ask: Callable[..., RunRequest], tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_is_named(where: str, ask: Callable[..., SurveyRequest], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="file/x: Not a directory"), locked(start(ask(**{where: "file/x"}))):
-        pass
+    run = start(ask(**{where: "file/x"}))
+    with pytest.raises(StorageError, match="file/x: Not a directory"), locked(run):
+        SURVEY.begin(run)

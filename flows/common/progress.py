@@ -8,113 +8,100 @@ import tasks.settings  # noqa: F401, I001 - before prefect
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from prefect.futures import PrefectFuture, as_completed
 from rich.markup import escape
 
-from flows.survey.lines import lost_targets
 from flows.common.terminal import StageLine, Terminal
-from gzjwst_core.survey.query import Brought
-from gzjwst_core.transport.traffic import TRAFFIC
+from gzjwst_core.errors import GzJwstError, StorageError
 from gzjwst_core.runs.engine import peak_memory_mb
-from gzjwst_core.errors import (
-    ArchiveError,
-    CatalogError,
-    CorruptMosaicError,
-    GzJwstError,
-    MosaicError,
-    NameRefusedError,
-    ProfileError,
-    StorageError,
-)
-from gzjwst_core.survey.run_record import RunLog
-from gzjwst_core.runs.record import Missing, StageRecord
-from gzjwst_core.survey.publish import REPORT, RunEnd
-from gzjwst_core.survey.images import Pinned
-from gzjwst_core.survey.run import Run
-from gzjwst_core.survey.request import STAGES, RunRequest, Stage
+from gzjwst_core.runs.pipeline import Pipeline
 from gzjwst_core.runs.products import DAMAGED
 from gzjwst_core.runs.receipts import Done
+from gzjwst_core.runs.record import Missing, RunEnd, RunLog, StageRecord
+from gzjwst_core.runs.request import RunRequest
+from gzjwst_core.runs.run import Run
+from gzjwst_core.runs.stage import SURVEY_UNIT, Stage
+from gzjwst_core.runs.work import Transferred
+from gzjwst_core.transport.traffic import TRAFFIC
 
-__all__ = ["Journal", "stops_when_finished"]
+__all__ = ["RunProgress", "stops_when_finished"]
 
+REPORT = "report.html"
 _UPSTREAM = "upstream_failed"
-_OF_THE_DATA = (ArchiveError, MosaicError, CatalogError, NameRefusedError, ProfileError)
-"""Errors that stay as they are until the data or the profile change, unless they call themselves retryable."""
 
 
 class Finished(Exception):  # noqa: N818 - no error: the stage that was asked for last is done
     """The last stage that was asked for has run."""
 
 
-def stops_when_finished(stages: Callable[[Run, "Journal"], None]) -> Callable[[Run, "Journal"], None]:
+def stops_when_finished(
+    stages: Callable[[Any, "RunProgress"], None],
+) -> Callable[[Any, "RunProgress"], None]:
     """Let a function of stages end after the last one that was asked for."""
 
     @wraps(stages)
-    def run_stages(run: Run, journal: "Journal") -> None:
+    def run_stages(run: Any, progress: "RunProgress") -> None:
         with suppress(Finished):
-            stages(run, journal)
+            stages(run, progress)
 
     return run_stages
 
 
-class Journal:
+class RunProgress:
     """Follows one run.
 
     Parameters
     ----------
+    pipeline
+        What runs.
     request
         What was asked.
     terminal
         Where lines go.
     """
 
-    def __init__(self, request: RunRequest, terminal: Terminal) -> None:
+    def __init__(self, pipeline: Pipeline, request: RunRequest, terminal: Terminal) -> None:
+        self._pipeline = pipeline
         self._request = request
         self._terminal = terminal
         self._begun = datetime.now(tz=UTC)
         self._clock = time.monotonic()
         self._stages: list[StageRecord] = []
         self._troubles: list[Missing] = []
-        self._colour: dict[str, str] = {}
+        self._facts: dict[str, dict[str, str]] = {}
         self._mended: list[str] = []
         self._done_before: Counter[str] = Counter()
         """By stage: what was done before the stages were run again."""
 
     def each(
         self,
-        stage: Stage | Literal["controls"],
+        stage: Stage,
         futures: Mapping[str, PrefectFuture[Any]],
-        say: Callable[[list[Any]], str],
         *,
         needs: Mapping[str, PrefectFuture[Any]] = MappingProxyType({}),
         vital: bool = False,
-        aside: bool = False,
         expected_bytes: int = 0,
     ) -> list[Any]:
-        """Wait for a stage's tasks.
+        """Wait for a stage's tasks, and print its line.
 
         Parameters
         ----------
         stage
-            Its name; controls are cut along with the cutouts, and told by themselves.
+            The stage.
         futures
             Its tasks by unit, in the order in which results shall come back.
-        say
-            Tells a person what the results mean.
         needs
             Fetches that these tasks wait for, where nobody else tells how they ended.
         vital
             Whether a failure ends the run.
-        aside
-            Whether the run is whole without them: a failure is told, and that is all.
         expected_bytes
             What archives will be asked for, where that is what takes its time.
 
@@ -131,23 +118,23 @@ class Journal:
             A disk is full (`disk_full`): said as soon as one task has met it.
         """
         begun, before = time.monotonic(), TRAFFIC.bytes
-        with self._terminal.stage(stage, len(futures), expected_bytes) as line:
-            settled = _settled({future: f"{stage} {unit}" for unit, future in futures.items()}, line)
+        with self._terminal.stage(stage.name, len(futures), expected_bytes) as line:
+            settled = _settled({future: f"{stage.name} {unit}" for unit, future in futures.items()}, line)
             if any(trouble is not None and trouble.reason == _UPSTREAM for _, trouble in settled):
                 _settled({future: f"fetch {unit}" for unit, future in needs.items()})
             results = [result for result, trouble in settled if trouble is None]
-            troubles = [trouble.replace(aside=aside) for _, trouble in settled if trouble is not None]
+            troubles = [trouble.replace(aside=stage.optional) for _, trouble in settled if trouble is not None]
             if vital and troubles:
                 line.fail(troubles[0].detail)
                 raise GzJwstError(troubles[0].detail, reason=troubles[0].reason)
             kept = sum(isinstance(result, Done) and not result.fresh for result in results)
-            line.finish(say(results), kept=kept, failed=len(troubles))
+            line.finish(stage.line(results), kept=kept, failed=len(troubles))
         self._terminal.troubles(troubles)
         self._troubles += troubles
-        before_anew = min(self._done_before.pop(stage, 0), kept)
+        before_anew = min(self._done_before.pop(stage.name, 0), kept)
         self._stages.append(
             StageRecord(
-                stage=stage,
+                stage=stage.name,
                 done=len(results) - kept + before_anew,
                 cached=kept - before_anew,
                 failed=len(troubles),
@@ -158,28 +145,44 @@ class Journal:
         )
         return results
 
-    def one(self, stage: Stage, future: PrefectFuture[Any], say: Callable[[Any], str]) -> Any:
+    def one(self, stage: Stage, future: PrefectFuture[Any]) -> Any:
         """Wait for the single task of a stage; its failure ends the run.
+
+        Parameters
+        ----------
+        stage
+            The stage.
+        future
+            Its task.
 
         Returns
         -------
         Any
             The task's result.
         """
-        return self.each(stage, {"survey": future}, lambda results: say(results[0]), vital=True)[0]
+        return self.each(stage, {SURVEY_UNIT: future}, vital=True)[0]
 
     @property
     def passing(self) -> tuple[str, ...]:
         """What failed so far for a reason that may pass."""
         return tuple(trouble.what for trouble in self._troubles if trouble.passing)
 
-    def pinned(self, pinned: Pinned) -> Run:
-        """Take up the run whose colour is pinned, say for how long, and warn of fields that differ from it."""
-        self._colour = {"state": pinned.state, "why": pinned.why}
-        self._terminal.say(f"  colour is {pinned.state}: {escape(pinned.why)}")
-        for warning in pinned.warnings:
+    def note(self, what: str, facts: Mapping[str, str], line: str, warnings: Sequence[str] = ()) -> None:
+        """Keep something that a stage found for the record, and say it.
+
+        Parameters
+        ----------
+        what
+            Name in the record.
+        facts
+            What is recorded.
+        line, warnings
+            What a person is told.
+        """
+        self._facts[what] = dict(facts)
+        self._terminal.say(f"  {escape(line)}")
+        for warning in warnings:
             self._terminal.say(f"[yellow]![/yellow] {escape(warning)}")
-        return pinned.run
 
     def begin_anew(self, error: GzJwstError) -> None:
         """Say that the stages are run again, for a file that was damaged; what they fail at now counts."""
@@ -196,8 +199,8 @@ class Journal:
             self._terminal.say(f"[green]✓ done[/] {seconds}")
         else:
             self._terminal.complain("[yellow]! done in part[/]", f"{seconds} {end.message}")
-        if lost := lost_targets(end):
-            self._terminal.say(f"[yellow]![/yellow] {escape(lost)}")
+        for remark in end.remarks:
+            self._terminal.say(f"[yellow]![/yellow] {escape(remark)}")
         if run.folder.exists(REPORT):
             self._terminal.say(f"  open {escape(_from_here(run.folder.url))}/{REPORT}")
         return end
@@ -215,12 +218,13 @@ class Journal:
         for trouble in self._troubles:
             if trouble.reason == DAMAGED:
                 raise GzJwstError(trouble.detail, reason=DAMAGED)
-        if stage == self._request.until:
+        if stage.name == self._request.until:
             raise Finished
 
     def goes_beyond(self, stage: Stage) -> bool:
         """Whether a later stage was asked for."""
-        return STAGES.index(self._request.until) > STAGES.index(stage)
+        last = self._request.until
+        return not last or self._pipeline.stage_index(last) > self._pipeline.stage_index(stage.name)
 
     def log(self, error: GzJwstError | None = None) -> RunLog:
         """Return what happened so far, and what ended it before its time."""
@@ -230,7 +234,7 @@ class Journal:
             seconds=round(time.monotonic() - self._clock, 3),
             stages=tuple(self._stages),
             troubles=tuple(self._troubles),
-            colour=self._colour,
+            facts=self._facts,
             mended=tuple(self._mended),
             error=None if error is None else Missing(what="run", reason=error.reason, detail=str(error)),
         )
@@ -254,7 +258,7 @@ def _settled(
 
 def _bytes_read(results: list[Any], here: int) -> int | None:
     """Tell what archives gave, seen by this process or told by tasks in others (Dask's); None for other stages."""
-    told = [result.bytes_moved for result in results if isinstance(result, Brought)]
+    told = [result.bytes_moved for result in results if isinstance(result, Transferred)]
     return max(here, sum(told)) if here or told else None
 
 
@@ -274,12 +278,7 @@ def _settle(what: str, future: PrefectFuture[Any]) -> tuple[Any, Missing | None]
         return None, Missing(what=what, reason=_UPSTREAM, detail="not started: what it needs has failed")
     error = state.result(raise_on_failure=False)
     if isinstance(error, GzJwstError):
-        passing = (
-            (error.retryable and not isinstance(error, CorruptMosaicError))  # its retries are over: it stays so
-            or error.reason == "offline"
-            or not isinstance(error, _OF_THE_DATA)
-        )
-        return None, Missing(what=what, reason=error.reason, detail=str(error), passing=passing)
+        return None, Missing(what=what, reason=error.reason, detail=str(error), passing=error.passing)
     frames = traceback.extract_tb(getattr(error, "__traceback__", None))
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     said = f"{type(error).__name__}: {error}{where}; this is a fault of ours, please report it"

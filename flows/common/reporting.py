@@ -41,8 +41,8 @@ from prefect.states import Cancelled, Pending
 from flows.common.stopping import before_stopping
 from gzjwst_core.transport.redact import redact
 from gzjwst_core.errors import FlowServerError
-from gzjwst_core.survey.publish import RunEnd
-from gzjwst_core.survey.request import RunRequest
+from gzjwst_core.runs.record import RunEnd
+from gzjwst_core.runs.request import RunRequest
 
 __all__ = ["find_prefect_api", "leave", "run_reported"]
 

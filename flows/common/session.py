@@ -9,27 +9,34 @@ from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.common.progress import Journal
+from flows.common.progress import RunProgress
 from flows.common.terminal import Terminal
-from gzjwst_core.transport.redact import guard_logs
-from gzjwst_core.runs.engine import use_processes
 from gzjwst_core.errors import ProfileError
-from gzjwst_core.survey.request import RunRequest, start
-from gzjwst_core.survey.run import Run, locked
+from gzjwst_core.runs.engine import use_processes
+from gzjwst_core.runs.pipeline import Pipeline
+from gzjwst_core.runs.request import RunRequest
+from gzjwst_core.runs.run import Run, locked
 from gzjwst_core.storage.private import check_private
-from gzjwst_core.survey.synthetic_archive import archives_stand_in
+from gzjwst_core.transport.redact import guard_logs
 
 __all__ = ["open_session"]
 
 
 @contextmanager
-def open_session(request: RunRequest) -> Iterator[tuple[Run, Journal]]:
+def open_session(pipeline: Pipeline, request: RunRequest) -> Iterator[tuple[Run, RunProgress]]:
     """Make ready for a run, and clear up after it.
+
+    Parameters
+    ----------
+    pipeline
+        What runs.
+    request
+        What was asked.
 
     Yields
     ------
     tuple
-        The run, and the journal that follows it.
+        The run, and its progress.
 
     Raises
     ------
@@ -41,15 +48,16 @@ def open_session(request: RunRequest) -> Iterator[tuple[Run, Journal]]:
     """
     guard_logs()
     check_private(PREFECT_LOCAL_STORAGE_PATH.value())
-    run = start(request)
+    run = pipeline.start(request)
     with (
-        archives_stand_in(run),
+        pipeline.prepared(run),
         locked(run) as lock,
         use_processes(_processes(request, run), lock) as end_processes,
         _tasks_awaited(),
     ):
         try:
-            yield run, Journal(request, Terminal(quiet=request.quiet))
+            pipeline.begin(run)
+            yield run, RunProgress(pipeline, request, Terminal(quiet=request.quiet))
         finally:
             end_processes()
 

@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.spinner import Spinner
 
-from flows.survey.lines import megabytes
 from gzjwst_core.runs.record import Missing
+from gzjwst_core.runs.wording import megabytes
 from gzjwst_core.transport.traffic import TRAFFIC
 
 __all__ = ["StageLine", "Terminal"]

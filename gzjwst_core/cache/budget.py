@@ -1,4 +1,4 @@
-"""Who has room in the mosaic cache, and what makes way: the budget is kept among all threads and processes.
+"""Which entries the mosaic cache holds and which are removed: one budget over all threads and processes.
 
 Whoever fills or reads entries holds them by a pin: a file `pins/<name>.json` with the bytes of each key, locked for as
 long as its holder lives. One lock over the whole cache guards every decision; nobody waits for room while holding it,
@@ -17,11 +17,11 @@ from pathlib import Path
 from types import MappingProxyType
 from uuid import uuid4
 
-from gzjwst_core.cache.entries import Item, Kind, Shelf
+from gzjwst_core.cache.entries import CacheEntries, Item, Kind
 from gzjwst_core.storage.atomic import storage_error
 from gzjwst_core.storage.locks import POLL_S, exclusive, is_held
 
-__all__ = ["Room"]
+__all__ = ["CacheBudget"]
 
 _WAIT_S = 4 * POLL_S
 _DECIDE_S = POLL_S / 10
@@ -33,19 +33,19 @@ _MARK = re.compile(r"[0-9a-f]{32}\.(json|wait)\Z")
 _log = logging.getLogger(__name__)
 
 
-class Room:
+class CacheBudget:
     """The cache's budget.
 
     Parameters
     ----------
-    shelf
+    entries
         What lies in the cache.
     budget
         Bytes; None = what is used and free, but for a reserve of 5 % of the disk (at most 2 GiB).
     """
 
-    def __init__(self, shelf: Shelf, budget: int | None) -> None:
-        self._shelf = shelf
+    def __init__(self, entries: CacheEntries, budget: int | None) -> None:
+        self._entries = entries
         self._budget = budget
 
     @contextmanager
@@ -68,9 +68,9 @@ class Room:
         """Bytes that may lie in the cache: its budget, or what is there and free on its disk but for the reserve."""
         if self._budget is not None:
             return self._budget
-        there = next(path for path in (self._shelf.folder, *self._shelf.folder.parents) if path.exists())
+        there = next(path for path in (self._entries.folder, *self._entries.folder.parents) if path.exists())
         disk = shutil.disk_usage(there)
-        return max(self._shelf.usage() + disk.free - _reserve(disk.total), 0)
+        return max(self._entries.usage() + disk.free - _reserve(disk.total), 0)
 
     def held(self) -> dict[str, int]:
         """Return the keys that are held now, with the bytes their holders said; takes no lock."""
@@ -80,19 +80,19 @@ class Room:
         """Remove what is chosen and neither held nor being filled; returns what is gone and what was left."""
         with self._deciding():
             held = _together(map(_read, self._alive()))
-            items = [item for item in self._shelf.items() if chosen(item)]
-            gone = [item for item in items if item.key not in held and self._shelf.remove(item)]
+            items = [item for item in self._entries.items() if chosen(item)]
+            gone = [item for item in items if item.key not in held and self._entries.remove(item)]
             return gone, [item for item in items if item not in gone]
 
     def _admitted(self, wanted: Mapping[str, int], pin: ExitStack) -> bool:
         with self._deciding():
             others = _together(_read(mark) for mark in self._alive() if mark.suffix == _PIN)
             held = _together([others, wanted])
-            items = self._shelf.items()
+            items = self._entries.items()
             unheld, excess = _without(items, held), self._excess(held, items)
             if excess > _bytes(unheld):
                 if not others:
-                    _warn_tight(self._shelf.folder)
+                    _warn_tight(self._entries.folder)
                 elif self._to_come(held) > self._to_come(others):
                     return False
             self._make_room(unheld, excess)
@@ -105,7 +105,7 @@ class Room:
             if any(mark.suffix == _WAIT for mark in others):  # readers go first
                 return False
             held = _together([*map(_read, others), wanted])
-            items = self._shelf.items()
+            items = self._entries.items()
             read = [item for item in _without(items, held) if item.kind <= Kind.USED]
             excess = self._excess(held, items)
             if excess > _bytes(read) or self._make_room(read, excess) > 0:  # > 0: some of it is being filled again
@@ -115,8 +115,8 @@ class Room:
 
     @contextmanager
     def _deciding(self) -> Iterator[None]:
-        folder = self._shelf.folder
-        with exclusive(self._shelf.guard(folder / "locks" / "room.lock"), poll_s=_DECIDE_S):
+        folder = self._entries.folder
+        with exclusive(self._entries.guard(folder / "locks" / "room.lock"), poll_s=_DECIDE_S):
             try:
                 yield
             except OSError as error:
@@ -133,7 +133,7 @@ class Room:
 
     @contextmanager
     def _marked(self, kind: str, wanted: Mapping[str, int] = MappingProxyType({})) -> Iterator[None]:
-        mark = self._shelf.guard(self._shelf.folder / "pins" / f"{uuid4().hex}{kind}")
+        mark = self._entries.guard(self._entries.folder / "pins" / f"{uuid4().hex}{kind}")
         with exclusive(mark):
             try:
                 mark.write_text(json.dumps(dict(wanted)), encoding="ascii")
@@ -142,7 +142,7 @@ class Room:
                 mark.unlink(missing_ok=True)
 
     def _marks(self) -> list[Path]:
-        folder = self._shelf.guard(self._shelf.folder / "pins")
+        folder = self._entries.guard(self._entries.folder / "pins")
         return [mark for mark in folder.glob("*") if _MARK.match(mark.name) and not mark.is_symlink()]
 
     def _alive(self) -> list[Path]:
@@ -160,7 +160,7 @@ class Room:
         to_come = self._to_come(held)
         if self._budget is not None:
             return to_come + _bytes(items) - self._budget
-        disk = shutil.disk_usage(self._shelf.folder)
+        disk = shutil.disk_usage(self._entries.folder)
         return (
             to_come and to_come + _reserve(disk.total) - disk.free
         )  # what is there stays, however full others make the disk
@@ -169,9 +169,9 @@ class Room:
         """Bytes that held entries will take beside what they take now; one that is whole grows no more."""
         missing = 0
         for key, said in held.items():
-            entry = self._shelf.entry(key)
+            entry = self._entries.entry(key)
             if entry is None or entry.checked == "rows":
-                missing += max(said - self._shelf.size(key), 0)
+                missing += max(said - self._entries.size(key), 0)
         return missing
 
     def _make_room(self, items: Iterable[Item], excess: int) -> int:
@@ -180,10 +180,10 @@ class Room:
         for item in items:
             if _bytes(gone) >= excess:
                 break
-            if self._shelf.remove(item):
+            if self._entries.remove(item):
                 gone.append(item)
         if gone:
-            _log.info("%s: %d items, %.1f MB, made way", self._shelf.folder, len(gone), _bytes(gone) / 1e6)
+            _log.info("%s: %d items, %.1f MB, made way", self._entries.folder, len(gone), _bytes(gone) / 1e6)
         return excess - _bytes(gone)
 
 

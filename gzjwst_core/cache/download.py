@@ -26,7 +26,7 @@ __all__ = ["Arrived", "Body", "download"]
 _log = logging.getLogger(__name__)
 _CHUNK = 4 << 20
 _PROGRESS = 1 << 20
-"""Bytes that a connection must have brought for the next one to count as going on, not as trying again."""
+"""Bytes that a connection must have given for the next one to count as going on, not as trying again."""
 _PAUSE_S = 0.5
 _WHOLE_ONLY: set[Path] = set()
 """Bodies of which no part can be had, as far as this process found; by their files, until they are whole."""

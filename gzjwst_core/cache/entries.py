@@ -3,7 +3,7 @@
 `mosaics/<key>/` holds one planes' file, its record `source.json` (written last: without it the file does not count),
 `used`, whose date says when it was read, `rows.json` of `windows` and `blocks.json`, digests of the planes. In
 `partial/<key>.body` is what came of a body so far. Only files that we made are counted or removed, and no link is ever
-followed. What to remove is decided in `room`.
+followed. What to remove is decided in `budget`.
 """
 
 import os
@@ -24,7 +24,7 @@ from gzjwst_core.storage.atomic import is_temporary
 from gzjwst_core.storage.locks import try_exclusive
 from gzjwst_core.values import Value
 
-__all__ = ["RECORD", "CacheEntry", "Item", "Kind", "Shelf"]
+__all__ = ["RECORD", "CacheEntries", "CacheEntry", "Item", "Kind"]
 
 RECORD = "source.json"
 _USED = "used"
@@ -79,7 +79,7 @@ class Item(NamedTuple):
         return time.time() - self.changed_ns / 1e9
 
 
-class Shelf:
+class CacheEntries:
     """The cache's folder.
 
     Parameters

@@ -2,7 +2,8 @@
 
 A plain FITS file on a disk of this machine is used where it lies, and never written. Everything else leaves its needed
 planes in the cache, after every byte of it was checked: size, digest or ETag where one is known, gzip to its end, FITS
-structure. One fetch of a mosaic at a time, over all runs that share the cache. Room in the cache is `stages`' question.
+structure. One fetch of a mosaic at a time, over all runs that share the cache. What the cache may hold is decided in
+`budget`.
 """
 
 import os
@@ -89,7 +90,7 @@ def fetch(
     path, moved = cache.find(key, mosaic), 0
     if path is None:
         with cache.filling(key) as partial:
-            path = cache.find(key, mosaic)  # by now somebody else may have brought it
+            path = cache.find(key, mosaic)  # by now somebody else may have fetched it
             if path is None:
                 path = cache.put(key, mosaic)
                 moved = _fill(_Filling(mosaic, archive, cache, options, sci_planes, path, partial), progress)

@@ -40,7 +40,7 @@ _NEXT_READ = 64 << 10
 _GAP_BYTES = 2 << 20
 """Rows between two bands are fetched along when they are fewer bytes than this: a request costs about as much."""
 _PROGRESS = 1 << 20
-"""Bytes that a try must have brought for the next one to count as going on, not as trying again."""
+"""Bytes that a try must have given for the next one to count as going on, not as trying again."""
 _SAVED_BYTES = 128 << 20
 """What a killed process may have to fetch again."""
 _MOST_HDUS = 100

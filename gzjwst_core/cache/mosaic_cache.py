@@ -2,7 +2,7 @@
 
 One entry a mosaic and what was asked of it: other bytes, or other planes, are another entry. Whoever fills one does so
 alone, whoever reads holds what it reads, and the budget is kept by removing what nobody holds. Where things lie is in
-`shelf`, who gets room and what goes is in `room`; what a mosaic's bytes must prove is in `fetch`.
+`entries`, which entries are held and which are removed is in `budget`; what a mosaic's bytes must prove is in `fetch`.
 """
 
 import json
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from gzjwst_core.archives.digests import DigestIndex
-from gzjwst_core.cache.budget import Room
-from gzjwst_core.cache.entries import RECORD, CacheEntry, Item, Kind, Shelf
+from gzjwst_core.cache.budget import CacheBudget
+from gzjwst_core.cache.entries import RECORD, CacheEntries, CacheEntry, Item, Kind
 from gzjwst_core.models import Mosaic
 from gzjwst_core.mosaics.blocks import is_damaged
 from gzjwst_core.names import tidy_name
@@ -47,8 +47,8 @@ class MosaicCache:
 
     def __init__(self, folder: Path, budget: int | None = None) -> None:
         self.folder = folder
-        self._shelf = Shelf(folder)
-        self._room = Room(self._shelf, budget)
+        self._entries = CacheEntries(folder)
+        self._room = CacheBudget(self._entries, budget)
 
     @property
     def digests(self) -> DigestIndex:
@@ -72,14 +72,14 @@ class MosaicCache:
 
     def find(self, key: str, mosaic: Mosaic) -> Path | None:
         """Return the planes' file of an entry, None if it is not there whole. Asks no archive."""
-        entry = self._shelf.entry(key)
+        entry = self._entries.entry(key)
         if entry is None or entry.identity != mosaic.identity:
             return None
-        return self._shelf.place(key) / entry.file
+        return self._entries.place(key) / entry.file
 
     def size(self, key: str) -> int | None:
         """Bytes of an entry's planes, None if it is not there whole."""
-        entry = self._shelf.entry(key)
+        entry = self._entries.entry(key)
         return None if entry is None else entry.size
 
     def put(self, key: str, mosaic: Mosaic) -> Path:
@@ -91,7 +91,7 @@ class MosaicCache:
             A link stands in the way.
         """
         stem = tidy_name(mosaic.filename).removesuffix(".gz").removesuffix(".fits")
-        return self._shelf.guard(self._shelf.place(key) / f"{stem}.fits")
+        return self._entries.guard(self._entries.place(key) / f"{stem}.fits")
 
     def record(self, path: Path, **facts: Any) -> CacheEntry:
         """Make a file that stands in its place count, with what is known of it (fields of `CacheEntry`)."""
@@ -115,8 +115,8 @@ class MosaicCache:
         StorageError
             The cache cannot be written (`disk_full`, ...); errors of files in the block become this too.
         """
-        body = self._shelf.guard(self._shelf.body(key))
-        with exclusive(self._shelf.lock(key)):
+        body = self._entries.guard(self._entries.body(key))
+        with exclusive(self._entries.lock(key)):
             try:
                 body.parent.mkdir(parents=True, exist_ok=True)
                 yield body
@@ -150,15 +150,15 @@ class MosaicCache:
 
     def used(self, key: str) -> None:
         """Say that a reader has read an entry: of those that were read, it is now the last to go."""
-        self._shelf.touch(key)
+        self._entries.touch(key)
 
     def forget_damaged(self, key: str) -> None:
         """Let an entry whose planes are not what was written count no longer, so that it is fetched anew."""
-        with exclusive(self._shelf.lock(key)):
-            entry = self._shelf.entry(key)
-            if entry is not None and is_damaged(self._shelf.place(key) / entry.file):
+        with exclusive(self._entries.lock(key)):
+            entry = self._entries.entry(key)
+            if entry is not None and is_damaged(self._entries.place(key) / entry.file):
                 _log.warning("%s: damaged in the cache: fetched anew", entry.uri)
-                self._shelf.forget(key)
+                self._entries.forget(key)
 
     def entries(self) -> list[CacheEntry]:
         """Return what the cache holds, by logical address; entries that cannot be read are left out."""
@@ -166,7 +166,7 @@ class MosaicCache:
 
     def items(self) -> list[Item]:
         """Return what can be removed, in the order in which it makes way."""
-        return self._shelf.items()
+        return self._entries.items()
 
     def held(self) -> set[str]:
         """Return the keys that somebody holds now."""
@@ -174,7 +174,7 @@ class MosaicCache:
 
     def usage(self) -> int:
         """Bytes on the disk: entries (sparse files by their blocks), and bodies that are on their way."""
-        return self._shelf.usage()
+        return self._entries.usage()
 
     def capacity(self) -> int:
         """Bytes that it may take."""

@@ -1,6 +1,6 @@
 """The chi-mean image of several detection bands, and what its threshold means. Arrays in, arrays out.
 
-Signal-to-noise images are smoothed, brought to unit variance on empty sky, squared and summed (Szalay, Connolly &
+Signal-to-noise images are smoothed, scaled to unit variance on empty sky, squared and summed (Szalay, Connolly &
 Szokoly 1999); the root of the sum is normalised with the mean and variance of the chi distribution (SWarp's CHI-MEAN).
 A dark pixel counts as much as a bright one: the image has no negative side, so a negative sky says nothing about its
 false detections. Those are counted on pure noise (docs/catalog.md). Detection alone looks at this image.
@@ -88,7 +88,7 @@ def chi_mean(snrs: Sequence[Image], bad: Sequence[NDArray[np.bool_]], threshold:
     Parameters
     ----------
     snrs
-        From `smoothed_snr`, each brought to unit variance on empty sky.
+        From `smoothed_snr`, each scaled to unit variance on empty sky.
     bad
         Where a band has no data: such a pixel counts one band less.
     threshold, island

@@ -200,7 +200,7 @@ def detect_field(plan: DetectionPlan, segmap_path: Path, *, cpu_map: CpuMap) -> 
             objects = found.objects
             objects["tile"] = number
             objects["id"] += last
-            segmap.write(found.box, _painted(found, last))
+            segmap.write(found.box, _labelled(found, last))
             parts.append(objects)
             last += len(objects)
             saturated += found.saturated
@@ -213,7 +213,7 @@ def detect_field(plan: DetectionPlan, segmap_path: Path, *, cpu_map: CpuMap) -> 
     return Detected(np.concatenate(parts), boxes, blocks, saturated)
 
 
-def _painted(found: _Found, last: int) -> NDArray[np.int32]:
+def _labelled(found: _Found, last: int) -> NDArray[np.int32]:
     runs = found.runs
     labels = np.zeros(found.box.shape[0] * found.box.shape[1], dtype=np.int32)
     ends = np.cumsum(runs.lengths)

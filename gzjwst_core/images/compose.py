@@ -15,7 +15,7 @@ from gzjwst_core.errors import ImageError
 from gzjwst_core.images.chroma import calmed
 from gzjwst_core.images.layers import CHANNELS, channel_bands, layer_of, reference_sigma
 from gzjwst_core.images.planes import Plane, level_of
-from gzjwst_core.images.recipes import grey_levels, painted
+from gzjwst_core.images.recipes import grey_levels, rendered
 from gzjwst_core.images.stretch import asinh_levels
 from gzjwst_core.images.warp import picture_grid
 from gzjwst_core.options import ImageOptions
@@ -74,7 +74,7 @@ def colour(cutout: Cutout, options: ImageOptions) -> Picture:
         channel: [(w, layer_of(cutout, b, options, sigma, curve)) for b, w in bands.items() if b in cutout.bands]
         for channel, bands in channel_bands(options).items()
     }
-    planes = painted({c: found for c, found in layers.items() if found}, to, options)
+    planes = rendered({c: found for c, found in layers.items() if found}, to, options)
     present = _present(planes, cutout.id_str)
     used = {band for channel in present for band in channel_bands(options)[channel] if band in cutout.bands}
     return _picture(present, options, tuple(band for band in cutout.bands if band in used), cutout.fov_arcsec)

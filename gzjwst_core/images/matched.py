@@ -1,4 +1,4 @@
-"""Bands brought to one width of star before they are coloured, so that a star's core has one colour.
+"""Bands convolved to one width of star before they are coloured, so that a star's core has one colour.
 
 Cutouts hold no PSF and need none: a picture asks for the width of a star in each band. Convolution that colours of the
 catalog may rest on is `psf.matching`. Arrays in, arrays out.

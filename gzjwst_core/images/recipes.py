@@ -22,7 +22,7 @@ from gzjwst_core.images.stretch import asinh_levels, lupton_levels, trilogy_leve
 from gzjwst_core.images.warp import resampled
 from gzjwst_core.options import ImageOptions
 
-__all__ = ["RECIPES", "grey_levels", "painted"]
+__all__ = ["RECIPES", "grey_levels", "rendered"]
 
 Channels = Mapping[str, list[tuple[float, Layer]]]
 """Weight and layer of each band, by channel; channels without a band are left out."""
@@ -30,7 +30,7 @@ Curve = Callable[[NDArray[np.float32], ImageOptions], NDArray[np.float32]]
 Recipe = Callable[[Channels, Placement, ImageOptions], dict[str, Plane]]
 
 
-def painted(channels: Channels, to: Placement, options: ImageOptions) -> dict[str, Plane]:
+def rendered(channels: Channels, to: Placement, options: ImageOptions) -> dict[str, Plane]:
     """Stretch channels by the options' recipe and bring them to the picture's grid.
 
     Parameters
@@ -58,11 +58,11 @@ def grey_levels(signal: NDArray[np.float32], options: ImageOptions) -> NDArray[n
 def _by_channel(channels: Channels, to: Placement, options: ImageOptions, *, curve: Curve) -> dict[str, Plane]:
     shape = options.size_px, options.size_px
 
-    def brought(layer: Layer) -> Plane:
+    def convolved(layer: Layer) -> Plane:
         level = resampled(curve(layer.signal, options), layer.at, to, shape)
         return Plane(level, carried_validity(layer.valid, layer.at, to, shape))
 
-    return {channel: mean_plane([(w, brought(layer)) for w, layer in layers]) for channel, layers in channels.items()}
+    return {channel: mean_plane([(w, convolved(layer)) for w, layer in layers]) for channel, layers in channels.items()}
 
 
 def _lupton(channels: Channels, to: Placement, options: ImageOptions) -> dict[str, Plane]:

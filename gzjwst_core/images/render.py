@@ -18,7 +18,7 @@ from gzjwst_core.images.quality import Measures, measure
 from gzjwst_core.options import ImageOptions
 from gzjwst_core.values import Outcome
 
-__all__ = ["Facts", "Painted", "paint_chunk", "paint_cutout"]
+__all__ = ["Facts", "RenderedImage", "render_chunk", "render_cutout"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Painted:
+class RenderedImage:
     """How one image ended."""
 
     name: str
@@ -66,7 +66,7 @@ class Painted:
     """Reason why there is none though one was to be made: a picture without a strip is still a picture."""
 
 
-def paint_chunk(files: Iterable[tuple[str, bytes]], options: ImageOptions) -> Iterator[Painted]:
+def render_chunk(files: Iterable[tuple[str, bytes]], options: ImageOptions) -> Iterator[RenderedImage]:
     """Colour every cutout of a chunk, in order.
 
     Parameters
@@ -78,14 +78,14 @@ def paint_chunk(files: Iterable[tuple[str, bytes]], options: ImageOptions) -> It
 
     Yields
     ------
-    Painted
+    RenderedImage
         One for each file; a cutout that cannot be coloured is `failed` and stops nothing.
     """
     for name, data in files:
-        yield paint_cutout(name, data, options)
+        yield render_cutout(name, data, options)
 
 
-def paint_cutout(name: str, data: bytes, options: ImageOptions) -> Painted:
+def render_cutout(name: str, data: bytes, options: ImageOptions) -> RenderedImage:
     """Colour one cutout.
 
     Parameters
@@ -115,11 +115,11 @@ def paint_cutout(name: str, data: bytes, options: ImageOptions) -> Painted:
         panels=grid.panels,
     )
     shown = None if strip is None else encode_jpeg(strip.grey, options.jpeg_quality, _strip_metadata(cutout, strip))
-    return Painted(made, encode(grid.rgb, options, said), facts, Outcome(), shown, lost)
+    return RenderedImage(made, encode(grid.rgb, options, said), facts, Outcome(), shown, lost)
 
 
-def _failed(made: str, name: str, error: ImageError) -> Painted:
-    return Painted(made, None, None, Outcome(kind="failed", reason=error.reason, detail=f"{name}: {error}"))
+def _failed(made: str, name: str, error: ImageError) -> RenderedImage:
+    return RenderedImage(made, None, None, Outcome(kind="failed", reason=error.reason, detail=f"{name}: {error}"))
 
 
 def _strip(cutout: Cutout, options: ImageOptions) -> tuple[Strip | None, str]:

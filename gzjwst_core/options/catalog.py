@@ -156,7 +156,7 @@ class PsfOptions(Options):
     min_stars: int = Field(default=5, ge=1)
     """A field with at least so many good stars has its PSF from them; one with fewer gets that of a formula."""
     match: Literal["none", "reddest"] = "none"
-    """`reddest`: a second flux of every band, with its PSF brought to the reddest band's (needs the extra `psf`)."""
+    """`reddest`: a second flux of every band, with its PSF matched to the reddest band's (needs the extra `psf`)."""
 
     def digest(self) -> str:
         """Digest of what decides here; files count by their content, not by their place."""

@@ -18,7 +18,7 @@ class ImageOptions(Options):
 
     recipe: Literal["asinh", "lupton", "trilogy", "lupton-matched"] = "asinh"
     """Per-channel asinh; Lupton et al. (2004), which keeps hues; Trilogy's per-channel log (Coe et al. 2012); or Lupton
-    with every band brought to the broadest PSF. All with the survey's own sigma and gain."""
+    with every band convolved to the broadest PSF. All with the survey's own sigma and gain."""
     red: Mapping[Band, Positive] = {"F444W": 1.0}
     """Bands of the red channel and their weights; those a field has are averaged."""
     green: Mapping[Band, Positive] = {"F277W": 1.0}

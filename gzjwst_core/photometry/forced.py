@@ -43,7 +43,7 @@ from gzjwst_core.photometry.star_masks import sixfold_moments
 from gzjwst_core.photometry.target_apertures import given_apertures
 from gzjwst_core.runs.engine import CpuMap
 
-__all__ = ["ForcedPlan", "Group", "Place", "There", "band_scene", "groups_of", "measure_field"]
+__all__ = ["BandScene", "ForcedPlan", "Group", "Place", "band_scene", "groups_of", "measure_field"]
 
 Columns = dict[str, NDArray[Any]]
 
@@ -210,7 +210,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class There:
+class BandScene:
     """A group on a band's own grid; places in pixels of the window."""
 
     scene: Scene
@@ -226,7 +226,7 @@ class There:
         return sky_jacobian(self.wcs, self.x + self.box.x0, self.y + self.box.y0)
 
 
-def band_scene(learned: Learned, reader: MosaicReader, place: Place) -> There:
+def band_scene(learned: Learned, reader: MosaicReader, place: Place) -> BandScene:
     """Prepare a band's window, with ellipses, centres and labels carried to its grid."""
     affine = fit_affine(place.wcs, reader.wcs, place.box)
     shift = aligned_shift(affine)
@@ -243,7 +243,7 @@ def band_scene(learned: Learned, reader: MosaicReader, place: Place) -> There:
         at = _carried(place.wcs, reader.wcs, *place.centre)
     law = learned.model.noise.law_at(ellipses.y, ellipses.x)
     scene, ellipses = Scene(frame, labels, place.ids, law, fine, place.flat), ellipses.shift(-target.y0, -target.x0)
-    return There(scene, ellipses, at[0] - target.x0, at[1] - target.y0, reader.wcs, target)
+    return BandScene(scene, ellipses, at[0] - target.x0, at[1] - target.y0, reader.wcs, target)
 
 
 def _carried(
@@ -253,8 +253,8 @@ def _carried(
     return np.asarray(x), np.asarray(y)
 
 
-def _measure_band(plan: ForcedPlan, learned: Learned, there: There) -> Columns:
-    band, scene, kron = learned.source.band, there.scene, there.kron
+def _measure_band(plan: ForcedPlan, learned: Learned, view: BandScene) -> Columns:
+    band, scene, kron = learned.source.band, view.scene, view.kron
     auto = measure.ellipse_sums(scene, kron)
     segment = measure.segment_sums(scene)
     columns: Columns = {
@@ -267,9 +267,9 @@ def _measure_band(plan: ForcedPlan, learned: Learned, there: There) -> Columns:
         f"{band}_hollow": measure.hollow(scene, learned.grid.scale_arcsec),
         f"{band}_empty_centre": measure.empty_centre(scene, kron.x, kron.y),
     }
-    columns |= _band_light(learned, there, columns[f"{band}_flux_auto"], segment["flux"] / segment["error"])
+    columns |= _band_light(learned, view, columns[f"{band}_flux_auto"], segment["flux"] / segment["error"])
     for diameter in plan.photometry.apertures_arcsec:
-        circle = _circle(learned, there, diameter / 2)
+        circle = _circle(learned, view, diameter / 2)
         error = aperture_name(band, diameter, error=True)
         columns |= {aperture_name(band, diameter): circle.flux, error: circle.error, naive_name(error): circle.naive}
     if band == plan.reference_band:
@@ -277,19 +277,19 @@ def _measure_band(plan: ForcedPlan, learned: Learned, there: There) -> Columns:
     return columns
 
 
-def _circle(learned: Learned, there: There, radius_arcsec: float) -> measure.Sums:
+def _circle(learned: Learned, view: BandScene, radius_arcsec: float) -> measure.Sums:
     """Sum the light of circles on the sky, which are ellipses on a grid whose pixels are not square."""
     if learned.grid.stretch is None:
-        return measure.aperture_sums(there.scene, there.x, there.y, radius_arcsec / learned.grid.scale_arcsec)
-    radius = np.full(there.x.shape, radius_arcsec)
-    a, b, theta = grid_axes(there.jacobian, radius, radius, np.zeros_like(radius))
-    return measure.ellipse_sums(there.scene, Ellipses(there.x, there.y, a, b, half_turn(theta)))
+        return measure.aperture_sums(view.scene, view.x, view.y, radius_arcsec / learned.grid.scale_arcsec)
+    radius = np.full(view.x.shape, radius_arcsec)
+    a, b, theta = grid_axes(view.jacobian, radius, radius, np.zeros_like(radius))
+    return measure.ellipse_sums(view.scene, Ellipses(view.x, view.y, a, b, half_turn(theta)))
 
 
-def _band_light(learned: Learned, there: There, flux: NDArray[np.float64], snr: NDArray[np.float64]) -> Columns:
-    band, scene = learned.source.band, there.scene
-    radii = light_radii(scene, there.x, there.y, _REACH_OF_KRON * there.kron.a, flux)
-    ellipticity, theta = segment_shapes(scene, there.x, there.y, snr)
-    a, b, angle = sky_axes(there.jacobian, np.ones_like(theta), 1 - ellipticity, theta)
+def _band_light(learned: Learned, view: BandScene, flux: NDArray[np.float64], snr: NDArray[np.float64]) -> Columns:
+    band, scene = learned.source.band, view.scene
+    radii = light_radii(scene, view.x, view.y, _REACH_OF_KRON * view.kron.a, flux)
+    ellipticity, theta = segment_shapes(scene, view.x, view.y, snr)
+    a, b, angle = sky_axes(view.jacobian, np.ones_like(theta), 1 - ellipticity, theta)
     shape: Columns = {f"{band}_ellipticity": 1 - b / a, f"{band}_theta_sky": angle}
     return shape | _named(f"{band}_", radii, learned.grid.scale_arcsec)

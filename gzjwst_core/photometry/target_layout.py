@@ -50,19 +50,19 @@ class Placed:
 
 @dataclass(frozen=True)
 class _Item:
-    """One tile, and the targets on it (or reaching into it, where segments are painted)."""
+    """One tile, and the targets on it (or reaching into it, where segments are labelled)."""
 
     plan: DetectionPlan
     photometry: PhotometryOptions
     tile: Box
     ids: NDArray[np.int32]
     ellipses: Ellipses
-    """On the whole grid: segments where they are painted; what the list states where apertures are sought."""
+    """On the whole grid: segments where they are labelled; what the list states where apertures are sought."""
     moments: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Painted:
+class _Labelled:
     at: NDArray[np.int64]
     """Flat indices of the tile's labelled pixels."""
     labels: NDArray[np.int32]
@@ -110,7 +110,7 @@ class Layout:
         nothing = _Item(plan, self._photometry, boxes[0], ids, stated, self._moments)
         apertures = self._apertures(nothing, boxes)
         segments = _at_least(apertures.scaled(_SEGMENT_OF_APERTURE), least)
-        blocks = self._paint(replace(nothing, ellipses=segments), boxes, segmap_path, wcs)
+        blocks = self._label(replace(nothing, ellipses=segments), boxes, segmap_path, wcs)
         return Detected(_objects(apertures, ids, boxes), boxes, blocks)
 
     def _apertures(self, item: _Item, boxes: Sequence[Box]) -> Ellipses:
@@ -123,19 +123,19 @@ class Layout:
             found[:, rows] = axes
         return _at_least(replace(item.ellipses, a=found[0], b=found[1]), least)
 
-    def _paint(self, item: _Item, boxes: Sequence[Box], path: Path, wcs: WCS) -> NDArray[np.bool_]:
+    def _label(self, item: _Item, boxes: Sequence[Box], path: Path, wcs: WCS) -> NDArray[np.bool_]:
         """Write the segmap; returns the blocks in which some pixel has no data, where that was looked at."""
         shape = item.plan.shape
         blocks = np.zeros((-(-shape[0] // BLOCK_PX), -(-shape[1] // BLOCK_PX)), dtype=bool)
         work = [one for rows, one in _by_tile(item, boxes, margin=1.0) if rows.size]
         with SegmapWriter(path, shape, wcs) as segmap:
-            for one, painted in zip(work, self._map(_paint_tile, work), strict=True):
+            for one, labelled in zip(work, self._map(_label_tile, work), strict=True):
                 labels = np.zeros(one.tile.shape, dtype=np.int32)
-                labels.ravel()[painted.at] = painted.labels
+                labels.ravel()[labelled.at] = labelled.labels
                 segmap.write(one.tile, labels)
                 row, column = one.tile.y0 // BLOCK_PX, one.tile.x0 // BLOCK_PX
-                height, width = painted.empty.shape
-                blocks[row : row + height, column : column + width] |= painted.empty
+                height, width = labelled.empty.shape
+                blocks[row : row + height, column : column + width] |= labelled.empty
         return blocks
 
 
@@ -195,7 +195,7 @@ def _find_apertures(item: _Item) -> Floats:
     return axes
 
 
-def _paint_tile(item: _Item) -> _Painted:
+def _label_tile(item: _Item) -> _Labelled:
     tile = item.tile
     bad = detection_frame(item.plan, tile).bad
     labels = label_ellipses(item.ellipses.shift(-tile.y0, -tile.x0), item.ids, tile.shape)
@@ -204,7 +204,7 @@ def _paint_tile(item: _Item) -> _Painted:
     empty = np.zeros((-(-tile.shape[0] // BLOCK_PX), -(-tile.shape[1] // BLOCK_PX)), dtype=bool)
     empty[rows // BLOCK_PX, columns // BLOCK_PX] = True
     at = np.flatnonzero(labels)
-    return _Painted(at, labels.ravel()[at], empty)
+    return _Labelled(at, labels.ravel()[at], empty)
 
 
 def _objects(apertures: Ellipses, ids: NDArray[np.int32], boxes: Sequence[Box]) -> NDArray[np.void]:

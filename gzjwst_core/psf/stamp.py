@@ -1,4 +1,4 @@
-"""What a point-spread function is here, and how it is brought onto other pixels.
+"""What a point-spread function is here, and how it is resampled onto other pixels.
 
 Unit-sum pixels of odd side with the source on the middle one. Where a PSF comes from is in `model`, `stars`, `known`;
 what is done with it (matching, injection) is in other rooms. Arrays in, arrays out.

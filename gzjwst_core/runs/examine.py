@@ -74,7 +74,7 @@ def examine(folder: Folder, sample: float = 0, seed: int = 1) -> Examined:
     units = {(receipt.stage, receipt.unit) for receipt in standing}
     old = {path: r for path, r in receipts.items() if r is not None and r.outcome.kind != "done"}
     findings += [_of_receipt(path, "superseded") for path, r in old.items() if (r.stage, r.unit) not in units]
-    made = {output.path: (receipt, output) for receipt in standing for output in receipt.outputs}
+    made = {output.path: (receipt, output) for receipt in standing for output in receipt.files}
     for path, (receipt, output) in made.items():
         if sizes.get(path) != output.size:
             findings.append(_of_output(receipt, output, "differs" if path in sizes else "missing"))

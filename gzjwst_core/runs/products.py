@@ -7,18 +7,21 @@ unit's of work (lists of products, the frozen profile) get a receipt of their ow
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from gzjwst_core.errors import StorageError
+from astropy.table import Table
+
+from gzjwst_core.errors import CatalogError, StorageError
 from gzjwst_core.runs.receipts import claims, latest, read_receipt, receipt_path, supersede, write_receipt
 from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.folder import Folder
+from gzjwst_core.storage.tables import read_parquet
 from gzjwst_core.values import Output
 
-__all__ = ["DAMAGED", "Made", "keep", "made_by", "read_made", "reading_made"]
+__all__ = ["DAMAGED", "Made", "keep", "made_by", "read_made", "read_table", "read_table_if_whole", "reading_made"]
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +54,7 @@ def made_by(folder: Folder, stage: str, key: str) -> tuple[Made, ...]:
         raise StorageError(f"{folder.url}: {path} is not there", reason="not_found")
     if receipt.outcome.kind != "done":
         raise _damaged(folder, stage, receipt.unit, path)
-    return tuple(Made(stage, receipt.unit, output) for output in receipt.outputs)
+    return tuple(Made(stage, receipt.unit, output) for output in receipt.files)
 
 
 def read_made(folder: Folder, made: Made) -> bytes:
@@ -96,6 +99,32 @@ def reading_made(folder: Folder, stage: str, unit: str, relative: str) -> Iterat
         yield path
 
 
+def read_table(folder: Folder, relative: str, columns: Iterable[str] | None = None, *, stage: str = "") -> Table | None:
+    """Read a table of the run folder, or some columns of it; None if it is not there.
+
+    Parameters
+    ----------
+    folder, relative, columns
+        The table, and what of it; None = all.
+    stage
+        Whose survey unit made it: its bytes are compared with the receipt. Empty = they are taken as they are.
+    """
+    if not folder.exists(relative):
+        return None
+    with reading_made(folder, stage, "survey", relative) if stage else folder.reading(relative) as path:
+        return read_parquet(path, columns)
+
+
+def read_table_if_whole(
+    folder: Folder, relative: str, columns: Iterable[str] | None = None, *, stage: str
+) -> Table | None:
+    """Read a table as `read_table`; None if it cannot be parsed: that has ended the run, and is told as what did."""
+    try:
+        return read_table(folder, relative, columns, stage=stage)
+    except CatalogError:
+        return None
+
+
 def keep(folder: Folder, stage: str, relative: str, data: bytes, *, copy: str = "") -> None:
     """Write a file that no unit of work makes, with a receipt of its own; nothing is written where nothing changed.
 
@@ -110,8 +139,8 @@ def keep(folder: Folder, stage: str, relative: str, data: bytes, *, copy: str = 
     """
     work = Work(stage=stage, version="1", unit=_SURVEY, inputs={}, options="")
     paths = [copy, relative] if copy else [relative]
-    outputs = tuple(Output(path=path, size=len(data), digest=_sha256(data)) for path in paths)
-    receipt = Receipt(**work.model_dump(), key=work.key, outputs=outputs)
+    files = tuple(Output(path=path, size=len(data), digest=_sha256(data)) for path in paths)
+    receipt = Receipt(**work.model_dump(), key=work.key, outputs={"file": files})
     if latest(folder, stage, _SURVEY) != receipt:
         supersede(folder, stage, lambda _: True)  # a run that is killed in between leaves nothing that looks damaged
     for path in paths:

@@ -122,8 +122,8 @@ def complete(folder: Folder, work: Work, make: Callable[[], Receipt]) -> Done:
             raise WorkerLostError(said, reason="out_of_memory") from error
         write_receipt(folder, receipt)
     for path in rivals:
-        _drop(folder, path, keep={output.path for output in receipt.outputs})
-    files = digest_of([output.digest for output in receipt.outputs])
+        _drop(folder, path, keep={output.path for output in receipt.files})
+    files = digest_of([output.digest for output in receipt.files])
     return Done(unit=work.unit, key=work.key, counts=dict(receipt.counts), files=files, fresh=fresh)
 
 
@@ -161,7 +161,7 @@ def claims(folder: Folder, stage: str, unit: str, relative: str, *, superseded: 
         output.digest if superseded or receipt.outcome.kind == "done" else ""
         for receipt in found
         if receipt
-        for output in receipt.outputs
+        for output in receipt.files
         if output.path == relative
     ]
 
@@ -246,7 +246,7 @@ def _drop(folder: Folder, path: str, keep: set[str]) -> None:
 
 def _outputs(folder: Folder, path: str) -> tuple[Output, ...]:
     receipt = read_receipt(folder, path)
-    return receipt.outputs if receipt else ()
+    return tuple(receipt.files) if receipt else ()
 
 
 def _bytes(receipt: Receipt) -> bytes:
@@ -257,8 +257,8 @@ def _stands(folder: Folder, receipt: Receipt, sizes: Callable[[str], dict[str, i
     if receipt.outcome.kind != "done":
         return False
     if folder.local() is not None:
-        return all(folder.size(output.path) == output.size for output in receipt.outputs)
+        return all(folder.size(output.path) == output.size for output in receipt.files)
     listed: dict[str, int] = {}
-    for parent in {output.path.rpartition("/")[0] for output in receipt.outputs}:
+    for parent in {output.path.rpartition("/")[0] for output in receipt.files}:
         listed |= (sizes or folder.sizes)(parent)  # one listing a folder instead of one question a file
-    return all(listed.get(output.path) == output.size for output in receipt.outputs)
+    return all(listed.get(output.path) == output.size for output in receipt.files)

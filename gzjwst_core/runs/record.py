@@ -1,20 +1,31 @@
 """The run's own record: what one run was asked, found, missed and made; and run.json, which keeps every run.
 
-With report.html the only place for clocks, hosts and timings. Records are values; putting the file in its place is
-the storage room's work.
+With report.html the only place for clocks, hosts and timings. Records are values; `close` writes the file.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import JsonValue, ValidationError
+from pydantic import AliasChoices, Field, JsonValue, ValidationError
 
 from gzjwst_core.errors import StorageError
 from gzjwst_core.storage.seal import is_whole, sealed
 from gzjwst_core.values import Value
 
-__all__ = ["CutStep", "Missing", "RunRecord", "StageRecord", "append_run", "earlier_runs", "read_runs", "sums_hold"]
+__all__ = [
+    "CutStep",
+    "Missing",
+    "RunEnd",
+    "RunFacts",
+    "RunLog",
+    "RunRecord",
+    "StageRecord",
+    "append_run",
+    "earlier_runs",
+    "read_runs",
+    "sums_hold",
+]
 
 
 class StageRecord(Value):
@@ -64,9 +75,10 @@ class CutStep(Value):
 
 
 class RunRecord(Value):
-    """One run of a survey."""
+    """One run of a pipeline."""
 
-    survey: str
+    name: str = Field(validation_alias=AliasChoices("name", "survey"))
+    """Of the run folder; `survey` in records of earlier versions."""
     run_id: str
     started: str
     """UTC, ISO 8601."""
@@ -98,6 +110,46 @@ class RunRecord(Value):
     """Of the profile and of the tables this run ended with."""
 
 
+class RunLog(Value):
+    """What whoever ran the stages knows of the run."""
+
+    asked: Mapping[str, JsonValue]
+    begun: str
+    """UTC, ISO 8601."""
+    seconds: float
+    stages: tuple[StageRecord, ...]
+    troubles: tuple[Missing, ...] = ()
+    """Units that failed."""
+    facts: Mapping[str, Mapping[str, str]] = {}
+    """What stages told, by name."""
+    mended: tuple[str, ...] = ()
+    """As of a run's record."""
+    error: Missing | None = None
+    """What ended the run before its time."""
+
+
+class RunFacts(Value):
+    """What a pipeline adds to the record of its run."""
+
+    missing: tuple[Missing, ...] = ()
+    sums: Mapping[str, Mapping[str, int]] = {}
+    colour: Mapping[str, str] = {}
+    made: Mapping[str, int] = {}
+    cut_flow: tuple[CutStep, ...] = ()
+    digests: Mapping[str, str] = {}
+
+
+class RunEnd(Value):
+    """How a run ended."""
+
+    exit_code: int
+    message: str
+    record: str
+    """The run's record as JSON text."""
+    remarks: tuple[str, ...] = ()
+    """Lines for a person."""
+
+
 def sums_hold(record: RunRecord) -> list[str]:
     """Name the sums whose parts do not add up to their total; empty when every promise holds."""
     return [
@@ -120,27 +172,27 @@ def append_run(previous: bytes | None, record: RunRecord) -> bytes:
     Returns
     -------
     bytes
-        The file as it shall be: `{"survey": ..., "runs": [oldest, ..., newest], "seal": ...}`.
+        The file as it shall be: `{"name": ..., "runs": [oldest, ..., newest], "seal": ...}`.
 
     Raises
     ------
     StorageError
-        The file is damaged or of another survey (reason `bad_run_log`): it is never overwritten.
+        The file is damaged or of another run folder (reason `bad_run_log`): it is never overwritten.
     """
-    runs = [] if previous is None else _runs(previous, record.survey)
-    log = {"survey": record.survey, "runs": [*runs, record.model_dump(mode="json")], "seal": ""}
+    runs = [] if previous is None else _runs(previous, record.name)
+    log = {"name": record.name, "runs": [*runs, record.model_dump(mode="json")], "seal": ""}
     return sealed((json.dumps(log, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def earlier_runs(previous: bytes | None, survey: str, most: int = 10) -> tuple[RunRecord, ...]:
+def earlier_runs(previous: bytes | None, name: str, most: int = 10) -> tuple[RunRecord, ...]:
     """Read the last runs of run.json, oldest first; those that another version told in other words are left out.
 
     Raises
     ------
     StorageError
-        The file is damaged or of another survey (reason `bad_run_log`).
+        The file is damaged or of another run folder (reason `bad_run_log`).
     """
-    runs = [] if previous is None else _runs(previous, survey)[-most:]
+    runs = [] if previous is None else _runs(previous, name)[-most:]
     return tuple(read for run in runs if (read := _record(run)) is not None)
 
 
@@ -152,7 +204,7 @@ def _record(run: Any) -> RunRecord | None:
 
 
 def read_runs(data: bytes) -> tuple[str, list[Any]]:
-    """Read the survey and the runs of run.json as they are.
+    """Read the name and the runs of run.json as they are.
 
     Raises
     ------
@@ -170,11 +222,11 @@ def read_runs(data: bytes) -> tuple[str, list[Any]]:
         ) from error
     if not isinstance(log, dict) or not isinstance(log.get("runs"), list):
         raise StorageError("run.json has no list of runs: move it away to start a new one", reason="bad_run_log")
-    return str(log.get("survey")), list(log["runs"])
+    return str(log.get("name", log.get("survey"))), list(log["runs"])
 
 
-def _runs(previous: bytes, survey: str) -> list[Any]:
+def _runs(previous: bytes, name: str) -> list[Any]:
     found, runs = read_runs(previous)
-    if found != survey:
-        raise StorageError(f"run.json is of the survey {found[:40]!r}, not of {survey!r}", reason="bad_run_log")
+    if found != name:
+        raise StorageError(f"run.json is of {found[:40]!r}, not of {name!r}", reason="bad_run_log")
     return runs

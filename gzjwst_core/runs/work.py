@@ -1,13 +1,16 @@
 """A unit of work, known by what goes into it, and the receipt that it leaves."""
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
-from pydantic import JsonValue
+from pydantic import JsonValue, field_validator
 
 from gzjwst_core.values import Outcome, Output, Value, digest_of
 
-__all__ = ["Receipt", "Work"]
+__all__ = ["UNNAMED", "Receipt", "Transferred", "Work"]
+
+UNNAMED = "files"
+"""Name of the outputs in receipts of versions that told outputs by their position."""
 
 
 class Work(Value):
@@ -44,7 +47,8 @@ class Receipt(Value):
     key: str
     inputs: Mapping[str, str]
     options: str
-    outputs: tuple[Output, ...] = ()
+    outputs: Mapping[str, tuple[Output, ...]] = {}
+    """Files by the name that the stage gives them."""
     outcome: Outcome = Outcome()
     counts: Mapping[str, int] = {}
     """Sums of the unit, such as written, skipped:<reason>, failed:<reason>."""
@@ -54,3 +58,21 @@ class Receipt(Value):
     """Of the outputs' digests; receipts that were made before it was named mean the same."""
     seal: str = ""
     """Digest of the receipt itself, in its file alone (`storage/seal`)."""
+
+    @field_validator("outputs", mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        """Receipts of earlier versions hold a list."""
+        return {UNNAMED: given} if isinstance(given, list | tuple) else given
+
+    @property
+    def files(self) -> Iterator[Output]:
+        """Every output, in order."""
+        return (output for outputs in self.outputs.values() for output in outputs)
+
+
+class Transferred(Value):
+    """Result of a task that reads archives."""
+
+    bytes_moved: int = 0
+    """Bytes that archives gave."""

@@ -93,7 +93,7 @@ def read_fits_table(path: AnyPath, hdu: str = "", columns: Collection[str] | Non
     hdu
         Name (in any case) or number of the extension; empty = the first table, but not the headers of an LDAC file.
     columns
-        Names of those to read; None = all. The others are not brought into memory.
+        Names of those to read; None = all. The others are not read into memory.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """Locks between threads and processes of one machine, by `flock`: they die with whoever held them.
 
-Here are only locks; what they guard is the callers' business. This room never removes a lock file, and where somebody
+Here are only locks; what they guard is the callers' business. This module never removes a lock file, and where somebody
 else did, a lock counts only if its file still stands at its path: or two would hold what they think is the same. Every
 wait polls, so Ctrl-C and a cancelled run end it. On a file system without locks the work goes on, guarded within this
 process only, with one warning.

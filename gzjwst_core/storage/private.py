@@ -1,7 +1,7 @@
 """Folders whose files are obeyed, not only read: nobody else may write there.
 
 Prefect's result store is one: its records name the code that reads them, so whoever can write a record there can run
-code as us. The folder's own permissions are the only wall.
+code as us. The folder's own permissions are the only protection.
 """
 
 import logging

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.storage.atomic import storage_error
+from gzjwst_core.storage.folder import Folder
+from gzjwst_core.values import Output
 
 __all__ = [
     "COMMENTS",
@@ -35,6 +37,7 @@ __all__ = [
     "read_parquet",
     "write_ecsv",
     "write_parquet",
+    "write_table",
 ]
 
 
@@ -62,6 +65,31 @@ _VOTABLE = b"IVOA.VOTable-Parquet.content"
 _BAD_METADATA = (table_meta.YamlParseError, ParseError, RecursionError, AttributeError, KeyError, TypeError, ValueError)
 
 AnyPath = str | PathLike[str]
+
+
+def write_table(folder: Folder, relative: str, table: Table) -> Output:
+    """Write a table as parquet into a folder, complete or not at all.
+
+    Parameters
+    ----------
+    folder, relative
+        Where.
+    table
+        What.
+
+    Returns
+    -------
+    Output
+        The file, with its size and digest.
+
+    Raises
+    ------
+    StorageError
+        It cannot be written.
+    """
+    with folder.writing(relative) as path:
+        write_parquet(table, path)
+    return folder.output(relative)
 
 
 def write_parquet(table: Table, path: AnyPath) -> None:
@@ -106,7 +134,7 @@ def read_parquet(path: AnyPath, columns: Iterable[str] | None = None, *, where: 
     columns
         Names to read, in this order; None = all.
     where
-        A column and the value its rows must have: only those rows are brought into memory.
+        A column and the value its rows must have: only those rows are read into memory.
 
     Returns
     -------

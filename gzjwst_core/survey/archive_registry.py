@@ -19,7 +19,7 @@ from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.errors import ProfileError
 from gzjwst_core.options import ArchiveOptions
 from gzjwst_core.paths import expanded
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run import SurveyRun
 
 __all__ = ["GROUP", "archives_of", "cache_of", "local_of"]
 
@@ -27,7 +27,7 @@ GROUP = "gzjwst.archives"
 Make = Callable[[ArchiveOptions], Archive]
 
 
-def archives_of(run: Run) -> tuple[Archive, ...]:
+def archives_of(run: SurveyRun) -> tuple[Archive, ...]:
     """Return the archives of a run, in the order to ask.
 
     Raises
@@ -41,7 +41,7 @@ def archives_of(run: Run) -> tuple[Archive, ...]:
     return tuple(_make(name, run)(options) for name in options.order)
 
 
-def local_of(run: Run) -> Local:
+def local_of(run: SurveyRun) -> Local:
     """Return the files that the run's profile names."""
     return Local(
         run.profile.local,
@@ -52,12 +52,12 @@ def local_of(run: Run) -> Local:
     )
 
 
-def cache_of(run: Run) -> MosaicCache:
+def cache_of(run: SurveyRun) -> MosaicCache:
     """Return the run's mosaic cache."""
     return MosaicCache(Path(run.cache), round(run.cache_gb * 1e9) or None)
 
 
-def _make(name: str, run: Run) -> Make:
+def _make(name: str, run: SurveyRun) -> Make:
     ours: Mapping[str, Make] = {
         "datalabs": lambda options: _datalabs(run, options),
         "s3": S3,
@@ -74,7 +74,7 @@ def _make(name: str, run: Run) -> Make:
     return made
 
 
-def _datalabs(run: Run, options: ArchiveOptions) -> DataLabs:
+def _datalabs(run: SurveyRun, options: ArchiveOptions) -> DataLabs:
     root = environ.get("GZJWST_DATALABS_ROOT", options.datalabs_root)
     place = Path(expanded(root, "archives.datalabs_root"))
     return DataLabs(place, cache_of(run).digests, whole=not (run.targets and options.windows))

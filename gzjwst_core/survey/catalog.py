@@ -1,4 +1,4 @@
-"""Cataloguing and merging as stages of a run: plan the work, call the room, write the tables, leave receipts."""
+"""Cataloguing and merging as stages of a run: plan the work, measure, write tables, leave receipts."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -25,15 +25,17 @@ from gzjwst_core.photometry.source_table import with_mosaic_units
 from gzjwst_core.photometry.target_catalog import catalog_of_targets
 from gzjwst_core.psf.known import file_digests, with_folder
 from gzjwst_core.runs.engine import cpu_map
-from gzjwst_core.runs.products import reading_made
-from gzjwst_core.runs.receipts import Done, all_latest, complete, latest, retire, standing
+from gzjwst_core.runs.receipts import Done, complete, retire, standing
+from gzjwst_core.runs.stage import SURVEY_UNIT, Stage
+from gzjwst_core.runs.tally import Tallies
+from gzjwst_core.runs.wording import counted, total
 from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.tables import COMMENTS, apply_columns, read_parquet, write_parquet
+from gzjwst_core.storage.tables import COMMENTS, apply_columns, read_parquet, write_table
 from gzjwst_core.survey.profile import SurveyProfile
 from gzjwst_core.survey.query import (
-    Brought,
     Listing,
+    Prefetch,
     Transfers,
     check_room,
     inputs_of,
@@ -41,13 +43,14 @@ from gzjwst_core.survey.query import (
     survey_fields,
     with_targets,
 )
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run import SurveyRun
 from gzjwst_core.values import Output, digest_of
 
 __all__ = [
     "ASTROMETRY",
     "CATALOG",
-    "DEPTH",
+    "FIELD_CATALOG",
+    "MERGE",
     "MOSAICS",
     "OVERLAP",
     "catalog_field",
@@ -62,33 +65,78 @@ __all__ = [
     "with_targets",
 ]
 
-_FIELD, _FIELD_VERSION = "catalog", "5"
-_MERGE, _MERGE_VERSION = "merge", "5"
-CATALOG = "catalog/catalog.parquet"
-MOSAICS = "catalog/mosaics.parquet"
-ASTROMETRY = "catalog/astrometry.parquet"
-OVERLAP = "catalog/overlap.parquet"
 _OUTSIDE = "outside:"
 """Before the name of an input that is no field; no field's name holds a colon."""
-DEPTH = "catalog/depth.parquet"
+
+
+def _catalog_line(done: Sequence[Done]) -> str:
+    """Tell how many sources."""
+    saturated = sum(one.counts.get("saturated_tiles", 0) for one in done)
+    said = (
+        f"; nothing detected on {counted(saturated, 'tile')} above the threshold nearly everywhere" if saturated else ""
+    )
+    return f"{counted(total(done, 'sources'), 'source')} in {counted(len(done), 'field')}{said}"
+
+
+def _merge_line(done: Sequence[Done]) -> str:
+    """Tell what is left of the detections."""
+    counts = done[0].counts
+    found, objects = counted(counts["sources"], "detection"), counted(counts["primary"], "object")
+    said = f"{found} → {objects} → {counts['selected']} selected"
+    shifted = f"; positions of {counted(counts['shifted'], 'field')} corrected" if "shifted" in counts else ""
+    named = [f"{counts[key]} {what}" for what in ("carried", "new", "gone") if (key := f"names:{what}") in counts]
+    return said + shifted + (f"; names: {', '.join(named)}" if named else "")
+
+
+def _names(run: SurveyRun, _: Tallies) -> dict[str, dict[str, int]]:
+    """Of every name of this release and the earlier one: carried over, new, or of an object that is gone."""
+    merged = MERGE.latest(run.folder)
+    parts = {name: count for name, count in merged.counts.items() if name.startswith("names:")} if merged else {}
+    named = {name.partition(":")[2]: count for name, count in parts.items()}
+    return {"names": {"total": sum(named.values()), **named}} if named else {}
+
+
+FIELD_CATALOG = Stage(
+    "catalog",
+    version="5",
+    writes={"segmap": "segmaps/{unit}.fits", "table": "catalog/fields/{unit}.parquet", "depth": "depth/{unit}.fits"},
+    reads=("locate.mosaics",),
+    line=_catalog_line,
+)
+MERGE = Stage(
+    "merge",
+    version="5",
+    writes={
+        "catalog": "catalog/catalog.parquet",
+        "mosaics": "catalog/mosaics.parquet",
+        "depth": "catalog/depth.parquet",
+        "astrometry": "catalog/astrometry.parquet",
+        "overlap": "catalog/overlap.parquet",
+        "copies": "catalog/*",
+    },
+    reads=("catalog.table",),
+    line=_merge_line,
+    sums=_names,
+)
+CATALOG, MOSAICS, ASTROMETRY, OVERLAP = (MERGE.path(name) for name in ("catalog", "mosaics", "astrometry", "overlap"))
 
 
 def field_table(field: str) -> str:
     """Path of a field's catalog in the run folder."""
-    return f"catalog/fields/{field}.parquet"
+    return FIELD_CATALOG.path("table", field)
 
 
 def segmap_path(field: str) -> str:
     """Path of a field's segmap in the run folder."""
-    return f"segmaps/{field}.fits"
+    return FIELD_CATALOG.path("segmap", field)
 
 
 def depth_path(field: str) -> str:
     """Path of a field's depth maps in the run folder."""
-    return f"depth/{field}.fits"
+    return FIELD_CATALOG.path("depth", field)
 
 
-def plan_field(run: Run, field: Field) -> Work:
+def plan_field(run: SurveyRun, field: Field) -> Work:
     """Say what a field's catalog is made from: its mosaics, and the options of detection and photometry.
 
     Raises
@@ -97,27 +145,25 @@ def plan_field(run: Run, field: Field) -> Work:
         The run folder holds a survey that was selected in the other way: targets of a table, or detected sources.
     """
     profile = run.profile
-    before = latest(run.folder, _FIELD, field.name)
+    before = FIELD_CATALOG.latest(run.folder, field.name)
     if before is not None and ("targets" in before.inputs) != bool(run.targets):
         held = "targets of a table" if "targets" in before.inputs else "detected sources"
         raise ProfileError(f"{run.folder.url} holds {held}: give this run a folder of its own with --out")
     sections = [profile.mosaics, profile.detect, profile.photometry]
     sections += [profile.targets] if run.targets else []
     sections += [profile.psf] if profile.psf.match != "none" else []
-    return Work(
-        stage=_FIELD,
-        version=_FIELD_VERSION,
+    return FIELD_CATALOG.work(
         unit=field.name,
         inputs=inputs_of(run, field) | _targets(run) | _psf_files(run),
         options=digest_of([profile.survey.bands, *(section.digest() for section in sections)]),
     )
 
 
-def _targets(run: Run) -> dict[str, str]:
+def _targets(run: SurveyRun) -> dict[str, str]:
     return {"targets": run.targets_digest} if run.targets else {}
 
 
-def _psf_files(run: Run) -> dict[str, str]:
+def _psf_files(run: SurveyRun) -> dict[str, str]:
     """Digests of the PSFs that the profile gives, where the catalog reads them."""
     options = run.profile.psf
     if options.match == "none":
@@ -125,12 +171,12 @@ def _psf_files(run: Run) -> dict[str, str]:
     return {f"psf:{band}": digest for band, digest in file_digests(_with_folder(run).psf).items()}
 
 
-def _with_folder(run: Run) -> SurveyProfile:
+def _with_folder(run: SurveyRun) -> SurveyProfile:
     psf = with_folder(run.profile.psf, Path(run.profile_folder))
     return run.profile.model_copy(update={"psf": psf})
 
 
-def plan_transfers(run: Run, fields: Sequence[Field]) -> Transfers:
+def plan_transfers(run: SurveyRun, fields: Sequence[Field]) -> Transfers:
     """Say what is to be moved for the catalogs that do not stand.
 
     Raises
@@ -141,7 +187,7 @@ def plan_transfers(run: Run, fields: Sequence[Field]) -> Transfers:
     return check_room(run, [field for field in fields if standing(run.folder, plan_field(run, field)) is None])
 
 
-def catalog_field(run: Run, work: Work, field: Field, _fetched: Sequence[Brought]) -> Done:
+def catalog_field(run: SurveyRun, work: Work, field: Field, _fetched: Sequence[Prefetch]) -> Done:
     """Write one field's catalog, segmap and depth maps.
 
     Parameters
@@ -153,7 +199,7 @@ def catalog_field(run: Run, work: Work, field: Field, _fetched: Sequence[Brought
     field
         The field, located.
     _fetched
-        What was brought ahead; what was not, or was evicted since, is brought now.
+        What was fetched ahead; what was not, or was removed since, is fetched now.
 
     Raises
     ------
@@ -163,22 +209,21 @@ def catalog_field(run: Run, work: Work, field: Field, _fetched: Sequence[Brought
     return complete(run.folder, work, partial(_make_field, run, work, field))
 
 
-def _make_field(run: Run, work: Work, field: Field) -> Receipt:
+def _make_field(run: SurveyRun, work: Work, field: Field) -> Receipt:
     folder, profile = run.folder, run.profile
     with reading(run, field) as sources, folder.writing(segmap_path(field.name)) as segmap:
         made = _measure(run, sources, segmap)
     table = apply_columns(made.table, catalog_columns(profile.survey.bands, profile.photometry, profile.psf))
     with folder.writing(depth_path(field.name)) as path:
         write_depth(path, field.name, [(m.name, m.depth, m.wcs, m.lattice.side) for m in made.depth])
-    outputs = (
-        folder.output(segmap_path(field.name)),
-        _write_table(folder, field_table(field.name), table),
-        folder.output(depth_path(field.name)),
-    )
-    return Receipt(
-        **work.model_dump(),
-        key=work.key,
-        outputs=outputs,
+    outputs = {
+        "segmap": folder.output(segmap_path(field.name)),
+        "table": write_table(folder, field_table(field.name), table),
+        "depth": folder.output(depth_path(field.name)),
+    }
+    return FIELD_CATALOG.receipt(
+        work,
+        outputs,
         counts={"sources": len(table), **made.counts},
         notes={
             "mosaics": _plain_rows(made.mosaics),
@@ -188,19 +233,13 @@ def _make_field(run: Run, work: Work, field: Field) -> Receipt:
     )
 
 
-def _measure(run: Run, sources: Sequence[MosaicSource], segmap: Any) -> FieldCatalog:
+def _measure(run: SurveyRun, sources: Sequence[MosaicSource], segmap: Any) -> FieldCatalog:
     profile = _with_folder(run)
     bands = profile.survey.bands
     if run.targets:
         targets, moments = read_targets(run.targets, profile.targets), profile.targets.axes == "rms"
         return catalog_of_targets(targets, sources, profile, segmap, bands=bands, moments=moments, cpu_map=cpu_map)
     return build_field_catalog(sources, profile, segmap, bands=bands, cpu_map=cpu_map)
-
-
-def _write_table(folder: Folder, relative: str, table: Table) -> Output:
-    with folder.writing(relative) as path:
-        write_parquet(table, path)
-    return folder.output(relative)
 
 
 def _plain_rows(table: Table) -> list[dict[str, Any]]:
@@ -212,7 +251,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def plan_merge(run: Run, listing: Listing) -> Work:
+def plan_merge(run: SurveyRun, listing: Listing) -> Work:
     """Say what the survey catalog is made from: the catalogs of every field of the survey that stand.
 
     Raises
@@ -221,16 +260,16 @@ def plan_merge(run: Run, listing: Listing) -> Work:
         No field has a catalog (reason `no_catalog`).
     """
     names, of_table = {field.name for field in listing.fields}, run.targets_digest
-    made = [r for r in all_latest(run.folder, _FIELD) if r.unit in names and r.inputs.get("targets", "") == of_table]
+    made = [
+        r for r in FIELD_CATALOG.all_latest(run.folder) if r.unit in names and r.inputs.get("targets", "") == of_table
+    ]
     fields = {receipt.unit: _digest_of_field(receipt) for receipt in made}
     if not fields:
         said = "none of the targets lies in a field" if run.targets else "no field has a catalog: nothing to merge"
         raise CatalogError(f"{run.profile.name}: {said}", reason="no_catalog")
     sections = [run.profile.merge, run.profile.astrometry, *run.cuts]
-    return Work(
-        stage=_MERGE,
-        version=_MERGE_VERSION,
-        unit="survey",
+    return MERGE.work(
+        unit=SURVEY_UNIT,
         inputs=fields | {f"{_OUTSIDE}{what}": digest for what, digest in run.outside_digests.items()},
         options=digest_of([section.digest() for section in sections]),
     )
@@ -238,17 +277,19 @@ def plan_merge(run: Run, listing: Listing) -> Work:
 
 def _digest_of_field(receipt: Receipt) -> str:
     """Digest of a field's table, and of the notes that the survey's tables of mosaics and depths are made from."""
-    return digest_of([receipt.outputs[1].digest, *(receipt.notes.get(name) for name in ("mosaics", "depth"))])
+    return digest_of(
+        [FIELD_CATALOG.digest(receipt, "table"), *(receipt.notes.get(name) for name in ("mosaics", "depth"))]
+    )
 
 
-def merge(run: Run, work: Work) -> Done:
+def merge(run: SurveyRun, work: Work) -> Done:
     """Write the survey catalog (parquet and FITS), the tables of mosaics and depths; forgets fields that left."""
     fields = survey_fields(run)
-    retire(run.folder, _FIELD, lambda unit: unit not in fields)
+    retire(run.folder, FIELD_CATALOG.name, lambda unit: unit not in fields)
     return complete(run.folder, work, partial(_make_merge, run, work))
 
 
-def _make_merge(run: Run, work: Work) -> Receipt:
+def _make_merge(run: SurveyRun, work: Work) -> Receipt:
     folder = run.folder
     fields = sorted(name for name in work.inputs if not name.startswith(_OUTSIDE))
     made = build_survey(
@@ -259,24 +300,27 @@ def _make_merge(run: Run, work: Work) -> Receipt:
     )
     made.catalog.meta[COMMENTS] = flag_notes()
     mask, flow = select(made.catalog, run.cuts)
-    outputs = (
-        _write_table(folder, CATALOG, made.catalog),
-        _write_table(folder, MOSAICS, _with_shifts(_mosaic_table(folder, fields), made)),
-        _write_table(folder, DEPTH, depth_table(_noted(folder, "depth", fields))),
-        _write_table(folder, ASTROMETRY, made.astrometry),
-        _write_table(folder, OVERLAP, made.overlap),
-        *write_copies(folder, made.catalog),
-    )
+    tables = {
+        "catalog": made.catalog,
+        "mosaics": _with_shifts(_mosaic_table(folder, fields), made),
+        "depth": depth_table(_noted(folder, "depth", fields)),
+        "astrometry": made.astrometry,
+        "overlap": made.overlap,
+    }
+    outputs: dict[str, Sequence[Output]] = {
+        name: [write_table(folder, MERGE.path(name), table)] for name, table in tables.items()
+    }
+    outputs["copies"] = list(write_copies(folder, made.catalog))
     counts = {"sources": len(mask), "primary": int(made.catalog["is_primary"].sum()), "selected": int(mask.sum())}
     counts |= {"shifted": len(made.shifts)} if made.shifts else {}
     counts |= {} if made.names is None else {f"names:{what}": n for what, n in made.names._asdict().items()}
     notes = {"cut_flow": flow, "shifts": {field: list(shift) for field, shift in made.shifts.items()}}
-    return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts, notes=notes)
+    return MERGE.receipt(work, outputs, counts, notes)
 
 
 def removed_shift(folder: Folder, field: str) -> SkyShift:
     """Return what merging added to a field's positions; its WCS is to be moved alike."""
-    receipt = latest(folder, _MERGE, "survey")
+    receipt = MERGE.latest(folder)
     shifts: Any = receipt.notes.get("shifts", {}) if receipt else {}
     return SkyShift(*shifts.get(field, NO_SHIFT))
 
@@ -293,7 +337,7 @@ def _with_shifts(mosaics: Table, made: Survey) -> Table:
 def _tables(folder: Folder, fields: Iterable[str]) -> dict[str, Table]:
     tables = {}
     for field in fields:
-        with reading_made(folder, _FIELD, field, field_table(field)) as path:
+        with FIELD_CATALOG.reading(folder, "table", field) as path:
             tables[field] = read_parquet(path)
     return tables
 
@@ -308,7 +352,7 @@ def _mosaic_table(folder: Folder, fields: Iterable[str]) -> Table:
 
 def _noted(folder: Folder, name: str, fields: Iterable[str]) -> list[dict[str, Any]]:
     """Rows that the fields' receipts carry under a name."""
-    receipts = [latest(folder, _FIELD, field) for field in sorted(fields)]
+    receipts = [FIELD_CATALOG.latest(folder, field) for field in sorted(fields)]
     notes: list[Any] = [receipt.notes[name] for receipt in receipts if receipt]
     return [row for note in notes for row in note]
 

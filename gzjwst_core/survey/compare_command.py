@@ -43,7 +43,7 @@ class Variant:
     name: str
     options: ImageOptions
     note: str = ""
-    paint: Callable[[Cutout, ImageOptions], Picture] = colour
+    render: Callable[[Cutout, ImageOptions], Picture] = colour
     """What colours a cutout; not ours where a bench compares with others."""
 
 
@@ -219,7 +219,7 @@ def compared(
         images: list[bytes | None] = []
         for variant, some in zip(variants, figures, strict=True):
             try:
-                data, one = _painted(cutout, look, variant)
+                data, one = _rendered(cutout, look, variant)
             except ImageError as error:
                 images.append(None)
                 failed.append(f"{variant.name}: {error}")
@@ -238,13 +238,13 @@ def _stars_seen(stars: Sequence[Cutout], variants: Sequence[Variant]) -> Iterato
         found = []
         for star in stars:
             with suppress(ImageError):
-                found.append(star_colour(variant.paint(star, variant.options).rgb, star.fov_arcsec))
+                found.append(star_colour(variant.render(star, variant.options).rgb, star.fov_arcsec))
         yield found
 
 
-def _painted(cutout: Cutout, look: Look, variant: Variant) -> tuple[bytes, Seen]:
+def _rendered(cutout: Cutout, look: Look, variant: Variant) -> tuple[bytes, Seen]:
     options, begun = variant.options, time.process_time()
-    picture = variant.paint(cutout, options)
+    picture = variant.render(cutout, options)
     ms = 1000 * (time.process_time() - begun)
     data = encode(picture.rgb, options, metadata(cutout.id_str, cutout.fov_arcsec, options, filled=picture.filled))
     return data, seen(cutout, picture, len(data), ms, star=look.star_like)

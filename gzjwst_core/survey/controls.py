@@ -20,19 +20,34 @@ from gzjwst_core.models import Field
 from gzjwst_core.names import file_stem
 from gzjwst_core.quality.choose import OF_CATALOG, PAIRS, STARS, choose_controls
 from gzjwst_core.runs.engine import cpu_map
-from gzjwst_core.runs.products import reading_made
-from gzjwst_core.runs.receipts import Done, complete, latest, retire, standing
+from gzjwst_core.runs.receipts import Done, complete, retire, standing
+from gzjwst_core.runs.stage import Stage
+from gzjwst_core.runs.wording import counted, total
 from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.tables import read_parquet
-from gzjwst_core.survey.catalog import CATALOG, segmap_path
+from gzjwst_core.survey.catalog import FIELD_CATALOG, MERGE
 from gzjwst_core.survey.cutouts import Batch, Plan, cut_batch, cut_columns, cut_inputs, cut_job
-from gzjwst_core.survey.query import Brought, is_cached, reading, survey_fields
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.query import Prefetch, is_cached, reading, survey_fields
+from gzjwst_core.survey.run import SurveyRun
 from gzjwst_core.values import Value, digest_of
 
 __all__ = ["CONTROLS", "Control", "ControlPlan", "FieldControls", "controls_of", "cut_controls", "plan_controls"]
 
-CONTROLS, _VERSION = "controls", "2"
+
+def _line(done: Sequence[Done]) -> str:
+    """Tell what was cut for the survey's own checks."""
+    stars, pairs = counted(total(done, "stars"), "star"), counted(total(done, "pairs"), "galaxy")
+    return f"{stars} and {pairs} of other fields, for the checks alone"
+
+
+CONTROLS = Stage(
+    "controls",
+    version="2",
+    writes={"cutouts": "controls/*/*"},
+    reads=("locate.mosaics", "catalog.segmap", "merge.catalog"),
+    line=_line,
+    optional=True,
+)
 _ROWS = "rows"
 
 
@@ -53,7 +68,7 @@ class Control(Value):
     @property
     def folder(self) -> str:
         """Folder of its cutout, relative to the run folder."""
-        return f"{CONTROLS}/{self.field}/{self.view}"
+        return f"{CONTROLS.name}/{self.field}/{self.view}"
 
     @property
     def path(self) -> str:
@@ -74,7 +89,7 @@ cut without fetching a mosaic for them alone."""
 _NOTES = TypeAdapter(tuple[Control, ...])
 
 
-def plan_controls(run: Run, fields: Sequence[Field], cutouts: Plan) -> ControlPlan:
+def plan_controls(run: SurveyRun, fields: Sequence[Field], cutouts: Plan) -> ControlPlan:
     """Say which of a run's fields have controls to cut, and what those are made from; forgets what is no control now.
 
     Parameters
@@ -101,26 +116,24 @@ def plan_controls(run: Run, fields: Sequence[Field], cutouts: Plan) -> ControlPl
             plan[field.name] = found
     known, mine = survey_fields(run), {field.name for field in fields if field.bands}
     if cutouts.selected:  # a mistyped cut removes nothing
-        retire(run.folder, CONTROLS, lambda unit: unit not in known or (unit in mine and unit not in plan))
+        retire(run.folder, CONTROLS.name, lambda unit: unit not in known or (unit in mine and unit not in plan))
     return plan
 
 
-def _chosen(run: Run) -> dict[str, dict[str, Table]]:
+def _chosen(run: SurveyRun) -> dict[str, dict[str, Table]]:
     columns = dict.fromkeys([*cut_columns(run), *OF_CATALOG, *(cut.column for cut in run.cuts)])
-    with reading_made(run.folder, "merge", "survey", CATALOG) as path:
+    with MERGE.reading(run.folder, "catalog") as path:
         catalog = read_parquet(path, columns)
     options = run.profile.quality
     options = options.model_copy(update={"control_stars": 0}) if run.targets else options
     return choose_controls(catalog, select(catalog, run.cuts)[0], run.profile.cutouts, options)
 
 
-def _wanted(run: Run, field: Field, rows: Mapping[str, Table]) -> FieldControls:
+def _wanted(run: SurveyRun, field: Field, rows: Mapping[str, Table]) -> FieldControls:
     profile = run.profile
     controls = tuple(_control(field.name, view, row) for view, of in rows.items() for row in of)
     pixels = [profile.cutouts.reference, profile.cutouts.planes, profile.mosaics.pixels_digest()]
-    work = Work(
-        stage=CONTROLS,
-        version=_VERSION,
+    work = CONTROLS.work(
         unit=field.name,
         inputs=cut_inputs(run, field) | {_ROWS: digest_of([one.model_dump() for one in controls])},
         options=digest_of(pixels),  # each control states its field of view: no rule of theirs reaches it
@@ -140,15 +153,15 @@ def _control(field: str, view: str, row: Table.Row) -> Control:
     )
 
 
-def _is_free(run: Run, field: Field, works: Sequence[Work]) -> bool:
+def _is_free(run: SurveyRun, field: Field, works: Sequence[Work]) -> bool:
     """Whether controls cost no fetch: they stand, or chunks are cut anyway, or every mosaic is at hand."""
     own, *chunks = (standing(run.folder, work) is not None for work in works)
     return own or not all(chunks) or all(is_cached(run, mosaic) for mosaic in field.mosaics if mosaic.located)
 
 
-def _as_before(run: Run, wanted: FieldControls) -> FieldControls | None:
+def _as_before(run: SurveyRun, wanted: FieldControls) -> FieldControls | None:
     """Return the controls that were cut from the same mosaics in the same way; None if there are none."""
-    made = latest(run.folder, CONTROLS, wanted.work.unit)
+    made = CONTROLS.latest(run.folder, wanted.work.unit)
     if made is None:
         return None
     before = Work(**{name: getattr(made, name) for name in Work.model_fields})
@@ -156,8 +169,10 @@ def _as_before(run: Run, wanted: FieldControls) -> FieldControls | None:
     return FieldControls(work=before, controls=tuple(controls_of([made]))) if now == before else None
 
 
-def cut_controls(run: Run, work: Work, controls: Sequence[Control], field: Field, _fetched: Sequence[Brought]) -> Done:
-    """Cut a field's controls; mosaics that were not brought ahead, or were evicted since, are brought now.
+def cut_controls(
+    run: SurveyRun, work: Work, controls: Sequence[Control], field: Field, _fetched: Sequence[Prefetch]
+) -> Done:
+    """Cut a field's controls; mosaics that were not fetched ahead, or were removed since, are fetched now.
 
     Raises
     ------
@@ -167,21 +182,21 @@ def cut_controls(run: Run, work: Work, controls: Sequence[Control], field: Field
     return complete(run.folder, work, partial(_make, run, work, controls, field))
 
 
-def _make(run: Run, work: Work, controls: Sequence[Control], field: Field) -> Receipt:
-    of_catalog = reading_made(run.folder, "catalog", field.name, segmap_path(field.name))
+def _make(run: SurveyRun, work: Work, controls: Sequence[Control], field: Field) -> Receipt:
+    of_catalog = FIELD_CATALOG.reading(run.folder, "segmap", field.name)
     with reading(run, field) as sources, of_catalog as segmap:
         job = replace(cut_job(run, field, sources, segmap), gain={}, provenance=_provenance(run, work))
         batches = [Batch(rows, job, run.folder.url, into) for into, rows in _tables(controls).items()]
         ended = [one for batch in cpu_map(cut_batch, batches) for one in batch]
-    outputs = tuple(sorted((output for output, _ in ended if output is not None), key=lambda output: output.path))
-    written = {output.path for output in outputs}
+    files = sorted((output for output, _ in ended if output is not None), key=lambda output: output.path)
+    written = {output.path for output in files}
     made = [control for control in controls if control.path in written]
     counts = {"stars": sum(one.view == STARS for one in made), "pairs": sum(one.view == PAIRS for one in made)}
     notes = {"controls": cast("JsonValue", [one.model_dump(mode="json") for one in made])}
-    return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts, notes=notes)
+    return CONTROLS.receipt(work, {"cutouts": files}, counts, notes)
 
 
-def _provenance(run: Run, work: Work) -> Provenance:
+def _provenance(run: SurveyRun, work: Work) -> Provenance:
     """Name just the options of the controls: pins of the colour do not reach them."""
     return Provenance(run.profile.name, __version__, work.options)
 
@@ -198,5 +213,5 @@ def _tables(controls: Iterable[Control]) -> dict[str, Table]:
 def controls_of(receipts: Iterable[Receipt]) -> Iterator[Control]:
     """Yield the controls that stand, receipt by receipt; those of another version are none."""
     for receipt in receipts:
-        if receipt.version == _VERSION:
+        if receipt.version == CONTROLS.version:
             yield from _NOTES.validate_python(receipt.notes.get("controls", []))

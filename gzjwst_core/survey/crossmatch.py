@@ -6,36 +6,59 @@ and cannot be read now is a fault of the moment: the stage fails, and is tried a
 """
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table
 
 from gzjwst_core.catalog.crossmatch import Comparison, Sources, compare, near_any, summary_of
 from gzjwst_core.catalog.external_tables import read_outside
 from gzjwst_core.errors import CatalogError, StorageError
 from gzjwst_core.options import CompareOptions
-from gzjwst_core.runs.products import reading_made
-from gzjwst_core.runs.receipts import Done, complete, latest
+from gzjwst_core.runs.receipts import Done, complete
+from gzjwst_core.runs.stage import SURVEY_UNIT, Stage
+from gzjwst_core.runs.tally import Tallies
+from gzjwst_core.runs.wording import counted, reasons, total
 from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.file_digests import digest_of_files
-from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.tables import read_parquet, write_parquet
-from gzjwst_core.survey.catalog import CATALOG
+from gzjwst_core.storage.tables import read_parquet, write_table
+from gzjwst_core.survey.catalog import MERGE
 from gzjwst_core.survey.field_coverage import on_data
-from gzjwst_core.survey.run import Run
-from gzjwst_core.values import Output, digest_of
+from gzjwst_core.survey.run import SurveyRun
+from gzjwst_core.values import digest_of
 
-__all__ = ["CROSSMATCH", "STAGE", "crossmatch", "matches_path", "plan_crossmatch"]
+__all__ = ["COMPARISON", "CROSSMATCH", "crossmatch", "matches_path", "plan_crossmatch"]
 
 _log = logging.getLogger(__name__)
 
-STAGE, _VERSION = "crossmatch", "3"
-CROSSMATCH = "catalog/crossmatch.parquet"
 _INPUT, _UNREADABLE = "compare:", "unreadable:"
 _REACH_ARCSEC = 10.0
 """A source of ours is in their area if one of theirs is this near; likewise theirs, where no depth map says more."""
+
+
+def _line(done: Sequence[Done]) -> str:
+    """Tell how many catalogs were compared with, and why some were not."""
+    return (
+        f"{counted(total(done, 'matches'), 'match')} with {counted(total(done, 'compared'), 'catalog')}{reasons(done)}"
+    )
+
+
+def _sums(run: SurveyRun, _: Tallies) -> dict[str, dict[str, int]]:
+    receipt = COMPARISON.latest(run.folder) if run.profile.compare else None
+    parts = {name: count for name, count in receipt.counts.items() if name != "matches"} if receipt else {}
+    return {"comparisons": {"total": sum(parts.values()), **parts}} if parts else {}
+
+
+COMPARISON = Stage(
+    "crossmatch",
+    version="3",
+    writes={"summary": "catalog/crossmatch.parquet", "matches": "catalog/matches/*.parquet"},
+    reads=("merge.catalog", "catalog.depth", "catalog.segmap"),
+    line=_line,
+    sums=_sums,
+)
+CROSSMATCH = COMPARISON.path("summary")
 
 
 def matches_path(name: str) -> str:
@@ -43,7 +66,7 @@ def matches_path(name: str) -> str:
     return f"catalog/matches/{name}.parquet"
 
 
-def plan_crossmatch(run: Run) -> Work:
+def plan_crossmatch(run: SurveyRun) -> Work:
     """Say what the comparisons are made from: the survey catalog, and the files as they are now.
 
     Raises
@@ -51,25 +74,23 @@ def plan_crossmatch(run: Run) -> Work:
     CatalogError
         There is no survey catalog (reason `no_catalog`).
     """
-    merged = latest(run.folder, "merge", "survey")
+    merged = MERGE.latest(run.folder)
     if merged is None:
         raise CatalogError(f"{run.profile.name}: there is no survey catalog to compare", reason="no_catalog")
     given = {_INPUT + one.name: _digest(run, one) for one in run.profile.compare}
-    return Work(
-        stage=STAGE,
-        version=_VERSION,
-        unit="survey",
-        inputs={"catalog": merged.outputs[0].digest, **given},
+    return COMPARISON.work(
+        unit=SURVEY_UNIT,
+        inputs={"catalog": MERGE.digest(merged, "catalog"), **given},
         options=digest_of([one.digest() for one in run.profile.compare]),
     )
 
 
-def crossmatch(run: Run, work: Work) -> Done:
+def crossmatch(run: SurveyRun, work: Work) -> Done:
     """Compare the survey catalog with every catalog that the profile names."""
     return complete(run.folder, work, partial(_make, run, work))
 
 
-def _make(run: Run, work: Work) -> Receipt:
+def _make(run: SurveyRun, work: Work) -> Receipt:
     made: dict[str, Comparison] = {}
     failed: dict[str, list[str]] = {}
     for options in run.profile.compare:
@@ -80,16 +101,18 @@ def _make(run: Run, work: Work) -> Receipt:
                 raise  # the file was there when this was planned: nothing that a receipt could hold for good
             _log.warning("compare %s: %s", options.name, error)
             failed[options.name] = [error.reason, _without_folder(run, options, str(error))]
-    outputs = [_write(run.folder, CROSSMATCH, summary_of(made.values()))]
-    outputs += [_write(run.folder, matches_path(name), one.matches) for name, one in made.items()]
+    outputs = {
+        "summary": (write_table(run.folder, CROSSMATCH, summary_of(made.values())),),
+        "matches": tuple(write_table(run.folder, matches_path(name), one.matches) for name, one in made.items()),
+    }
     reasons = [reason for reason, _ in failed.values()]
     counts = {"compared": len(made), **{f"failed:{reason}": reasons.count(reason) for reason in sorted(set(reasons))}}
     notes = {"failed": {name: list(told) for name, told in failed.items()}}
     counts |= {"matches": sum(len(one.matches) for one in made.values())}
-    return Receipt(**work.model_dump(), key=work.key, outputs=tuple(outputs), counts=counts, notes=notes)
+    return COMPARISON.receipt(work, outputs, counts, notes)
 
 
-def _compare(run: Run, options: CompareOptions) -> Comparison:
+def _compare(run: SurveyRun, options: CompareOptions) -> Comparison:
     theirs = _theirs(run, options)
     ours, fields = _ours(run, options)
     covered, exact = on_data(run.folder, fields, theirs.ra, theirs.dec)
@@ -105,9 +128,9 @@ def _compare(run: Run, options: CompareOptions) -> Comparison:
     )
 
 
-def _ours(run: Run, options: CompareOptions) -> tuple[Sources, list[str]]:
+def _ours(run: SurveyRun, options: CompareOptions) -> tuple[Sources, list[str]]:
     mag = f"{options.band}_mag_tot"
-    with reading_made(run.folder, "merge", "survey", CATALOG) as path:
+    with MERGE.reading(run.folder, "catalog") as path:
         rows = read_parquet(path, ["id_str", "ra", "dec", "field", "is_primary", mag])
     fields = np.unique(rows["field"]).tolist()
     rows = rows[np.asarray(rows["is_primary"])]
@@ -115,7 +138,7 @@ def _ours(run: Run, options: CompareOptions) -> tuple[Sources, list[str]]:
     return Sources(names, ra, dec, magnitudes.astype(np.float64)), fields
 
 
-def _theirs(run: Run, options: CompareOptions) -> Sources:
+def _theirs(run: SurveyRun, options: CompareOptions) -> Sources:
     """Read their rows with a position; magnitudes from magnitudes, else from fluxes."""
     magnitude, flux = options.of_band(options.magnitude), options.of_band(options.flux)
     found, ra, dec = read_outside(_path(run, options), options, (magnitude, flux))
@@ -130,11 +153,11 @@ def _theirs(run: Run, options: CompareOptions) -> Sources:
     return Sources(found.identifiers(options.id)[0], ra, dec, mag).take(good)
 
 
-def _path(run: Run, options: CompareOptions) -> str:
+def _path(run: SurveyRun, options: CompareOptions) -> str:
     return run.beside_profile(options.path, f"compare {options.name}: path")
 
 
-def _digest(run: Run, options: CompareOptions) -> str:
+def _digest(run: SurveyRun, options: CompareOptions) -> str:
     """Digest of the files; the reason where they cannot be read, so that they are looked at anew once they can."""
     try:
         return digest_of_files(_path(run, options))
@@ -142,12 +165,6 @@ def _digest(run: Run, options: CompareOptions) -> str:
         return f"{_UNREADABLE}{error.reason}"
 
 
-def _without_folder(run: Run, options: CompareOptions, said: str) -> str:
+def _without_folder(run: SurveyRun, options: CompareOptions, said: str) -> str:
     """Leave this machine's folders out of what a receipt says."""
     return said.replace(f"{Path(_path(run, options)).parent}/", "")
-
-
-def _write(folder: Folder, relative: str, table: Table) -> Output:
-    with folder.writing(relative) as path:
-        write_parquet(table, path)
-    return folder.output(relative)

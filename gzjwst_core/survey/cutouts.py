@@ -18,23 +18,37 @@ from gzjwst_core.cutouts.fov import columns_of
 from gzjwst_core.models import Field, MosaicSource
 from gzjwst_core.mosaics.shift import NO_SHIFT
 from gzjwst_core.runs.engine import cpu_map
-from gzjwst_core.runs.products import reading_made
-from gzjwst_core.runs.receipts import Done, complete, latest, retire, supersede
+from gzjwst_core.runs.receipts import Done, complete, retire, supersede
+from gzjwst_core.runs.stage import Stage
+from gzjwst_core.runs.wording import counted, reasons, total
 from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import read_parquet
-from gzjwst_core.survey.catalog import CATALOG, removed_shift, segmap_path
-from gzjwst_core.survey.query import Brought, inputs_of, reading, survey_fields
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.catalog import FIELD_CATALOG, MERGE, removed_shift
+from gzjwst_core.survey.query import Prefetch, inputs_of, reading, survey_fields
+from gzjwst_core.survey.run import SurveyRun
 from gzjwst_core.values import Outcome, Output, Value, counts_of, digest_of
 
 __all__ = ["CUTOUTS", "Batch", "Plan", "cut_batch", "cut_chunk", "cut_columns", "cut_inputs", "cut_job", "plan", "tidy"]
 
-CUTOUTS, _VERSION = "cutouts", "5"
-_OF_CHUNKS = (CUTOUTS, "images", "training")
+_OF_CHUNKS = ("cutouts", "images", "training")
 _BATCH = 100
 _COLUMNS = ("id_str", "field", "ra", "dec", "segment_id")
 """All that a cutout takes from the catalog, but for what its field of view follows."""
+
+
+def _line(done: Sequence[Done]) -> str:
+    """Tell how many cutouts, and why some are not there."""
+    return f"{counted(total(done, 'written'), 'cutout')} in {counted(len(done), 'chunk')}{reasons(done)}"
+
+
+CUTOUTS = Stage(
+    "cutouts",
+    version="5",
+    writes={"cutouts": "cutouts/*/*.fits"},
+    reads=("locate.mosaics", "catalog.segmap", "merge.catalog"),
+    line=_line,
+)
 
 
 class _Noise(BaseModel):
@@ -70,7 +84,7 @@ class Plan(Value):
         return unit not in {work.unit for work in self.chunks[field]}
 
 
-def plan(run: Run, fields: Sequence[Field]) -> Plan:
+def plan(run: SurveyRun, fields: Sequence[Field]) -> Plan:
     """Select targets from the survey catalog and share each field's out to chunks.
 
     Parameters
@@ -95,36 +109,34 @@ def plan(run: Run, fields: Sequence[Field]) -> Plan:
     return planned
 
 
-def _catalog(run: Run, where: tuple[str, str] | None = None) -> Table:
+def _catalog(run: SurveyRun, where: tuple[str, str] | None = None) -> Table:
     columns = dict.fromkeys([*cut_columns(run), *(cut.column for cut in run.cuts)])
-    with reading_made(run.folder, "merge", "survey", CATALOG) as path:
+    with MERGE.reading(run.folder, "catalog") as path:
         return read_parquet(path, columns, where=where)
 
 
-def _selected(run: Run, catalog: Table) -> Table:
+def _selected(run: SurveyRun, catalog: Table) -> Table:
     mask, _ = select(catalog, run.cuts)
     return catalog[cut_columns(run)][mask]
 
 
-def cut_columns(run: Run) -> list[str]:
+def cut_columns(run: SurveyRun) -> list[str]:
     """Return the columns that a cutout takes from the catalog."""
     return [*_COLUMNS, *columns_of(run.profile.cutouts)]
 
 
-def _works(run: Run, field: Field, targets: Table) -> Iterator[Work]:
+def _works(run: SurveyRun, field: Field, targets: Table) -> Iterator[Work]:
     inputs = cut_inputs(run, field)
     count = number_of_chunks(len(targets), run.profile.cutouts.chunk_size)
     for chunk, rows in chunks(targets["id_str"], run.profile.cutouts.chunk_size).items():
-        yield Work(
-            stage=CUTOUTS,
-            version=_VERSION,
+        yield CUTOUTS.work(
             unit=f"{field.name}-{chunk}of{count}",
             inputs=inputs | {"rows": _digest_of_rows(targets[rows])},
             options=_options_digest(run),
         )
 
 
-def cut_inputs(run: Run, field: Field) -> dict[str, str]:
+def cut_inputs(run: SurveyRun, field: Field) -> dict[str, str]:
     """Return what any cutout of a field depends on: its mosaics, its segmap, what was added to its positions."""
     segmap = {"segmap": _segmap_digest(run.folder, field.name)}
     return inputs_of(run, field) | segmap | _shift_input(run.folder, field.name)
@@ -138,15 +150,15 @@ def _shift_input(folder: Folder, field: str) -> dict[str, str]:
 
 def _segmap_digest(folder: Folder, field: str) -> str:
     """Digest of a field's segmap, from the receipt of its catalog."""
-    receipt = latest(folder, "catalog", field)
-    return receipt.outputs[0].digest if receipt else ""
+    receipt = FIELD_CATALOG.latest(folder, field)
+    return FIELD_CATALOG.digest(receipt, "segmap") if receipt else ""
 
 
 def _digest_of_rows(rows: Table) -> str:
     return digest_of([[repr(value) for value in row] for row in rows])
 
 
-def _options_digest(run: Run) -> str:
+def _options_digest(run: SurveyRun) -> str:
     profile = run.profile
     return digest_of([profile.cutouts.digest(), profile.mosaics.pixels_digest(), dict(profile.images.gain)])
 
@@ -162,8 +174,8 @@ class Batch:
     """Where the files go in the run folder."""
 
 
-def cut_chunk(run: Run, work: Work, field: Field, _fetched: Sequence[Brought]) -> Done:
-    """Cut out one chunk; mosaics that were not brought ahead, or were evicted since, are brought now.
+def cut_chunk(run: SurveyRun, work: Work, field: Field, _fetched: Sequence[Prefetch]) -> Done:
+    """Cut out one chunk; mosaics that were not fetched ahead, or were removed since, are fetched now.
 
     Raises
     ------
@@ -173,22 +185,20 @@ def cut_chunk(run: Run, work: Work, field: Field, _fetched: Sequence[Brought]) -
     return complete(run.folder, work, partial(_make, run, work, field))
 
 
-def _make(run: Run, work: Work, field: Field) -> Receipt:
+def _make(run: SurveyRun, work: Work, field: Field) -> Receipt:
     rows = _rows_of(run, work, field)
-    of_catalog = reading_made(run.folder, "catalog", field.name, segmap_path(field.name))
+    of_catalog = FIELD_CATALOG.reading(run.folder, "segmap", field.name)
     with reading(run, field) as sources, of_catalog as segmap:
         job = cut_job(run, field, sources, segmap)
         starts = range(0, len(rows), _BATCH)
-        into = f"{CUTOUTS}/{field.name}"
+        into = f"{CUTOUTS.name}/{field.name}"
         batches = [Batch(rows[at : at + _BATCH], job, run.folder.url, into) for at in starts]
         ended = [one for batch in cpu_map(cut_batch, batches) for one in batch]
-    outputs = tuple(sorted((o for o, _ in ended if o is not None), key=lambda output: output.path))
-    return Receipt(
-        **work.model_dump(), key=work.key, outputs=outputs, counts=counts_of(outcome for _, outcome in ended)
-    )
+    written = sorted((output for output, _ in ended if output is not None), key=lambda output: output.path)
+    return CUTOUTS.receipt(work, {"cutouts": written}, counts_of(outcome for _, outcome in ended))
 
 
-def cut_job(run: Run, field: Field, sources: Sequence[MosaicSource], segmap: Path) -> CutJob:
+def cut_job(run: SurveyRun, field: Field, sources: Sequence[MosaicSource], segmap: Path) -> CutJob:
     """Say how a field is cut out, once its mosaics can be read."""
     bands = tuple(source.band for source in sources)
     return CutJob(
@@ -204,14 +214,14 @@ def cut_job(run: Run, field: Field, sources: Sequence[MosaicSource], segmap: Pat
     )
 
 
-def _rows_of(run: Run, work: Work, field: Field) -> Table:
+def _rows_of(run: SurveyRun, work: Work, field: Field) -> Table:
     targets = _selected(run, _catalog(run, ("field", field.name)))
     number = int(work.unit.rpartition("-")[2].partition("of")[0])
     return targets[chunks(targets["id_str"], run.profile.cutouts.chunk_size)[number]]
 
 
 def _sigma(folder: Folder, field: str) -> dict[str, float]:
-    receipt = latest(folder, "catalog", field)
+    receipt = FIELD_CATALOG.latest(folder, field)
     rows = _NOISE.validate_python(receipt.notes.get("mosaics", []) if receipt else [])
     return {row.band: row.sigma for row in rows if row.sigma is not None}
 
@@ -227,7 +237,7 @@ def cut_batch(batch: Batch) -> list[tuple[Output | None, Outcome]]:
     return ended
 
 
-def tidy(run: Run, planned: Plan) -> int:
+def tidy(run: SurveyRun, planned: Plan) -> int:
     """Remove cutouts of targets that are no longer selected and all that was made of them; returns how many files.
 
     Of the survey's fields, only those of this run are looked at; files that a current receipt claims stay.

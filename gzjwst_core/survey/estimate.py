@@ -9,18 +9,21 @@ from collections.abc import Sequence
 from gzjwst_core.archives.locate import missing_reason
 from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.models import Field, Mosaic, Product
-from gzjwst_core.runs.receipts import latest
+from gzjwst_core.runs.dry_run import DryRun
+from gzjwst_core.runs.wording import megabytes
+from gzjwst_core.survey.catalog import MERGE
 from gzjwst_core.survey.query import area_arcmin2, capacity, is_cached, list_products, listing_of, locate, transfers
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run import SurveyRun
 from gzjwst_core.values import Value
 
-__all__ = ["Estimate", "EstimateRow", "estimate"]
+__all__ = ["Estimate", "EstimateRow", "dry_run", "estimate"]
 
 _TARGETS_PER_ARCMIN2 = 25.0
 """Galaxies with AB < 25 per square arcmin, number counts of deep JWST fields."""
 _CUTOUT_BYTES_PER_BAND = 60_000
 """Mean cutout of the default rule: 4 arcsec at 0.03 arcsec a pixel, float32; long-wave grids are a quarter."""
 _IMAGE_BYTES = 50_000
+_SIZES = ("bytes", "catalog", "injection", "cutouts")
 
 
 class EstimateRow(Value):
@@ -61,7 +64,7 @@ class Estimate(Value):
     """What the number of targets was taken from."""
     output: int
     needed: int
-    """Bytes that the cache must have room for: those of the largest field, while it is brought and read, and of its
+    """Bytes that the cache must have room for: those of the largest field, while it is fetched and read, and of its
     scratch files."""
     cached: int
     """Bytes that the cache would hold, were it large enough for every mosaic."""
@@ -76,7 +79,52 @@ class Estimate(Value):
         return self.needed <= self.capacity and (self.free < 0 or self.output <= self.free)
 
 
-def estimate(run: Run) -> Estimate:
+def dry_run(run: SurveyRun) -> DryRun:
+    """Say what a run would read and write, as a table and in sums.
+
+    Raises
+    ------
+    QueryError, ArchiveError
+        As the query and locate stages.
+    """
+    found = estimate(run)
+    return DryRun(
+        title=f"{found.survey}: {len(found.rows)} mosaics",
+        columns=("field", "band", "where", "file, or why it is nowhere", *_SIZES, "cached"),
+        rows=tuple(_shown(row) for row in found.rows),
+        notes=tuple(_sums(found)),
+        refusal="" if found.fits else _too_much(found),
+        record=found.model_dump(mode="json"),
+    )
+
+
+def _shown(row: EstimateRow) -> tuple[str, ...]:
+    sizes = [megabytes(size) for size in (row.size, row.catalog_bytes, row.injection_bytes, row.cutout_bytes)]
+    return (row.field, row.band, row.where, row.address.rpartition("/")[2], *sizes, "yes" if row.cached else "no")
+
+
+def _sums(found: Estimate) -> list[str]:
+    every = f"{megabytes(found.cached)} for every mosaic at once"
+    disk = f"{megabytes(found.free)} free where the output goes" if found.free >= 0 else "the output goes elsewhere"
+    visits = f"{megabytes(found.first_visit)} for the catalogs, again {megabytes(found.injection_visit)} for injection"
+    visits += f" and {megabytes(found.second_visit)} for the cutouts"
+    return [
+        f"products  {found.products} listed, {found.kept} kept",
+        f"mosaics   {found.located} located, {found.missing} missing",
+        f"to fetch  {visits}",
+        f"output    about {megabytes(found.output)} for {found.targets} targets ({found.basis})",
+        f"cache     {megabytes(found.capacity)} allowed, {megabytes(found.needed)} needed at once, {every}",
+        f"disk      {disk}",
+    ]
+
+
+def _too_much(found: Estimate) -> str:
+    if found.needed > found.capacity:
+        return f"a field needs {megabytes(found.needed)} of the cache, which may hold {megabytes(found.capacity)}"
+    return f"the output needs {megabytes(found.output)}, its disk has {megabytes(found.free)} free"
+
+
+def estimate(run: SurveyRun) -> Estimate:
     """Ask the archives what a run would read.
 
     Raises
@@ -111,12 +159,12 @@ def estimate(run: Run) -> Estimate:
     )
 
 
-def _planes(run: Run) -> int:
+def _planes(run: SurveyRun) -> int:
     """Bands that are written for each target: in its cutout, and alone for Zoobot."""
     return len(run.profile.survey.bands) + len(run.profile.publish.zoobot_fits)
 
 
-def _row(run: Run, field: Field, mosaic: Mosaic, *, again: bool) -> EstimateRow:
+def _row(run: SurveyRun, field: Field, mosaic: Mosaic, *, again: bool) -> EstimateRow:
     moved = transfers(run, [field.replace(mosaics=(mosaic,))]).bytes
     reason = missing_reason(mosaic) + (" (expected)" if mosaic.expected else "")
     return EstimateRow(
@@ -132,21 +180,21 @@ def _row(run: Run, field: Field, mosaic: Mosaic, *, again: bool) -> EstimateRow:
     )
 
 
-def _injects(run: Run) -> bool:
+def _injects(run: SurveyRun) -> bool:
     return run.profile.completeness.sources > 0 and not run.targets
 
 
-def _free(run: Run) -> int:
+def _free(run: SurveyRun) -> int:
     folder = run.folder.local()
     if folder is None:
         return -1
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
 
 
-def _targets(run: Run, products: Sequence[Product]) -> tuple[int, str]:
+def _targets(run: SurveyRun, products: Sequence[Product]) -> tuple[int, str]:
     if run.targets:
         return len(read_targets(run.targets, run.profile.targets)), "the table of targets"
-    merged = latest(run.folder, "merge", "survey")
+    merged = MERGE.latest(run.folder)
     if merged is not None:
         return merged.counts["selected"], "the survey catalog that stands"
     area = area_arcmin2(products)

@@ -15,17 +15,21 @@ from pydantic import JsonValue, TypeAdapter
 from gzjwst_core.catalog.select import select
 from gzjwst_core.images.pins import drift, held_pins, pins_of, propose_pins
 from gzjwst_core.images.record import ImageNote, ImageRecord
-from gzjwst_core.images.render import Facts, paint_cutout
+from gzjwst_core.images.render import Facts, render_cutout
 from gzjwst_core.options import ImageOptions
 from gzjwst_core.runs.engine import cpu_map
-from gzjwst_core.runs.products import Made, made_by, read_made, reading_made
+from gzjwst_core.runs.products import Made, made_by, read_made
 from gzjwst_core.runs.receipts import Done, complete
+from gzjwst_core.runs.stage import Stage
+from gzjwst_core.runs.tally import Tallies
+from gzjwst_core.runs.wording import counted, reasons, total, with_total
 from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import read_parquet
-from gzjwst_core.survey.catalog import CATALOG, MOSAICS
+from gzjwst_core.survey.catalog import MERGE
+from gzjwst_core.survey.cutouts import CUTOUTS
 from gzjwst_core.survey.query import survey_fields
-from gzjwst_core.survey.run import Run, freeze_profile, frozen_pins
+from gzjwst_core.survey.run import SurveyRun, freeze_profile, frozen_pins
 from gzjwst_core.values import Outcome, Output, Value, counts_of
 
 __all__ = [
@@ -36,31 +40,54 @@ __all__ = [
     "is_provisional",
     "measures_of",
     "notes_of",
-    "paint_chunk",
     "pin",
     "plan",
+    "render_chunk",
 ]
 
 _NOTES = TypeAdapter(list[ImageNote])
 
-IMAGES, _VERSION = "images", "2"
 STRIPS = "strips"
 LOST_STRIPS = "strips failed:"
 """What a receipt's counts of strips that could not be made begin with; they are no images."""
 _BATCH = 100
 
 
+def _line(done: Sequence[Done]) -> str:
+    """Tell how many images."""
+    return f"{counted(total(done, 'written'), 'image')} in {counted(len(done), 'chunk')}{reasons(done)}"
+
+
+def _sums(_: SurveyRun, tallies: Tallies) -> dict[str, dict[str, int]]:
+    """Of every cutout that stands: coloured, or why not; and of the strips, where one is missing."""
+    tally = tallies.of(IMAGES.name)
+    counts, strips = tally.counts, tally.files[STRIPS]
+    lost = {name.partition(" ")[2]: count for name, count in counts.items() if name.startswith(LOST_STRIPS)}
+    ended = {name: count for name, count in counts.items() if not name.startswith(LOST_STRIPS)}
+    return {"images": with_total(ended), "strips": with_total(lost and {"written": strips, **lost})}
+
+
+IMAGES = Stage(
+    "images",
+    version="2",
+    writes={"images": "images/*/*", "strips": "strips/*/*"},
+    reads=("cutouts.cutouts",),
+    line=_line,
+    sums=_sums,
+)
+
+
 class Pinned(Value):
     """The survey's colour, pinned."""
 
-    run: Run
+    run: SurveyRun
     state: Literal["final", "provisional"]
     why: str
     warnings: tuple[str, ...] = ()
     """Fields whose noise differs from the pinned one, and what speaks against the pins."""
 
 
-def pin(run: Run, passing: Sequence[str] = (), uploaded: int = 0) -> Pinned:
+def pin(run: SurveyRun, passing: Sequence[str] = (), uploaded: int = 0) -> Pinned:
     """Pin sigma and gain of every band for the survey, and write the effective profile.
 
     They are provisional while a run is not whole, and the first whole run proposes them anew. From then on, or once
@@ -75,7 +102,7 @@ def pin(run: Run, passing: Sequence[str] = (), uploaded: int = 0) -> Pinned:
     uploaded
         Subjects that volunteers were shown.
     """
-    with reading_made(run.folder, "merge", "survey", MOSAICS) as path:
+    with MERGE.reading(run.folder, "mosaics") as path:
         mosaics = read_parquet(path)
     stated, frozen = run.profile.images, frozen_pins(run.folder)
     kind = {"whole": not (run.part or passing), "uploaded": uploaded > 0}
@@ -100,7 +127,7 @@ def is_provisional(images: ImageOptions) -> bool:
     return any(pin != "final" for pin in images.pins.values())
 
 
-def _why(run: Run, images: ImageOptions, passing: Sequence[str], uploaded: int, new: Sequence[str]) -> str:
+def _why(run: SurveyRun, images: ImageOptions, passing: Sequence[str], uploaded: int, new: Sequence[str]) -> str:
     """Say why colour is provisional, or what made it final."""
     if is_provisional(images):
         more = f" and {len(passing) - 1} more" if len(passing) > 1 else ""
@@ -112,7 +139,9 @@ def _why(run: Run, images: ImageOptions, passing: Sequence[str], uploaded: int, 
     return f"{uploaded} uploads are on record" if uploaded else "pinned before"
 
 
-def _told(run: Run, mosaics: Table, frozen: ImageOptions, images: ImageOptions, new: Sequence[str]) -> Iterator[str]:
+def _told(
+    run: SurveyRun, mosaics: Table, frozen: ImageOptions, images: ImageOptions, new: Sequence[str]
+) -> Iterator[str]:
     """Tell of colour that changes, and of colour that stays though it does not speak for the survey."""
     unpin = f"`python -m gzjwst_core colour unpin {run.folder.url}`"
     final = {band for band, pin in images.pins.items() if pin == "final"}
@@ -135,10 +164,10 @@ def _colour_of(images: ImageOptions, band: str) -> tuple[float | None, float | N
     return images.sigma.get(band), images.gain.get(band)
 
 
-def _selected(run: Run) -> Table:
+def _selected(run: SurveyRun) -> Table:
     """Return what pins are proposed from: fluxes of the selected sources."""
     fluxes = [f"{band}_flux_auto" for band in run.profile.survey.bands]
-    with reading_made(run.folder, "merge", "survey", CATALOG) as path:
+    with MERGE.reading(run.folder, "catalog") as path:
         catalog = read_parquet(path, dict.fromkeys(["mag_ref", *fluxes, *(cut.column for cut in run.cuts)]))
     return catalog[select(catalog, run.cuts)[0]]
 
@@ -149,11 +178,9 @@ def notes_of(receipts: Iterable[Receipt]) -> Iterator[ImageNote]:
         yield from _NOTES.validate_python(receipt.notes.get("images", []))
 
 
-def plan(run: Run, cut: Done) -> Work:
+def plan(run: SurveyRun, cut: Done) -> Work:
     """Say what a chunk of images is made from: its cutouts, and the colour recipe with its pins."""
-    return Work(
-        stage=IMAGES,
-        version=_VERSION,
+    return IMAGES.work(
         unit=cut.unit,
         inputs={"cutouts": cut.key, "files": cut.files},
         options=run.profile.images.digest(),
@@ -185,7 +212,7 @@ class _Ended:
         return tuple(output for output in (self.output, self.strip) if output is not None)
 
 
-def paint_chunk(run: Run, work: Work) -> Done:
+def render_chunk(run: SurveyRun, work: Work) -> Done:
     """Colour one chunk.
 
     Raises
@@ -196,15 +223,15 @@ def paint_chunk(run: Run, work: Work) -> Done:
     return complete(run.folder, work, partial(_make, run, work))
 
 
-def _make(run: Run, work: Work) -> Receipt:
-    cutouts = made_by(run.folder, "cutouts", work.inputs["cutouts"])
+def _make(run: SurveyRun, work: Work) -> Receipt:
+    cutouts = made_by(run.folder, CUTOUTS.name, work.inputs["cutouts"])
     starts = range(0, len(cutouts), _BATCH)
     batches = [_Batch(cutouts[at : at + _BATCH], run.folder.url, run.profile.images) for at in starts]
-    ended = [one for batch in cpu_map(_paint_batch, batches) for one in batch]
-    return Receipt(
-        **work.model_dump(),
-        key=work.key,
-        outputs=tuple(output for one in ended for output in one.outputs),
+    ended = [one for batch in cpu_map(_render_batch, batches) for one in batch]
+    written = {"images": [one.output for one in ended], "strips": [one.strip for one in ended]}
+    return IMAGES.receipt(
+        work,
+        outputs={name: [output for output in of if output is not None] for name, of in written.items()},
         counts=counts_of(one.outcome for one in ended) | _lost_strips(ended),
         notes={"images": [_note(one) for one in ended if one.facts is not None]},
     )
@@ -215,21 +242,21 @@ def _lost_strips(ended: Iterable[_Ended]) -> dict[str, int]:
     return dict(sorted(lost.items()))
 
 
-def _paint_batch(batch: _Batch) -> list[_Ended]:
+def _render_batch(batch: _Batch) -> list[_Ended]:
     folder = Folder(batch.folder)
-    ended = [_paint(folder, cutout, batch.options) for cutout in batch.cutouts]
+    ended = [_render(folder, cutout, batch.options) for cutout in batch.cutouts]
     folder.sync(output.path for one in ended for output in one.outputs)
     return ended
 
 
-def _paint(folder: Folder, cutout: Made, options: ImageOptions) -> _Ended:
+def _render(folder: Folder, cutout: Made, options: ImageOptions) -> _Ended:
     path = cutout.output.path
     parent, _, name = path.rpartition("/")
-    made = paint_cutout(name, read_made(folder, cutout), options)
+    made = render_cutout(name, read_made(folder, cutout), options)
     if made.data is None:
         return _Ended(made.outcome)
     field, stem = parent.partition("/")[2], made.name.rpartition(".")[0]
-    image = folder.write(f"{IMAGES}/{field}/{made.name}", made.data, sync=False)
+    image = folder.write(f"{IMAGES.name}/{field}/{made.name}", made.data, sync=False)
     strip = None if made.strip is None else folder.write(f"{STRIPS}/{field}/{stem}.jpg", made.strip, sync=False)
     return _Ended(made.outcome, image, path, made.facts, strip, made.strip_lost)
 

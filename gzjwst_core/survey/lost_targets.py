@@ -17,7 +17,7 @@ from gzjwst_core.models import Product
 from gzjwst_core.runs.receipts import all_latest
 from gzjwst_core.runs.record import Missing
 from gzjwst_core.survey.query import MARGIN_DEG, products_of
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run import SurveyRun
 
 __all__ = ["FIELD_FAILED", "NOT_ASKED", "lost_targets"]
 
@@ -25,7 +25,7 @@ FIELD_FAILED, NOT_ASKED = "field_failed", "not_asked"
 _SAID = {FIELD_FAILED: "in field {}, which has no catalog", NOT_ASKED: "in field {}, which this run left out"}
 
 
-def lost_targets(run: Run, catalog: Table | None) -> list[Missing]:
+def lost_targets(run: SurveyRun, catalog: Table | None) -> list[Missing]:
     """Name the targets of which no row is a primary.
 
     Parameters
@@ -63,7 +63,7 @@ def _missing(lost: Mapping[str, str], fields: Mapping[str, tuple[str, str]]) -> 
     return Missing(what=lost["what"], reason=reason, detail=detail, expected=reason == NOT_ASKED)
 
 
-def _fields_without(run: Run, targets: Table, names: set[str]) -> dict[str, tuple[str, str]]:
+def _fields_without(run: SurveyRun, targets: Table, names: set[str]) -> dict[str, tuple[str, str]]:
     """By target: why the field it may lie in has no catalog, and the field; a failure wins."""
     kept = [product for product in products_of(run) if product.outcome == "kept"]
     fields = fields_of(kept)

@@ -18,15 +18,17 @@ from gzjwst_core.errors import BudgetError, CorruptMosaicError, ProductNotFoundE
 from gzjwst_core.models import Field, Mosaic, MosaicSource
 from gzjwst_core.mosaics.instrument import check_instrument
 from gzjwst_core.runs.receipts import standing
-from gzjwst_core.runs.work import Work
+from gzjwst_core.runs.stage import Stage
+from gzjwst_core.runs.wording import counted, megabytes
+from gzjwst_core.runs.work import Transferred, Work
 from gzjwst_core.survey.archive_registry import archives_of, cache_of
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run import SurveyRun
 from gzjwst_core.survey.target_regions import places_of
 from gzjwst_core.transport.traffic import TRAFFIC
 from gzjwst_core.values import Value, digest_of
 
 __all__ = [
-    "Brought",
+    "Prefetch",
     "Transfers",
     "capacity",
     "check_room",
@@ -46,14 +48,29 @@ _UNPACKED = 3.1
 _TYPICAL_SCALE_ARCSEC = 0.03
 
 
-class Brought(Value):
+class Prefetch(Transferred):
     """What fetching a mosaic ahead came to."""
 
     needed: bool = False
     """Whether anything will read it."""
     later: bool = False
-    """The cache has no room for it now: whoever reads it brings it."""
+    """The cache has no room for it now: whoever reads it fetches it."""
     bytes_moved: int = 0
+
+
+def _line(fetched: Sequence[Prefetch]) -> str:
+    """Tell what moved."""
+    moved = sum(one.bytes_moved for one in fetched)
+    needed, later = sum(one.needed for one in fetched), sum(one.later for one in fetched)
+    rest = f"; the cache had no room for {later}: they are fetched when they are read" if later else ""
+    return (
+        f"{counted(needed, 'mosaic')} to read, {megabytes(moved)} fetched{rest}"
+        if needed
+        else "nothing to read: no byte fetched"
+    )
+
+
+FETCH = Stage("fetch", reads=("locate.mosaics",), line=_line)
 
 
 class Transfers(Value):
@@ -64,11 +81,11 @@ class Transfers(Value):
     kept: int
     """That the cache would hold, were it large enough for all."""
     largest: int
-    """That the cache must have room for: the largest field, while it is brought and read, and its scratch files."""
+    """That the cache must have room for: the largest field, while it is fetched and read, and its scratch files."""
 
 
 @contextmanager
-def reading(run: Run, field: Field, scratch: int = 0) -> Iterator[list[MosaicSource]]:
+def reading(run: SurveyRun, field: Field, scratch: int = 0) -> Iterator[list[MosaicSource]]:
     """Hold a field's located mosaics where they can be read, as long as the block runs.
 
     Parameters
@@ -88,14 +105,14 @@ def reading(run: Run, field: Field, scratch: int = 0) -> Iterator[list[MosaicSou
     Raises
     ------
     ArchiveError, CorruptMosaicError, MosaicLayoutError, StorageError
-        A mosaic that is not in the cache cannot be brought.
+        A mosaic that is not in the cache cannot be fetched.
     """
     cache, found = cache_of(run), _with_archives(run, field.mosaics)
     for last in (False, True):
         wanted = _room(run, cache, found)
         with cache.holding(wanted | _scratch(run, field, scratch)), _forgetting_damage(cache, wanted):
-            brought = [_bring(run, cache, mosaic, archive) for mosaic, archive in found]
-            sources = [one.source for one in brought if one is not None]
+            fetched = [_fetched(run, cache, mosaic, archive) for mosaic, archive in found]
+            sources = [one.source for one in fetched if one is not None]
             if len(sources) == len(found) or last:
                 yield sources
                 for key in wanted:
@@ -104,8 +121,8 @@ def reading(run: Run, field: Field, scratch: int = 0) -> Iterator[list[MosaicSou
         # one of them can only be read whole, which takes other room: held anew
 
 
-def fetch(run: Run, mosaic: Mosaic, works: Sequence[Work]) -> Brought:
-    """Bring a mosaic ahead of its readers, unless every work that would read it stands, or there is no room now.
+def fetch(run: SurveyRun, mosaic: Mosaic, works: Sequence[Work]) -> Prefetch:
+    """Fetch a mosaic ahead of its readers, unless every work that would read it stands, or there is no room now.
 
     Raises
     ------
@@ -113,15 +130,15 @@ def fetch(run: Run, mosaic: Mosaic, works: Sequence[Work]) -> Brought:
         It cannot be had, or what came is not whole.
     """
     if all(standing(run.folder, work) is not None for work in works):
-        return Brought()
+        return Prefetch()
     cache, found = cache_of(run), _with_archives(run, [mosaic])
     wanted = _room(run, cache, found)
     with cache.ahead(wanted) as has_room, _forgetting_damage(cache, wanted):
         if not has_room:
-            return Brought(needed=True, later=True)
+            return Prefetch(needed=True, later=True)
         ((_, archive),) = found
-        brought = _bring(run, cache, mosaic, archive)
-        return Brought(needed=True, later=brought is None, bytes_moved=brought.bytes_moved if brought else 0)
+        fetched = _fetched(run, cache, mosaic, archive)
+        return Prefetch(needed=True, later=fetched is None, bytes_moved=fetched.bytes_moved if fetched else 0)
 
 
 @contextmanager
@@ -135,12 +152,12 @@ def _forgetting_damage(cache: MosaicCache, keys: Iterable[str]) -> Iterator[None
         raise
 
 
-def inputs_of(run: Run, field: Field) -> dict[str, str]:
+def inputs_of(run: SurveyRun, field: Field) -> dict[str, str]:
     """Return what a work that reads a field's mosaics depends on: their identities, and how much of each is read."""
     return {m.band: m.identity + (_by_rows_mark(run, m, a)) for m, a in _with_archives(run, field.mosaics)}
 
 
-def is_cached(run: Run, mosaic: Mosaic) -> bool:
+def is_cached(run: SurveyRun, mosaic: Mosaic) -> bool:
     """Whether a mosaic can be read without fetching a byte."""
     if not mosaic.located:
         return False
@@ -148,7 +165,7 @@ def is_cached(run: Run, mosaic: Mosaic) -> bool:
     return _is_here(run, cache, mosaic, archive)
 
 
-def transfers(run: Run, fields: Iterable[Field]) -> Transfers:
+def transfers(run: SurveyRun, fields: Iterable[Field]) -> Transfers:
     """Estimate what bringing the fields' mosaics takes; those of the cache take nothing."""
     cache = cache_of(run)
     moved, kept, largest = 0, 0, 0
@@ -161,7 +178,7 @@ def transfers(run: Run, fields: Iterable[Field]) -> Transfers:
     return Transfers(bytes=moved, kept=kept, largest=largest)
 
 
-def check_room(run: Run, fields: Iterable[Field]) -> Transfers:
+def check_room(run: SurveyRun, fields: Iterable[Field]) -> Transfers:
     """See that the cache can hold the largest of the fields, and say what is to be moved.
 
     Raises
@@ -178,12 +195,12 @@ def check_room(run: Run, fields: Iterable[Field]) -> Transfers:
     return needed
 
 
-def capacity(run: Run) -> int:
+def capacity(run: SurveyRun) -> int:
     """Bytes that the run's cache may hold."""
     return cache_of(run).capacity()
 
 
-def scratch_bytes(run: Run, field: Field) -> int:
+def scratch_bytes(run: SurveyRun, field: Field) -> int:
     """Estimate what injection puts beside a field's mosaics: negative copies of the detection bands' planes.
 
     The planes of injected light, which go before those come, are files of holes, and the segmap is small: not counted.
@@ -197,22 +214,22 @@ def scratch_bytes(run: Run, field: Field) -> int:
     return sum(searched[:1] if detect.combine == "single" else searched)
 
 
-def _scratch(run: Run, field: Field, size: int) -> dict[str, int]:
+def _scratch(run: SurveyRun, field: Field, size: int) -> dict[str, int]:
     """Say what scratch files take as if they were an entry, which never comes."""
     return {digest_of(["scratch", run.folder.url, field.name]): size} if size else {}
 
 
-def _with_archives(run: Run, mosaics: Iterable[Mosaic]) -> list[tuple[Mosaic, Archive]]:
+def _with_archives(run: SurveyRun, mosaics: Iterable[Mosaic]) -> list[tuple[Mosaic, Archive]]:
     archives = {archive.name: archive for archive in archives_of(run)}
     return [(mosaic, archives[mosaic.archive]) for mosaic in mosaics if mosaic.located]
 
 
-def _by_rows(run: Run, mosaic: Mosaic, archive: Archive) -> bool:
+def _by_rows(run: SurveyRun, mosaic: Mosaic, archive: Archive) -> bool:
     """Whether only rows around the run's targets are looked at; known from the mosaic's address alone."""
     return bool(run.targets) and run.profile.archives.windows and archive.windowed(mosaic)
 
 
-def _by_rows_mark(run: Run, mosaic: Mosaic, archive: Archive) -> str:
+def _by_rows_mark(run: SurveyRun, mosaic: Mosaic, archive: Archive) -> str:
     if not _by_rows(run, mosaic, archive):
         return ""
     cutouts = run.profile.cutouts
@@ -221,7 +238,7 @@ def _by_rows_mark(run: Run, mosaic: Mosaic, archive: Archive) -> str:
     return f"|rows:{digest_of([cutouts.fov_min_arcsec, cutouts.fov_max_arcsec, *steps])}"
 
 
-def _fetches_rows(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> bool:
+def _fetches_rows(run: SurveyRun, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> bool:
     """Whether only rows are fetched: not where the whole is there already, or is needed."""
     if not _by_rows(run, mosaic, archive):
         return False
@@ -230,14 +247,14 @@ def _fetches_rows(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive
     return whole is None and not needs_whole(mosaic, cache, planes)
 
 
-def _is_here(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> bool:
+def _is_here(run: SurveyRun, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> bool:
     planes = run.profile.mosaics.sci_planes
     if _fetches_rows(run, cache, mosaic, archive):
         return has_rows(mosaic, cache, planes, places_of(run))
     return is_fetched(mosaic, archive, cache, planes)
 
 
-def _bring(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> Fetched | None:
+def _fetched(run: SurveyRun, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> Fetched | None:
     """Bring a mosaic, or the rows of it that are looked at; None where it turns out that the whole is needed."""
     if run.offline and not run.profile.local and not _is_here(run, cache, mosaic, archive):
         raise ProductNotFoundError(f"{mosaic.filename}: not in the cache, and this run is offline", reason="offline")
@@ -255,10 +272,10 @@ def _bring(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> Fe
     return whole.replace(source=whole.source.replace(rows=seen))
 
 
-def _room(run: Run, cache: MosaicCache, found: Iterable[tuple[Mosaic, Archive]]) -> dict[str, int]:
+def _room(run: SurveyRun, cache: MosaicCache, found: Iterable[tuple[Mosaic, Archive]]) -> dict[str, int]:
     """Say which cache entries mosaics have, and what each takes at most; none for what is read in place.
 
-    They are brought one after the other, so that only the largest body counts.
+    They are fetched one after the other, so that only the largest body counts.
     """
     sizes: dict[str, int] = {}
     bodies: dict[str, int] = {}
@@ -274,14 +291,14 @@ def _room(run: Run, cache: MosaicCache, found: Iterable[tuple[Mosaic, Archive]])
     return sizes | ({largest: sizes[largest] + bodies[largest]} if largest else {})
 
 
-def _key(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> str:
+def _key(run: SurveyRun, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> str:
     planes = run.profile.mosaics.sci_planes
     if _fetches_rows(run, cache, mosaic, archive):
         return rows_key(mosaic, cache, planes)
     return "" if lies_here(mosaic, archive) else cache.key(mosaic, planes)
 
 
-def _kept(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> int:
+def _kept(run: SurveyRun, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> int:
     """Bytes of a mosaic's planes in the cache: as they are, or at most."""
     if _fetches_rows(run, cache, mosaic, archive):
         return _moved(run, cache, mosaic, archive)
@@ -290,7 +307,7 @@ def _kept(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> int
     return _planes(run, cache, mosaic)
 
 
-def _planes(run: Run, cache: MosaicCache, mosaic: Mosaic) -> int:
+def _planes(run: SurveyRun, cache: MosaicCache, mosaic: Mosaic) -> int:
     there = cache.size(cache.key(mosaic, run.profile.mosaics.sci_planes))
     if there is not None:
         return there
@@ -298,19 +315,19 @@ def _planes(run: Run, cache: MosaicCache, mosaic: Mosaic) -> int:
     return round(mosaic.size * (_UNPACKED if mosaic.uri.endswith(".gz") else 1.0) * share)
 
 
-def _body(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> int:
-    """Bytes of the body that lies in the cache while it is brought; none where it is not kept."""
+def _body(run: SurveyRun, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> int:
+    """Bytes of the body that lies in the cache while it is fetched; none where it is not kept."""
     passes = _fetches_rows(run, cache, mosaic, archive) or archive.local_path(mosaic) is not None
     return 0 if passes or _is_here(run, cache, mosaic, archive) else mosaic.size
 
 
-def _moved(run: Run, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> int:
+def _moved(run: SurveyRun, cache: MosaicCache, mosaic: Mosaic, archive: Archive) -> int:
     if _fetches_rows(run, cache, mosaic, archive):
         return round(mosaic.size * _share_of_rows(run, mosaic))
     return 0 if lies_here(mosaic, archive) else mosaic.size
 
 
-def _share_of_rows(run: Run, mosaic: Mosaic) -> float:
+def _share_of_rows(run: SurveyRun, mosaic: Mosaic) -> float:
     """Guess which share of a mosaic's rows its targets need, before its header is known: a square, seven planes."""
     height_arcsec = (mosaic.size / 28) ** 0.5 * _TYPICAL_SCALE_ARCSEC
     needed_arcsec = float(2 * places_of(run).reach_arcsec.sum())

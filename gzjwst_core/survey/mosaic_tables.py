@@ -1,4 +1,4 @@
-"""The two tables of the archives' room: what MAST listed (products.parquet), where it is (mosaics.parquet).
+"""The two tables about mosaics: what MAST listed (products.parquet), where it is (mosaics.parquet).
 
 A table is only written when it says something else: nothing is rewritten by a run that learned nothing.
 """
@@ -18,7 +18,7 @@ from gzjwst_core.models import Attempt, Mosaic, Product
 from gzjwst_core.runs.products import DAMAGED, keep, reading_made
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import Column, apply_columns, empty_table, read_parquet, write_parquet
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run import SurveyRun
 from gzjwst_core.values import Value
 
 __all__ = ["MOSAICS", "PRODUCTS", "mosaics_of", "products_of", "write_mosaics", "write_products"]
@@ -73,7 +73,7 @@ def write_mosaics(folder: Folder, mosaics: Iterable[Mosaic]) -> None:
     _keep(folder, _LOCATE, MOSAICS, table)
 
 
-def products_of(run: Run) -> tuple[Product, ...]:
+def products_of(run: SurveyRun) -> tuple[Product, ...]:
     """Read the products that an earlier query, or this run's own, listed.
 
     Raises
@@ -91,7 +91,7 @@ def products_of(run: Run) -> tuple[Product, ...]:
         raise QueryError(_damaged(run, PRODUCTS, error)) from None
 
 
-def mosaics_of(run: Run) -> list[Mosaic]:
+def mosaics_of(run: SurveyRun) -> list[Mosaic]:
     """Read where earlier runs found the mosaics; empty before the first.
 
     A damaged list is told of and taken as none: the run asks the archives anyway, and writes it anew.
@@ -114,7 +114,7 @@ def mosaics_of(run: Run) -> list[Mosaic]:
         return []
 
 
-def _damaged(run: Run, relative: str, error: Exception) -> str:
+def _damaged(run: SurveyRun, relative: str, error: Exception) -> str:
     said = str(error).partition("\n")[0]
     return f"{run.folder.url}/{relative} is damaged ({said}): run once without --offline to have it made anew"
 

@@ -1,16 +1,12 @@
 """A survey's profile: one strict, frozen model, read from TOML.
 
-`load_profile` takes a name in `profiles/` or a path, lays environment and command-line values over it, and turns every
-fault into one message with file, key and what is allowed. The sections themselves are in `options`.
+The sections themselves are in `options`; how a file is found and read is in `runs/profile_file`.
 """
 
-import difflib
 import json
-import os
-import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any, ClassVar
 
 import tomlkit
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -37,33 +33,18 @@ from gzjwst_core.options import (
     SurveyOptions,
     TargetOptions,
 )
-from gzjwst_core.paths import expanded
-from gzjwst_core.plain_toml import DEEPEST, MAX_BYTES, read_toml, read_toml_value, too_much
+from gzjwst_core.plain_toml import read_toml
+from gzjwst_core.runs import profile_file
+from gzjwst_core.runs.profile_file import Profile, explain_fault, with_overrides
 from gzjwst_core.sky.options import SkyOptions
 
-__all__ = [
-    "SurveyProfile",
-    "load_profile",
-    "profile_folder_of",
-    "profile_names",
-    "profile_toml",
-    "read_frozen",
-    "read_images",
-    "validate_profile",
-    "with_pins",
-]
-
-_ENVIRONMENT_PREFIX = "GZJWST_SET__"
-_MOST_FAULTS = 20
-"""That one message tells."""
-_LONGEST_SHOWN = 100
+__all__ = ["SurveyProfile", "load_profile", "read_frozen", "read_images", "validate_profile", "with_pins"]
 
 
-T = TypeVar("T", bound=Options)
-
-
-class SurveyProfile(Options):
+class SurveyProfile(Profile):
     """Everything that makes one survey different from another."""
+
+    head: ClassVar[str] = "survey"
 
     survey: SurveyOptions
     query: QueryOptions = QueryOptions()
@@ -112,83 +93,9 @@ class SurveyProfile(Options):
                 raise ValueError(f"{key} names {strange}, the survey has {', '.join(self.survey.bands)}")
         return self
 
-    @property
-    def name(self) -> str:
-        """The survey's name."""
-        return self.survey.name
 
-
-def profiles_folder() -> Path:
-    """Return the folder of the shipped profiles: the checkout's, or the wheel's."""
-    core = Path(__file__).resolve().parents[1]
-    return core / "profiles" if (core / "profiles").is_dir() else core.parent / "profiles"
-
-
-def profile_folder_of(name_or_path: str | os.PathLike[str]) -> Path:
-    """Return the folder a profile lies in: its relative paths start there."""
-    return _find(name_or_path).parent
-
-
-def profile_names() -> list[str]:
-    """Names of the shipped profiles, sorted."""
-    return sorted(path.stem for path in profiles_folder().glob("*.toml"))
-
-
-def load_profile(
-    name_or_path: str | os.PathLike[str],
-    *,
-    overrides: Sequence[str] = (),
-    environment: Mapping[str, str] | None = None,
-) -> SurveyProfile:
-    """Read a profile: default < file < environment < overrides.
-
-    Parameters
-    ----------
-    name_or_path
-        A name in `profiles/` or the path of a TOML file.
-    overrides
-        `key=value` with a dotted key of the profile and a TOML value (bare text is taken as a string).
-    environment
-        Variables `GZJWST_SET__SECTION__KEY=value` are laid over the file; None = nothing.
-
-    Returns
-    -------
-    SurveyProfile
-        Validated and frozen.
-
-    Raises
-    ------
-    ProfileError
-        The file is missing or not TOML, a key is unknown, a value is of the wrong type or out of range. The message
-        names the file, the key and what is allowed.
-    """
-    path = _find(name_or_path)
-    data = _read_toml(path)
-    laid: dict[str, str] = {}
-    for key, value, where in (*_environment_values(environment or {}), *map(_parted, overrides)):
-        _lay(data, key, value, where)
-        laid[key] = where
-    return validate_profile(data, str(path), laid)
-
-
-def validate_profile(data: Mapping[str, Any], source: str, laid: Mapping[str, str] | None = None) -> SurveyProfile:
-    """Validate plain data as a profile.
-
-    Parameters
-    ----------
-    data
-        Sections as TOML gives them.
-    source
-        File name for messages.
-    laid
-        Where values that do not come from the file were given, by dotted key.
-
-    Raises
-    ------
-    ProfileError
-        One message with every fault, each with its key and what is allowed.
-    """
-    return _validated(SurveyProfile, data, source, laid or {})
+load_profile = partial(profile_file.load_profile, SurveyProfile)
+validate_profile = partial(profile_file.validate_profile, SurveyProfile)
 
 
 def read_frozen(data: bytes, source: str) -> ImageOptions:
@@ -233,7 +140,9 @@ def with_pins(data: bytes, source: str, images: ImageOptions) -> str:
     try:
         ImageOptions.model_validate_json(json.dumps({key: pins[key] for key in ("sigma", "gain")}))
     except ValidationError as error:
-        raise ProfileError("\n".join(_explain(source, {}, fault) for fault in error.errors())) from None
+        raise ProfileError(
+            "\n".join(explain_fault(_ImagesAlone, source, fault, {}) for fault in error.errors())
+        ) from None
     document = tomlkit.parse(data.decode())
     document["images"].update(pins)
     return tomlkit.dumps(document)
@@ -261,126 +170,5 @@ def read_images(data: bytes, source: str, overrides: Sequence[str] = ()) -> Imag
         It is not TOML, or a value of `[images]` is not allowed.
     """
     found: dict[str, Any] = {"images": read_toml(data, source).get("images", {})}
-    laid: dict[str, str] = {}
-    for key, value, where in map(_parted, overrides):
-        _lay(found, key, value, where)
-        laid[key] = where
-    return _validated(_ImagesAlone, found, source, laid).images
-
-
-def _validated(model: type[T], data: Mapping[str, Any], source: str, laid: Mapping[str, str]) -> T:
-    if (fault := too_much(data)) is not None:
-        key = ".".join(fault.key) or "profile"
-        raise ProfileError(f"{_given_in(key, laid, source)}: {_shown(key)}: {fault.said}")
-    try:
-        return model.model_validate_json(json.dumps(data))
-    except ValidationError as error:
-        faults = error.errors()
-        said = [_explain(source, laid, fault) for fault in faults[:_MOST_FAULTS]]
-        more = [f"{source}: and {len(faults) - len(said)} faults more"] if len(faults) > len(said) else []
-        raise ProfileError("\n".join([*said, *more])) from None
-    except TypeError:
-        raise ProfileError(f"{source}: dates and times are not allowed in a profile") from None
-
-
-def profile_toml(profile: SurveyProfile) -> str:
-    """Write a profile as TOML text, every effective value stated; reading it back gives an equal profile."""
-    return tomlkit.dumps(_without_none(profile.model_dump(mode="json")))
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_none(v) for k, v in value.items() if v is not None}
-    return [_without_none(v) for v in value] if isinstance(value, list) else value
-
-
-def _find(name_or_path: str | os.PathLike[str]) -> Path:
-    text = os.fspath(name_or_path)
-    path = Path(expanded(text, "profile"))
-    if path.suffix == ".toml" or os.sep in str(path):
-        if not os.path.isfile(path):  # noqa: PTH113 - Path's raises where a name is too long
-            raise ProfileError(f"{text}: no such profile file")
-        return path
-    if text in profile_names():
-        return profiles_folder() / f"{text}.toml"
-    near = difflib.get_close_matches(text, profile_names(), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ProfileError(f"{text!r} is no shipped profile (have: {', '.join(profile_names())}){hint}")
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            return read_toml(file.read(MAX_BYTES + 1), str(path))
-    except OSError as error:
-        raise ProfileError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _environment_values(environment: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    names = sorted(name for name in environment if name.startswith(_ENVIRONMENT_PREFIX))
-    return [(n.removeprefix(_ENVIRONMENT_PREFIX).lower().replace("__", "."), environment[n], n) for n in names]
-
-
-def _parted(override: str) -> tuple[str, str, str]:
-    key, sign, value = (part.strip() for part in override.partition("="))
-    if not sign or not key:
-        raise ProfileError(f"--set {_shown(repr(override))}: write key=value, for example detect.threshold=2.0")
-    return key, value, f"--set {_shown(override)}"
-
-
-def _lay(data: dict[str, Any], dotted: str, text: str, where: str) -> None:
-    *parents, last = dotted.split(".")
-    if len(parents) >= DEEPEST:
-        raise ProfileError(f"{where}: a key of {len(parents) + 1} parts (at most {DEEPEST})")
-    section = data
-    for name in parents:
-        inner = section.setdefault(name, {})
-        if not isinstance(inner, dict):
-            raise ProfileError(f"{where}: {name!r} is not a section")
-        section = inner
-    section[last] = read_toml_value(text, where)
-
-
-def _explain(file: str, laid: Mapping[str, str], fault: Any) -> str:
-    # pydantic marks which member of a union failed with a part such as `literal['']`: no key of ours
-    location = [str(part) for part in fault["loc"] if not re.fullmatch(r"[a-z-]*\[.*\]", str(part))]
-    whole = ".".join(location) or "profile"
-    key, source = _shown(whole), _given_in(whole, laid, file)
-    if fault["type"] == "extra_forbidden":
-        allowed = _keys_at(location[:-1])
-        near = difflib.get_close_matches(str(fault["loc"][-1]), allowed, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"{source}: {key}: unknown key{hint} (allowed: {', '.join(allowed)})"
-    said = str(fault["msg"]).removeprefix("Value error, ")
-    given = fault.get("input")
-    shown = "" if isinstance(given, dict | list) or fault["type"] == "missing" else f" (got {_shown(repr(given))})"
-    return f"{source}: {key}: {said}{shown}"
-
-
-def _given_in(key: str, laid: Mapping[str, str], file: str) -> str:
-    return next((where for dotted, where in laid.items() if f"{key}.".startswith(f"{dotted}.")), file)
-
-
-def _shown(text: str) -> str:
-    """Write a text of others on one line, and no more of it than a person reads."""
-    line = text if text.isprintable() else text.encode("unicode_escape").decode()
-    return line if len(line) <= _LONGEST_SHOWN else f"{line[:_LONGEST_SHOWN]}..."
-
-
-def _keys_at(location: Sequence[str]) -> list[str]:
-    model: Any = SurveyProfile
-    for part in location:
-        if part.isdigit():
-            continue
-        model = _model_in(model.model_fields[part].annotation)
-    return sorted(model.model_fields)
-
-
-def _model_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, Options):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        found = _model_in(inner)
-        if found is not None:
-            return found
-    return annotation if hasattr(annotation, "model_fields") else None
+    laid = with_overrides(found, overrides)
+    return profile_file.validate_profile(_ImagesAlone, found, source, laid).images

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gzjwst_core.cutouts.read import Cutout, read_cutout
 from gzjwst_core.errors import ImageError, StorageError
 from gzjwst_core.images.compose import colour
+from gzjwst_core.images.meanings import reason_words
 from gzjwst_core.images.quality import labels_of
 from gzjwst_core.images.record import ImageNote
 from gzjwst_core.images.verdicts import IMAGE_MEASURES, VERDICTS, judge, reasons_of
@@ -23,21 +24,24 @@ from gzjwst_core.quality.checks import checks_table, told_by_controls
 from gzjwst_core.quality.choose import PAIRS
 from gzjwst_core.quality.differences import core_colour, rgb_difference
 from gzjwst_core.runs.engine import cpu_map
-from gzjwst_core.runs.products import Made, read_made, reading_made
-from gzjwst_core.runs.receipts import Done, all_latest, complete, latest, read_receipt, receipt_paths
+from gzjwst_core.runs.products import Made, read_made
+from gzjwst_core.runs.receipts import Done, complete, read_receipt, receipt_paths
+from gzjwst_core.runs.stage import SURVEY_UNIT, Stage
+from gzjwst_core.runs.tally import Tallies, identity_of
+from gzjwst_core.runs.wording import counted
 from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.folder import Folder
-from gzjwst_core.storage.tables import Column, apply_columns, read_parquet, write_parquet
+from gzjwst_core.storage.tables import Column, apply_columns, read_parquet, write_table
 from gzjwst_core.survey.controls import CONTROLS, Control, controls_of, cut_controls, plan_controls
 from gzjwst_core.survey.cutouts import CUTOUTS
 from gzjwst_core.survey.images import IMAGES, notes_of
-from gzjwst_core.survey.run import Run
-from gzjwst_core.values import Output, digest_of
+from gzjwst_core.survey.run import SurveyRun
+from gzjwst_core.values import Output
 
 __all__ = [
     "CHECKS",
+    "IMAGE_CHECKS",
     "QUALITY",
-    "STAGE",
     "check_images",
     "cut_controls",
     "identities",
@@ -48,11 +52,42 @@ __all__ = [
     "standing_quality",
 ]
 
-STAGE, _VERSION = "quality", "2"
 _COLOUR, _FEW = "colour", 100
 _SAME_PLACE_DEG = 1e-5
 """A third of a pixel of the finest grid."""
-QUALITY, CHECKS = "images/quality.parquet", "images/checks.parquet"
+
+
+def _line(done: Sequence[Done]) -> str:
+    """Tell how many images pass, what speaks against those that fail, and what speaks against the survey."""
+    counts = done[0].counts
+    said = f"{counted(counts['total'], 'image')}: {counts['pass']} pass, {counts['warn']} warn, {counts['fail']} fail"
+    why = ", ".join(f"{count} {_code_words(name)}" for name, count in counts.items() if name.startswith("fail:"))
+    survey = ", ".join(_code_words(name) for name in counts if name.startswith("survey:"))
+    said += (f" ({why})" if why else "") + (f"; of the survey: {survey}" if survey else "")
+    unknown = counts.get("controls:unknown", 0)
+    return said + (f"; {unknown} of {counted(counts['controls'], 'control')} could not be looked at" if unknown else "")
+
+
+def _code_words(name: str) -> str:
+    """Write a code without what it is of: `fail:sky_chroma:above` is `sky colour above`."""
+    return reason_words(name.partition(":")[2])
+
+
+def _sums(run: SurveyRun, tallies: Tallies) -> dict[str, dict[str, int]]:
+    """Of every image that stands: its verdict. One that fails is left out of the manifests; the run does not fail."""
+    judged = standing_quality(run, tallies.of(IMAGES.name).identities)
+    return {"quality": {name: judged.counts[name] for name in ("total", *VERDICTS)}} if judged else {}
+
+
+IMAGE_CHECKS = Stage(
+    "quality",
+    version="2",
+    writes={"verdicts": "images/quality.parquet", "checks": "images/checks.parquet"},
+    reads=("images.images", "controls.cutouts"),
+    line=_line,
+    sums=_sums,
+)
+QUALITY, CHECKS = IMAGE_CHECKS.path("verdicts"), IMAGE_CHECKS.path("checks")
 _COLUMNS = (
     Column("id_str", "str", "", "meta.id;meta.main", "name of the source"),
     Column("image", "str", "", "meta.ref.url", "the image, relative to the survey's folder"),
@@ -63,7 +98,7 @@ _COLUMNS = (
 )
 
 
-def plan_quality(run: Run, images: Mapping[str, str] | None = None) -> Work:
+def plan_quality(run: SurveyRun, images: Mapping[str, str] | None = None) -> Work:
     """Say what the verdicts are made from: every image and control that stands, the limits, the controls' colour.
 
     Parameters
@@ -73,24 +108,24 @@ def plan_quality(run: Run, images: Mapping[str, str] | None = None) -> Work:
     images
         What `identities` says of the images, for who has read their receipts, which are large; None = read now.
     """
-    given = {IMAGES: identities(all_latest(run.folder, IMAGES)) if images is None else images}
-    given |= {CONTROLS: identities(all_latest(run.folder, CONTROLS))}
+    given = {IMAGES.name: identities(IMAGES.all_latest(run.folder)) if images is None else images}
+    given |= {CONTROLS.name: identities(CONTROLS.all_latest(run.folder))}
     units = {f"{stage}:{unit}": identity for stage, of in given.items() for unit, identity in of.items()}
     inputs = {**units, _COLOUR: run.profile.images.digest()}
-    return Work(stage=STAGE, version=_VERSION, unit="survey", inputs=inputs, options=run.profile.quality.digest())
+    return IMAGE_CHECKS.work(SURVEY_UNIT, inputs, run.profile.quality.digest())
 
 
 def identities(receipts: Iterable[Receipt]) -> dict[str, str]:
     """Say of each unit what it was made from and what it is: the receipt's key, and a digest of its files'."""
-    return {r.unit: f"{r.key}|{digest_of([output.digest for output in r.outputs])}" for r in receipts}
+    return {receipt.unit: identity_of(receipt) for receipt in receipts}
 
 
-def check_images(run: Run, work: Work) -> Done:
+def check_images(run: SurveyRun, work: Work) -> Done:
     """Judge every image that stands; writes the tables of images and of checks."""
     return complete(run.folder, work, partial(_make, run, work))
 
 
-def standing_quality(run: Run, images: Mapping[str, str] | None = None) -> Receipt | None:
+def standing_quality(run: SurveyRun, images: Mapping[str, str] | None = None) -> Receipt | None:
     """Return the receipt of the verdicts, if they tell of the images as they are and of this profile's limits.
 
     Parameters
@@ -98,7 +133,7 @@ def standing_quality(run: Run, images: Mapping[str, str] | None = None) -> Recei
     run, images
         As of `plan_quality`.
     """
-    made = latest(run.folder, STAGE, "survey")
+    made = IMAGE_CHECKS.latest(run.folder)
     if made is None:
         return None
     planned = plan_quality(run, images)  # a run that has not pinned its colour knows the images that were made with it
@@ -106,14 +141,15 @@ def standing_quality(run: Run, images: Mapping[str, str] | None = None) -> Recei
     return made if made.key == planned.replace(inputs={**planned.inputs, **colour_of_images}).key else None
 
 
-def _make(run: Run, work: Work) -> Receipt:
+def _make(run: SurveyRun, work: Work) -> Receipt:
     options = run.profile.quality
     images = measured(run.folder)
     judged = apply_columns(hstack([images, judge(images, options)]), _COLUMNS)
     looked = _looked_at(run)
     pairs = looked["view"] == PAIRS
     checks = checks_table(judged, told_by_controls(looked[~pairs], looked[pairs]), options)
-    outputs = (_write(run.folder, QUALITY, judged), _write(run.folder, CHECKS, checks))
+    tables = {"verdicts": judged, "checks": checks}
+    outputs = {name: write_table(run.folder, IMAGE_CHECKS.path(name), of) for name, of in tables.items()}
     counts = {"total": len(judged), **{one: int(np.sum(judged["verdict"] == one)) for one in VERDICTS}}
     for verdict in VERDICTS[1:]:
         counts |= {f"{verdict}:{reason}": count for reason, count in reasons_of(judged, verdict).items()}
@@ -123,14 +159,14 @@ def _make(run: Run, work: Work) -> Receipt:
         if r["scope"] == "survey" and r["verdict"] in VERDICTS[1:]
     }
     counts |= {"controls": len(looked), "controls:unknown": int(np.isnan(looked["value"]).sum())}
-    return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts)
+    return IMAGE_CHECKS.receipt(work, outputs, counts)
 
 
 def measured(folder: Folder) -> Table:
     """Return what was measured on every image that stands, in order of id_str."""
     names: list[tuple[str, str]] = []
     values: list[NDArray[np.float64]] = []
-    for note in notes_of(all_latest(folder, IMAGES)):
+    for note in notes_of(IMAGES.all_latest(folder)):
         names.append((note.record.id_str, note.record.image))
         values.append(_values(note))
     order = sorted(range(len(names)), key=names.__getitem__)
@@ -160,13 +196,13 @@ class _Look:
     options: ImageOptions
 
 
-def _looked_at(run: Run) -> Table:
+def _looked_at(run: SurveyRun) -> Table:
     """Colour the controls, and measure each: `view`, `id_str`, `field`, `value`."""
     folder = run.folder
-    controls = sorted(controls_of(all_latest(folder, CONTROLS)), key=lambda control: control.path)
-    own = _made(folder, CONTROLS, {control.path for control in controls})
+    controls = sorted(controls_of(CONTROLS.all_latest(folder)), key=lambda control: control.path)
+    own = _made(folder, CONTROLS.name, {control.path for control in controls})
     names = _cutouts_of(folder, {control.id_str for control in controls if control.view == PAIRS})
-    shown = _made(folder, CUTOUTS, set(names.values()))
+    shown = _made(folder, CUTOUTS.name, set(names.values()))
     looks = [
         _Look(one, own[one.path], shown.get(names.get(one.id_str, "")), folder.url, run.profile.images)
         for one in controls
@@ -181,7 +217,7 @@ def _cutouts_of(folder: Folder, names: set[str]) -> dict[str, str]:
     """Cutouts of images that stand, by name of the galaxy."""
     if not names:
         return {}
-    notes = notes_of(all_latest(folder, IMAGES))
+    notes = notes_of(IMAGES.all_latest(folder))
     return {note.record.id_str: note.record.cutout for note in notes if note.record.id_str in names}
 
 
@@ -191,7 +227,7 @@ def _made(folder: Folder, stage: str, paths: set[str]) -> dict[str, Made]:
     receipts = (read_receipt(folder, path) for path in receipt_paths(folder, stage) if paths)
     for receipt in receipts:
         if receipt is not None:
-            found |= {o.path: Made(stage, receipt.unit, o) for o in receipt.outputs if o.path in paths}
+            found |= {o.path: Made(stage, receipt.unit, o) for o in receipt.files if o.path in paths}
     return found
 
 
@@ -214,7 +250,7 @@ def _star_value(look: _Look) -> float:
 
 def _pair_value(look: _Look) -> float:
     """Compare a galaxy with its image; NaN where it has none, or none of the same view from another field."""
-    folder, own = Folder(look.folder), f"{CUTOUTS}/{look.control.field}/"
+    folder, own = Folder(look.folder), f"{CUTOUTS.name}/{look.control.field}/"
     if look.beside is None or look.beside.output.path.startswith(own):  # its primary is this field's by now
         return np.nan
     again, shown = (read_cutout(read_made(folder, made)) for made in (look.own, look.beside))
@@ -231,15 +267,9 @@ def _same_view(one: Cutout, other: Cutout) -> bool:
     return one.fov_arcsec == other.fov_arcsec and apart < _SAME_PLACE_DEG
 
 
-def _write(folder: Folder, relative: str, table: Table) -> Output:
-    with folder.writing(relative) as path:
-        write_parquet(table, path)
-    return folder.output(relative)
-
-
-def judged_images(run: Run, columns: Sequence[str] | None = None) -> Table | None:
+def judged_images(run: SurveyRun, columns: Sequence[str] | None = None) -> Table | None:
     """Return the table of verdicts if it tells of the images as they are; None otherwise."""
     if standing_quality(run) is None:
         return None
-    with reading_made(run.folder, STAGE, "survey", QUALITY) as path:
+    with IMAGE_CHECKS.reading(run.folder, "verdicts") as path:
         return read_parquet(path, columns)

@@ -1,4 +1,4 @@
-"""Query, locate and fetch as stages of a run: read the run's options, call the room, write its tables.
+"""Query, locate and fetch as stages of a run: read the run's options, ask the archives, write the tables.
 
 What the archives say is asked anew by every run, since a survey grows; a table is only written when it says something
 else. Offline, the tables of an earlier run take the archives' place.
@@ -16,9 +16,13 @@ from gzjwst_core.archives.rules import INSTRUMENT_NOT_WANTED, choose_products
 from gzjwst_core.errors import ArchiveUnavailableError, ProductNotFoundError, QueryError
 from gzjwst_core.instruments import names_another
 from gzjwst_core.models import Attempt, Field, Mosaic, Product
+from gzjwst_core.runs.products import read_table_if_whole
+from gzjwst_core.runs.stage import Stage
+from gzjwst_core.runs.tally import Tallies
+from gzjwst_core.runs.wording import counted
 from gzjwst_core.survey.archive_registry import archives_of, local_of
 from gzjwst_core.survey.mosaic_access import (
-    Brought,
+    Prefetch,
     Transfers,
     capacity,
     check_room,
@@ -30,16 +34,18 @@ from gzjwst_core.survey.mosaic_access import (
     transfers,
 )
 from gzjwst_core.survey.mosaic_tables import MOSAICS, PRODUCTS, mosaics_of, products_of, write_mosaics, write_products
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run import SurveyRun
 from gzjwst_core.survey.target_regions import places_of
 from gzjwst_core.values import Value
 
 __all__ = [
+    "LOCATE",
     "MARGIN_DEG",
     "MOSAICS",
     "PRODUCTS",
-    "Brought",
+    "QUERY",
     "Listing",
+    "Prefetch",
     "Transfers",
     "area_arcmin2",
     "capacity",
@@ -49,6 +55,7 @@ __all__ = [
     "is_cached",
     "list_products",
     "locate",
+    "mosaic_rows",
     "products_of",
     "query",
     "reading",
@@ -74,7 +81,47 @@ class Listing(Value):
     """Dropped rows by reason, `duplicate_of` without its URI."""
 
 
-def query(run: Run) -> Listing:
+def _query_line(listings: Sequence[Listing]) -> str:
+    """Tell what MAST listed."""
+    (listing,) = listings
+    counts = f"{counted(listing.kept + listing.dropped, 'product')}: {listing.kept} kept, {listing.dropped} dropped"
+    mosaics = counted(sum(len(f.mosaics) for f in listing.fields), "mosaic")
+    return f"{counts} → {mosaics} in {counted(len(listing.fields), 'field')}"
+
+
+def _locate_line(fields: Sequence[Field]) -> str:
+    """Tell where the mosaics are."""
+    mosaics = [mosaic for field in fields for mosaic in field.mosaics]
+    places = Counter(mosaic.archive for mosaic in mosaics if mosaic.located)
+    where = ", ".join(f"{count} {name}" for name, count in sorted(places.items()))
+    away = sum(mosaic.located and mosaic.trail[-1].archive.endswith(" before") for mosaic in mosaics if mosaic.trail)
+    kept = f"; {away} not found this time, kept where an earlier run found them" if away else ""
+    lost = [f"{m.obs_id}{' (expected)' if m.expected else ''}" for m in mosaics if not m.located]
+    missing = f"; in no archive: {', '.join(lost[:3])}{' …' if len(lost) > 3 else ''}" if lost else ""
+    return f"{sum(places.values())} of {len(mosaics)} mosaics: {where or 'none'}{kept}{missing}"
+
+
+def _products(run: SurveyRun, _: Tallies) -> dict[str, dict[str, int]]:
+    table = read_table_if_whole(run.folder, PRODUCTS, stage="query")
+    if table is None:
+        return {}
+    dropped = Counter(f"dropped:{row['reason'].partition(':')[0]}" for row in table if row["outcome"] == "dropped")
+    return {"products": {"total": len(table), "kept": len(table) - dropped.total(), **dict(sorted(dropped.items()))}}
+
+
+def _mosaics(run: SurveyRun, _: Tallies) -> dict[str, dict[str, int]]:
+    table = read_table_if_whole(run.folder, MOSAICS, stage="locate")
+    if table is None:
+        return {}
+    lost = Counter(f"missing:{row['reason']}" for row in table if row["outcome"] == "missing")
+    return {"mosaics": {"total": len(table), "located": len(table) - lost.total(), **dict(sorted(lost.items()))}}
+
+
+QUERY = Stage("query", writes={"products": PRODUCTS}, line=_query_line, sums=_products)
+LOCATE = Stage("locate", writes={"mosaics": MOSAICS}, reads=("query.products",), line=_locate_line, sums=_mosaics)
+
+
+def query(run: SurveyRun) -> Listing:
     """Ask which mosaics the survey has; writes products.parquet, unless what an earlier run wrote would go for nothing.
 
     Raises
@@ -93,7 +140,7 @@ def query(run: Run) -> Listing:
     return listing
 
 
-def list_products(run: Run) -> tuple[Product, ...]:
+def list_products(run: SurveyRun) -> tuple[Product, ...]:
     """Ask for products and judge each by the profile's rules; writes nothing. Offline, an earlier run's list counts.
 
     Raises
@@ -112,7 +159,7 @@ def list_products(run: Run) -> tuple[Product, ...]:
     return choose_products(found.rows, profile.query, profile.survey.bands, profile.survey.instrument)
 
 
-def listing_of(run: Run, products: Sequence[Product]) -> Listing:
+def listing_of(run: SurveyRun, products: Sequence[Product]) -> Listing:
     """Form the survey's fields.
 
     Raises
@@ -137,7 +184,7 @@ def area_arcmin2(products: Iterable[Product]) -> float:
     return joined.area_deg2 * 3600 if joined else 0.0
 
 
-def locate(run: Run, field: Field, *, cheap: bool = False) -> Field:
+def locate(run: SurveyRun, field: Field, *, cheap: bool = False) -> Field:
     """Find each mosaic of a field where it is cheapest to read.
 
     One that is in no archive this time (its volume is not mounted now) keeps the place where an earlier run found it:
@@ -183,7 +230,7 @@ def _or_as_before(mosaic: Mosaic, before: Mosaic | None) -> Mosaic:
     return before.replace(expected=mosaic.expected, trail=trail)
 
 
-def record(run: Run, fields: Iterable[Field]) -> None:
+def record(run: SurveyRun, fields: Iterable[Field]) -> None:
     """Write mosaics.parquet: this run's fields, and what earlier runs said of the survey's others."""
     mine = list(fields)
     others = survey_fields(run) - {field.name for field in mine}
@@ -194,7 +241,7 @@ def record(run: Run, fields: Iterable[Field]) -> None:
     write_mosaics(run.folder, mosaics)
 
 
-def with_targets(run: Run, fields: Sequence[Field]) -> list[Field]:
+def with_targets(run: SurveyRun, fields: Sequence[Field]) -> list[Field]:
     """Leave out fields in which none of the run's targets can lie; all fields where there is no table of targets."""
     if not run.targets:
         return list(fields)
@@ -210,17 +257,17 @@ def with_targets(run: Run, fields: Sequence[Field]) -> list[Field]:
     return [field for field in fields if any(may_hold(region) for region in regions.get(field.name, [None]))]
 
 
-def survey_fields(run: Run) -> set[str]:
+def survey_fields(run: SurveyRun) -> set[str]:
     """Names of the fields that the query formed, those of other runs included."""
     return {product.field for product in products_of(run) if product.outcome == "kept"}
 
 
-def _goes_by_lists(run: Run) -> bool:
+def _goes_by_lists(run: SurveyRun) -> bool:
     """Whether the run folder's lists take the archives' place."""
     return run.offline and not run.profile.local
 
 
-def _of_this_run(run: Run, products: Iterable[Product]) -> tuple[Product, ...]:
+def _of_this_run(run: SurveyRun, products: Iterable[Product]) -> tuple[Product, ...]:
     """Judge an earlier run's list by the instrument and the bands of this one."""
     bands, instrument = run.profile.survey.bands, run.profile.survey.instrument
     judged = []
@@ -238,10 +285,26 @@ def _of_this_run(run: Run, products: Iterable[Product]) -> tuple[Product, ...]:
     return tuple(judged)
 
 
-def _located_before(run: Run, field: Field) -> Field:
+def _located_before(run: SurveyRun, field: Field) -> Field:
     before = {mosaic.product_uri: mosaic for mosaic in mosaics_of(run)}
     if missing := [m.obs_id for m in field.mosaics if m.product_uri not in before]:
         raise ProductNotFoundError(
             f"{missing[0]}: no earlier run located it, and this one is offline", reason="offline"
         )
     return field.replace(mosaics=tuple(before[mosaic.product_uri] for mosaic in field.mosaics))
+
+
+def mosaic_rows(fields: Sequence[Field]) -> list[dict[str, str | int]]:
+    """Rows of the UI's table: fields x bands, where found, bytes, outcome."""
+    return [
+        {
+            "field": m.field,
+            "band": m.band,
+            "where": m.archive or "-",
+            "bytes": m.size,
+            "outcome": "located" if m.located else "missing (expected)" if m.expected else "missing",
+            "asked": " > ".join(f"{a.archive}: {'found' if a.found else a.reason}" for a in m.trail),
+        }
+        for field in fields
+        for m in field.mosaics
+    ]

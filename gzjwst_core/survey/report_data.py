@@ -18,8 +18,7 @@ from gzjwst_core.report.panel_boxes import rgb_box
 from gzjwst_core.report.selection_facts import completeness_of, residuals
 from gzjwst_core.report.sheets import thumbnail
 from gzjwst_core.report.shown import limits_of
-from gzjwst_core.runs.products import reading_made
-from gzjwst_core.runs.receipts import all_latest
+from gzjwst_core.runs.products import read_table, reading_made
 from gzjwst_core.runs.record import Missing, RunRecord
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.kept import KEPT
@@ -31,8 +30,7 @@ from gzjwst_core.survey.crossmatch import CROSSMATCH
 from gzjwst_core.survey.images import IMAGES, STRIPS, measures_of, notes_of
 from gzjwst_core.survey.quality import CHECKS, QUALITY, judged_images
 from gzjwst_core.survey.query import MOSAICS, PRODUCTS, area_arcmin2, products_of
-from gzjwst_core.survey.run import FROZEN_PROFILE, Run
-from gzjwst_core.survey.run_record import read_table
+from gzjwst_core.survey.run import FROZEN_PROFILE, SurveyRun
 from gzjwst_core.zoobot.rows import FROM_CATALOG, join_rows, with_verdicts
 
 __all__ = ["facts_of", "shown_rows"]
@@ -91,7 +89,7 @@ _FILES = (
 )
 
 
-def facts_of(run: Run, record: RunRecord) -> ReportFacts:
+def facts_of(run: SurveyRun, record: RunRecord) -> ReportFacts:
     """Gather the report's facts.
 
     Parameters
@@ -106,7 +104,7 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
     depth, measured = read_table(folder, MEASURED_MOSAICS, stage="merge"), standing_survey(run) is not None
     injected = read_table(folder, COMPLETENESS, stage="completeness") if measured else None
     judged = judged_images(run)
-    quality = measures_of(all_latest(folder, IMAGES)) if judged is None else judged
+    quality = measures_of(IMAGES.all_latest(folder)) if judged is None else judged
     checks = None if judged is None else read_table(folder, CHECKS, stage="quality")
     galaxies, unread = (None, ()) if catalog is None else _galaxies(run, catalog, quality, judged, checks)
     return ReportFacts(
@@ -137,7 +135,7 @@ def facts_of(run: Run, record: RunRecord) -> ReportFacts:
     )
 
 
-def _catalog(run: Run) -> Table | None:
+def _catalog(run: SurveyRun) -> Table | None:
     """Read those columns of the survey catalog that the report shows: a fifth of them; None without a catalog."""
     if not run.folder.exists(CATALOG):
         return None
@@ -147,7 +145,7 @@ def _catalog(run: Run) -> Table | None:
         return read_parquet(path, [name for name in parquet_columns(path) if name in wanted])
 
 
-def shown_rows(run: Run) -> Table:
+def shown_rows(run: SurveyRun) -> Table:
     """Return the rows that are shown to people: images that stand, of targets that are selected now.
 
     An image of a field that this run was not asked for may be of a target that is not selected any more.
@@ -157,15 +155,15 @@ def shown_rows(run: Run) -> Table:
         return _shown(run, read_parquet(path, columns), judged_images(run, ("id_str", "verdict", "reasons")))
 
 
-def _shown(run: Run, catalog: Table, judged: Table | None) -> Table:
+def _shown(run: SurveyRun, catalog: Table, judged: Table | None) -> Table:
     selected = catalog[list(FROM_CATALOG)][select(catalog, run.cuts)[0]]
     names = set(selected["id_str"].tolist())
-    notes = notes_of(all_latest(run.folder, IMAGES))
+    notes = notes_of(IMAGES.all_latest(run.folder))
     rows = join_rows(selected, (note.record for note in notes if note.record.id_str in names))
     return with_verdicts(rows, judged)
 
 
-def _searched_arcmin2(run: Run, depth: Table | None) -> float | None:
+def _searched_arcmin2(run: SurveyRun, depth: Table | None) -> float | None:
     """Sky with data in a detection band; what footprints of fields share is counted once."""
     if depth is None:
         return None
@@ -194,7 +192,7 @@ def _cells(folder: Folder) -> Iterator[MosaicCell]:
 
 
 def _galaxies(
-    run: Run, catalog: Table, quality: Table | None, judged: Table | None, checks: Table | None
+    run: SurveyRun, catalog: Table, quality: Table | None, judged: Table | None, checks: Table | None
 ) -> tuple[Galaxies | None, Sequence[Missing]]:
     """Gather everything that has an image, or a random part of it, with small copies; and images that have none."""
     rows, options, bands = _shown(run, catalog, judged), run.profile.publish, run.profile.survey.bands

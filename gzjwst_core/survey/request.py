@@ -7,89 +7,58 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from gzjwst_core.catalog.columns import SURVEY_COLUMNS, catalog_columns
 from gzjwst_core.catalog.reference_tables import read_earlier, read_reference
 from gzjwst_core.catalog.select import select
 from gzjwst_core.catalog.target_list import read_targets
 from gzjwst_core.errors import CatalogError, ProfileError, StorageError
-from gzjwst_core.options import Options, TargetOptions
-from gzjwst_core.paths import default_cache, expanded, files_at
+from gzjwst_core.options import TargetOptions
+from gzjwst_core.paths import expanded, files_at
 from gzjwst_core.psf.known import file_digests, with_folder
-from gzjwst_core.runs.engine import cores
+from gzjwst_core.runs.command_line import Argument
+from gzjwst_core.runs.request import RunRequest, absolute, run_values
 from gzjwst_core.storage.tables import empty_table
 from gzjwst_core.survey.archive_registry import local_of
-from gzjwst_core.survey.profile import SurveyProfile, load_profile, profile_folder_of
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.profile import SurveyProfile, load_profile
+from gzjwst_core.survey.run import SurveyRun
+from gzjwst_core.survey.stages import STAGES
 
-__all__ = ["STAGES", "RunRequest", "Stage", "path_faults", "profile_of", "start"]
+__all__ = ["SurveyRequest", "path_faults", "profile_of", "start"]
 
-Stage = Literal[
-    "query",
-    "locate",
-    "fetch",
-    "catalog",
-    "merge",
-    "crossmatch",
-    "injection",
-    "completeness",
-    "cutouts",
-    "images",
-    "quality",
-    "training",
-    "publish",
-]
-STAGES: tuple[Stage, ...] = get_args(Stage)
+_NAMES = tuple(stage.name for stage in STAGES if not stage.optional)
 
 
-class RunRequest(Options):
+def _known_stage(name: str) -> str:
+    if name not in _NAMES:
+        raise ValueError(f"{name!r} is no stage (allowed: {', '.join(_NAMES)})")
+    return name
+
+
+class SurveyRequest(RunRequest):
     """One run of one survey."""
 
-    # lists of a form in the UI or of a deployment become tuples
-    model_config = ConfigDict(strict=False)
-
-    profile: str = "demo"
+    profile: Annotated[str, Argument(positional=True)] = "demo"
     """Name of a shipped profile, or the path of a TOML file."""
-    out: str = "runs"
-    """Folder or fsspec URL that gets the survey's folder."""
-    cache: str = ""
-    """Local folder of the mosaic cache; empty = the user's cache folder."""
-    cache_gb: Annotated[float, Field(ge=0)] = 0.0
-    """What the cache may hold, GB: least recently read mosaics make room; 0 = what its disk gives."""
     bands: tuple[str, ...] = ()
     """Only these bands; empty = the profile's."""
     fields: tuple[str, ...] = ()
     """Only these fields; empty = all."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """At most this many fields."""
-    until: Stage = "publish"
+    until: Annotated[str, AfterValidator(_known_stage), Field(json_schema_extra={"enum": list(_NAMES)})] = "publish"
     """Last stage to run."""
-    catalog: str = ""
+    catalog: Annotated[str, Argument(metavar="FILE")] = ""
     """Table of targets (parquet, FITS, VOTable, ECSV, CSV and other text, or a pattern) in the place of detection."""
-    ids_from: str = ""
+    ids_from: Annotated[str, Argument(metavar="FILE")] = ""
     """Catalog of an earlier release (id_str, ra, dec) whose names are carried over by position."""
-    offline: bool = False
-    """Ask no archive; the run folder's lists and the mosaic cache must do."""
-    workers: int = Field(default=0, ge=0, le=512)
-    """CPU processes; 0 = one for each core that the run may use."""
-    fields_in_flight: int = Field(default=4, ge=1, le=64)
-    """Units under way at once on the command line; transfers and CPU work overlap. A deployment has four."""
-    overrides: tuple[str, ...] = ()
-    """`key=value` for any key of the profile."""
-    quiet: bool = False
-    """Print nothing but errors."""
-
-    @property
-    def processes(self) -> int:
-        """CPU processes to use."""
-        return self.workers or cores()
 
 
-def profile_of(request: RunRequest) -> SurveyProfile:
+def profile_of(request: SurveyRequest) -> SurveyProfile:
     """Read the request's profile: default < profile < environment < command line.
 
     Raises
@@ -116,7 +85,7 @@ def _of_bands(profile: SurveyProfile, bands: tuple[str, ...]) -> list[str]:
     return [f"survey.bands={list(bands)!r}", *kept]
 
 
-def start(request: RunRequest) -> Run:
+def start(request: SurveyRequest) -> SurveyRun:
     """Turn a request into a run.
 
     Raises
@@ -125,19 +94,13 @@ def start(request: RunRequest) -> Run:
         The profile or an option is wrong.
     """
     profile = profile_of(request)
-    cache = request.cache or str(default_cache())
-    run = Run(
-        profile=profile,
-        out=_absolute(request.out, "--out"),
-        cache=_absolute(cache, "--cache"),
-        cache_gb=request.cache_gb,
-        profile_folder=str(profile_folder_of(request.profile).absolute()),
+    run = SurveyRun(
+        **run_values(request, SurveyProfile) | {"profile": profile},
         bands=_left_by(request),
         fields=request.fields,
         limit=request.limit,
-        targets=request.catalog and _absolute(request.catalog, "--catalog"),
-        ids_from=request.ids_from and _absolute(request.ids_from, "--ids-from"),
-        offline=request.offline,
+        targets=request.catalog and absolute(request.catalog, "--catalog"),
+        ids_from=request.ids_from and absolute(request.ids_from, "--ids-from"),
     )
     _check("--catalog", expanded(request.catalog, "--catalog"), partial(_placed_targets, options=profile.targets))
     earlier = expanded(request.ids_from, "--ids-from") or run.earlier
@@ -148,7 +111,7 @@ def start(request: RunRequest) -> Run:
     return run
 
 
-def _left_by(request: RunRequest) -> tuple[str, ...]:
+def _left_by(request: SurveyRequest) -> tuple[str, ...]:
     """Return the bands that were asked for, where the profile has others too."""
     own = load_profile(request.profile, overrides=request.overrides, environment=os.environ).survey.bands
     return request.bands if request.bands and set(own) - set(request.bands) else ()
@@ -171,7 +134,7 @@ def _placed_targets(path: str, options: TargetOptions) -> None:
         raise CatalogError(f"{path}: no row has a position on the sky and an identifier")
 
 
-def path_faults(run: Run) -> list[str]:
+def path_faults(run: SurveyRun) -> list[str]:
     """Say which paths of a profile name no file on this machine, and which local files cannot be told apart by name."""
     profile, faults = run.profile, local_of(run).faults()
     named = [("astrometry.reference", profile.astrometry.reference), ("merge.ids_from", profile.merge.ids_from)]
@@ -184,9 +147,3 @@ def path_faults(run: Run) -> list[str]:
         except ProfileError as error:
             faults.append(str(error))
     return faults
-
-
-def _absolute(url: str, key: str) -> str:
-    """Let a worker with another working directory find the same place."""
-    place = expanded(url, key)
-    return place if "://" in place else str(Path(place).absolute())

@@ -1,37 +1,21 @@
-"""One run: a profile, where it writes, where its cache is, and which part of the survey was asked for.
-
-Stages take a `Run`, plan their `Work` from it and leave receipts in its folder. Nothing of where or how it runs
-(output URL, cache, workers) enters a key or a product.
-"""
+"""A run of a survey: which part of it was asked for, which tables of others it reads, and its pinned colour."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 
-from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.errors import ProfileError, StorageError
 from gzjwst_core.models import Field
 from gzjwst_core.options import Cut, ImageOptions
-from gzjwst_core.paths import expanded
 from gzjwst_core.runs.products import keep
+from gzjwst_core.runs.profile_file import profile_toml
 from gzjwst_core.runs.receipts import claims
-from gzjwst_core.runs.run import existing_folder, writing_alone
+from gzjwst_core.runs.run import Run
 from gzjwst_core.storage.file_digests import digest_of_files
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.kept import KEPT, read_kept
-from gzjwst_core.survey.profile import SurveyProfile, profile_toml, read_frozen
-from gzjwst_core.values import Value
+from gzjwst_core.survey.profile import SurveyProfile, read_frozen
 
-__all__ = [
-    "FROZEN_PROFILE",
-    "Run",
-    "freeze_profile",
-    "frozen_pins",
-    "locked",
-    "write_frozen",
-]
+__all__ = ["FROZEN_PROFILE", "SurveyRun", "freeze_profile", "frozen_pins", "write_frozen"]
 
 FROZEN_PROFILE = "profile.toml"
 _PIN = "pin"
@@ -39,18 +23,10 @@ _log = logging.getLogger(__name__)
 _ONE_ROW_AN_OBJECT = Cut(column="is_primary", equals=True, why="one row a sky object")
 
 
-class Run(Value):
-    """What one run does, as plain values."""
+class SurveyRun(Run):
+    """What one run of a survey does."""
 
     profile: SurveyProfile
-    out: str
-    """URL of the folder that holds the survey's folder."""
-    cache: str
-    """Local folder of the mosaic cache."""
-    cache_gb: float = 0.0
-    """What the cache may hold, GB; 0 = what its disk gives."""
-    profile_folder: str = "."
-    """Folder that relative paths of the profile are read from."""
     bands: tuple[str, ...] = ()
     """Only these of the profile's own bands, which the profile here has no more; empty = all."""
     fields: tuple[str, ...] = ()
@@ -61,13 +37,6 @@ class Run(Value):
     """A table of targets that takes the place of detection; a pattern where it is several files."""
     ids_from: str = ""
     """Catalog of an earlier release whose names are carried over; wins over the profile's."""
-    offline: bool = False
-    """Ask no archive: the run folder's lists and the cache must do."""
-
-    @cached_property
-    def folder(self) -> Folder:
-        """The survey's folder."""
-        return Folder(self.out).below(self.profile.name)
 
     @cached_property
     def targets_digest(self) -> str:
@@ -89,16 +58,6 @@ class Run(Value):
         """Digests of the tables from outside that merging reads."""
         given = {"astrometry.reference": self.reference, "merge.ids_from": self.earlier}
         return {key: _digest(path, key) for key, path in given.items() if path}
-
-    def beside_profile(self, path: str, key: str) -> str:
-        """Return the local path, or pattern, of a file that the profile names under a key; empty for none.
-
-        Raises
-        ------
-        ProfileError
-            It names a variable that is not set.
-        """
-        return path and str(Path(self.profile_folder) / expanded(path, key, self.profile_folder))
 
     @property
     def part(self) -> str:
@@ -154,25 +113,8 @@ def write_frozen(folder: Folder, text: str) -> None:
     keep(folder, _PIN, FROZEN_PROFILE, text.encode(), copy=f"{KEPT}{FROZEN_PROFILE}")
 
 
-def freeze_profile(run: Run, images: ImageOptions) -> Run:
+def freeze_profile(run: SurveyRun, images: ImageOptions) -> SurveyRun:
     """Write the effective profile with its pinned colour, and return the run that goes by it."""
     profile = run.profile.model_copy(update={"images": images})
     write_frozen(run.folder, profile_toml(profile))
     return run.model_copy(update={"profile": profile})
-
-
-@contextmanager
-def locked(run: Run) -> Iterator[int]:
-    """Keep other runs out of the same run folder, and sweep what a killed one left; yields the lock's descriptor.
-
-    The lock lies beside a local run folder, however that is called; for others it is this machine's, in the cache.
-
-    Raises
-    ------
-    StorageError
-        Another run is writing there (reason `busy`), or nothing can be written there.
-    """
-    with writing_alone(run.folder, Path(run.cache)) as lock:
-        run.folder.sweep()
-        MosaicCache(existing_folder(Path(run.cache))).sweep()
-        yield lock

@@ -9,23 +9,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run import SurveyRun
 
-__all__ = ["archives_stand_in", "needs_archive", "sky_folder"]
+__all__ = ["needs_archive", "serve_synthetic_archive", "sky_folder"]
 
 
-def sky_folder(run: Run) -> Path:
+def sky_folder(run: SurveyRun) -> Path:
     """Folder of a survey's synthetic sky, in the cache: kept between runs."""
     return Path(run.cache) / "sky" / run.profile.name
 
 
-def needs_archive(run: Run) -> bool:
+def needs_archive(run: SurveyRun) -> bool:
     """Whether the run asks a synthetic sky that nobody serves yet."""
     return run.profile.sky is not None and "GZJWST_MAST_URL" not in os.environ and not run.offline
 
 
 @contextmanager
-def archives_stand_in(run: Run) -> Iterator[None]:
+def serve_synthetic_archive(run: SurveyRun) -> Iterator[None]:
     """Serve the run's synthetic sky for as long as the block runs, if it has one that nobody serves yet.
 
     This process's environment points there meanwhile.

@@ -13,12 +13,12 @@ from gzjwst_core.cutouts.fov import fov_arcsec
 from gzjwst_core.cutouts.local_sky import sky_margin_px
 from gzjwst_core.mosaics.rows import Places
 from gzjwst_core.options import CutoutOptions, TargetOptions
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run import SurveyRun
 
 __all__ = ["places_of"]
 
 
-def places_of(run: Run) -> Places:
+def places_of(run: SurveyRun) -> Places:
     """Return the squares around a run's targets; those without a usable position are left out.
 
     Raises

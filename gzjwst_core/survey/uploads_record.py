@@ -10,17 +10,21 @@ from functools import partial
 from pathlib import Path
 
 from gzjwst_core.errors import SubjectsError
-from gzjwst_core.runs.receipts import complete, latest
+from gzjwst_core.runs.products import read_table
+from gzjwst_core.runs.receipts import Done, complete
+from gzjwst_core.runs.stage import Stage
+from gzjwst_core.runs.tally import Tallies
+from gzjwst_core.runs.wording import counted, with_total
 from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.kept import KEPT, read_kept, write_kept
 from gzjwst_core.survey.quality import QUALITY
-from gzjwst_core.survey.run_record import read_table
+from gzjwst_core.survey.run import SurveyRun
 from gzjwst_core.values import Output
 from gzjwst_core.zooniverse.uploads import Difference, Upload, appended, new_manifests, read_uploads, withdrawn
 
 __all__ = [
-    "STAGE",
+    "HANDOVER",
     "UPLOADED",
     "News",
     "failing_images",
@@ -35,7 +39,6 @@ __all__ = [
     "write_news",
 ]
 
-STAGE = "publish"
 FOLDER = "zooniverse"
 UPLOADED = f"{FOLDER}/uploaded.csv"
 _INPUT = "uploaded"
@@ -44,6 +47,39 @@ _REMEDY = (
     "(`zooniverse uploaded`)"
 )
 _COUNTS = ("new", "new_manifests", "recoloured", "renamed", "gone")
+
+
+def _line(done: Sequence[Done]) -> str:
+    """Tell what was handed over."""
+    counts = done[0].counts
+    left_out = f" ({counts['left_out']} left out by quality)" if counts.get("left_out") else ""
+    files = counted(counts["manifests"], "manifest")
+    new = f", {counts['new']} of them new since the last upload" if "new" in counts else ""
+    return f"{counted(counts['subjects'], 'subject')}{left_out} in {files}{new}, Zoobot catalog, report"
+
+
+def _sums(run: SurveyRun, _: Tallies) -> dict[str, dict[str, int]]:
+    """Of every image of a selected target: handed to volunteers, or left out since it fails."""
+    handed = HANDOVER.latest(run.folder)
+    if handed is None or "left_out" not in handed.counts:
+        return {}
+    return {"subjects": with_total({"handed_over": handed.counts["subjects"], "left_out": handed.counts["left_out"]})}
+
+
+HANDOVER = Stage(
+    "publish",
+    version="3",
+    writes={
+        "manifests": "zooniverse/manifest-*",
+        "zoobot": "zoobot/catalog.parquet",
+        "sides": "zoobot/sides.parquet",
+        "sides_copy": f"{KEPT}zoobot/sides.parquet",
+        "news": "zooniverse/new-*",
+    },
+    reads=("merge.catalog", "images.images", "quality.verdicts", "training.bands"),
+    line=_line,
+    sums=_sums,
+)
 
 News = tuple[dict[str, str], Difference]
 
@@ -149,22 +185,20 @@ def refresh(folder: Folder) -> News | None:
 
 def _remade(folder: Folder, work: Work, old: Receipt, news: News | None) -> Receipt:
     written, counts = write_news(folder, news)
-    kept = tuple(output for output in old.outputs if not output.path.startswith(f"{FOLDER}/new-"))
+    kept = {name: HANDOVER.outputs(old, name) for name in HANDOVER.writes if name != "news"}
     others = {name: count for name, count in old.counts.items() if name not in _COUNTS}
-    facts = {"outputs": (*kept, *written), "counts": others | counts, "notes": old.notes}
-    return Receipt(**work.model_dump(), key=work.key, **facts)
+    return HANDOVER.receipt(work, {**kept, "news": written}, others | counts, old.notes)
 
 
 def _published(folder: Folder) -> Receipt:
-    receipt = latest(folder, STAGE, "survey")
+    receipt = HANDOVER.latest(folder)
     if receipt is None:
         raise SubjectsError(f"{folder.url}: no manifests stand there: run the survey first", reason="not_published")
     return receipt
 
 
 def _manifest_names(receipt: Receipt) -> list[str]:
-    start = f"{FOLDER}/manifest-"
-    return [output.path.partition("/")[2] for output in receipt.outputs if output.path.startswith(start)]
+    return [output.path.partition("/")[2] for output in HANDOVER.outputs(receipt, "manifests")]
 
 
 def _record(folder: Folder) -> str:

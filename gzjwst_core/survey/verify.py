@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from gzjwst_core.errors import CatalogError, ProfileError, StorageError, SubjectsError
 from gzjwst_core.paths import default_cache
+from gzjwst_core.runs.close import DAMAGED_RUNS, RUNS
 from gzjwst_core.runs.examine import Examined, Finding, examine
 from gzjwst_core.runs.products import DAMAGED
 from gzjwst_core.runs.receipts import read_receipt, supersede
@@ -28,9 +29,9 @@ from gzjwst_core.storage.kept import KEPT, put_back
 from gzjwst_core.storage.seal import is_whole
 from gzjwst_core.storage.tables import read_parquet
 from gzjwst_core.survey.profile import read_frozen
-from gzjwst_core.survey.publish import DAMAGED_RUNS, REPORT, RUNS, SIDES
+from gzjwst_core.survey.publish import REPORT, SIDES
 from gzjwst_core.survey.query import MOSAICS, PRODUCTS
-from gzjwst_core.survey.request import RunRequest
+from gzjwst_core.survey.request import SurveyRequest
 from gzjwst_core.survey.run import FROZEN_PROFILE
 from gzjwst_core.survey.uploads_record import UPLOADED
 from gzjwst_core.zooniverse.uploads import read_uploads
@@ -40,7 +41,7 @@ __all__ = ["add_verify_verb", "mend", "verify"]
 _SHOWN = 5
 _SCRIPT = Path(__file__).resolve().parents[2] / "flows" / "run_survey.py"
 """In a checkout; the wheel has no flows."""
-_PLAIN = ("until", "cache", "cache_gb", "limit", "catalog", "ids_from", "workers", "fields_in_flight")
+_PLAIN = ("until", "cache", "cache_gb", "limit", "catalog", "ids_from", "workers")
 _LISTS = ("bands", "fields")
 
 
@@ -246,7 +247,7 @@ def _command(folder: Folder) -> list[str]:
     newest = next(iter([*whole[::-1], *requests[::-1]]), None)
     if newest is None:
         return []
-    standard, given = RunRequest(), []
+    standard, given = SurveyRequest(), []
     for name in _PLAIN:
         if getattr(newest, name) != getattr(standard, name):
             given += [_option(name), str(getattr(newest, name))]
@@ -258,15 +259,18 @@ def _command(folder: Folder) -> list[str]:
     return [str(_SCRIPT), newest.profile, "--out", folder.url.rstrip("/").rpartition("/")[0], *given]
 
 
-def _requests(folder: Folder) -> Iterator[RunRequest]:
+def _requests(folder: Folder) -> Iterator[SurveyRequest]:
     try:
         runs = json.loads(folder.read(RUNS))["runs"] if folder.exists(RUNS) else []
     except (ValueError, KeyError, TypeError):
         return
     for run in runs:
         try:
-            yield RunRequest.model_validate(run["asked"])
-        except (ValidationError, KeyError, TypeError):  # another version's
+            asked = run["asked"].items()  # options of other versions, such as fields_in_flight, change no product
+            yield SurveyRequest.model_validate(
+                {name: value for name, value in asked if name in SurveyRequest.model_fields}
+            )
+        except (ValidationError, KeyError, TypeError, AttributeError):  # another version's
             continue
 
 

@@ -201,7 +201,7 @@ def _recorded(folder: Folder, uploads: Sequence[Upload]) -> Iterator[str]:
 
 
 def _never_arrived(folder: Folder, *, withdraw: bool) -> Iterator[str]:
-    """Tell what manifests were said to have brought, and no export has confirmed: an upload may have broken off."""
+    """Tell which subjects of uploaded manifests no export has confirmed: an upload may have broken off."""
     names = unconfirmed(recorded(folder))
     if not names:
         return

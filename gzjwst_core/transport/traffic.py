@@ -1,4 +1,4 @@
-"""How much this process has brought from archives: one meter, read by whoever shows how a run goes.
+"""How many bytes this process has read from archives: one counter, shown while a run goes on.
 
 Only for people's eyes and for run.json: no decision hangs on it.
 """

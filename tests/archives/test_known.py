@@ -13,8 +13,8 @@ from gzjwst_core.errors import ProfileError
 from gzjwst_core.models import Mosaic
 from gzjwst_core.options import ArchiveOptions
 from gzjwst_core.survey import archive_registry as known
-from gzjwst_core.survey.request import RunRequest, start
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.request import SurveyRequest, start
+from gzjwst_core.survey.run import SurveyRun
 from gzjwst_core.transport.streams import ByteStream
 
 
@@ -35,9 +35,9 @@ class Theirs(Archive):
         yield BytesIO(mosaic.filename.encode()[start:])
 
 
-def run_with(tmp_path: Path, order: str, **more: object) -> Run:
+def run_with(tmp_path: Path, order: str, **more: object) -> SurveyRun:
     return start(
-        RunRequest(out=str(tmp_path), cache=str(tmp_path / "c"), overrides=(f"archives.order={order}",), **more)
+        SurveyRequest(out=str(tmp_path), cache=str(tmp_path / "c"), overrides=(f"archives.order={order}",), **more)
     )
 
 

@@ -12,8 +12,8 @@ from gzjwst_core.runs.work import Work
 from gzjwst_core.survey import query as stages
 from gzjwst_core.survey.estimate import estimate
 from gzjwst_core.survey.mosaic_tables import MOSAICS, PRODUCTS, mosaics_of, products_of, write_products
-from gzjwst_core.survey.request import RunRequest, start
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.request import SurveyRequest, start
+from gzjwst_core.survey.run import SurveyRun
 from tests.archives.tiny import fits_bytes
 
 BANDS = ("F277W", "F444W")
@@ -33,9 +33,9 @@ def product(band: str, **changes: str) -> Product:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SurveyRun:
     """An earlier run listed two bands, and found them in the bucket; the archives are not to be asked."""
-    run = start(RunRequest(out=str(tmp_path / "out"), cache=str(tmp_path / "cache"), offline=True, bands=BANDS))
+    run = start(SurveyRequest(out=str(tmp_path / "out"), cache=str(tmp_path / "cache"), offline=True, bands=BANDS))
     listed = (*map(product, BANDS), product("F150W", outcome="dropped", reason="band_not_wanted"))
     keep(run, listed)
     field = stages.listing_of(run, listed).fields[0]
@@ -50,17 +50,17 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-def keep(run: Run, products: tuple[Product, ...]) -> None:
+def keep(run: SurveyRun, products: tuple[Product, ...]) -> None:
     write_products(run.folder, products)
 
 
-def test_the_lists_of_an_earlier_run_are_gone_by(run: Run) -> None:
+def test_the_lists_of_an_earlier_run_are_gone_by(run: SurveyRun) -> None:
     listing = stages.query(run)
     assert (listing.kept, listing.dropped) == (2, 1)
     assert stages.locate(run, listing.fields[0]).bands == BANDS
 
 
-def test_fewer_bands_are_taken_from_the_list_and_leave_it_as_it_is(run: Run, tmp_path: Path) -> None:
+def test_fewer_bands_are_taken_from_the_list_and_leave_it_as_it_is(run: SurveyRun, tmp_path: Path) -> None:
     before = run.folder.read(stages.PRODUCTS)
     one = run.replace(profile=run.profile.model_copy(update={"survey": survey_of(run, "F444W")}))
     listing = stages.query(one)
@@ -69,37 +69,37 @@ def test_fewer_bands_are_taken_from_the_list_and_leave_it_as_it_is(run: Run, tmp
     assert run.folder.read(stages.PRODUCTS) == before
 
 
-def test_a_band_that_the_list_was_made_without_is_named(run: Run) -> None:
+def test_a_band_that_the_list_was_made_without_is_named(run: SurveyRun) -> None:
     more = run.replace(profile=run.profile.model_copy(update={"survey": survey_of(run, "F150W", "F444W")}))
     with pytest.raises(QueryError, match="made without F150W") as caught:
         stages.query(more)
     assert caught.value.reason == "offline"
 
 
-def survey_of(run: Run, *bands: str) -> object:
+def survey_of(run: SurveyRun, *bands: str) -> object:
     return run.profile.survey.model_copy(update={"bands": bands})
 
 
-def test_a_mosaic_that_is_not_cached_is_not_fetched(run: Run) -> None:
+def test_a_mosaic_that_is_not_cached_is_not_fetched(run: SurveyRun) -> None:
     mosaic = stages.locate(run, stages.query(run).fields[0]).mosaics[0]
     with pytest.raises(ProductNotFoundError, match="not in the cache") as caught:
         stages.fetch(run, mosaic, [Work(stage="catalog", version="1", unit="one", inputs={}, options="")])
     assert caught.value.reason == "offline"
 
 
-def test_a_dry_run_asks_nobody_either(run: Run) -> None:
+def test_a_dry_run_asks_nobody_either(run: SurveyRun) -> None:
     found = estimate(run)
     assert (found.located, found.missing, found.first_visit, found.injection_visit) == (2, 0, 20, 0)
 
 
-def test_fields_that_left_the_survey_leave_the_table_of_mosaics(run: Run) -> None:
+def test_fields_that_left_the_survey_leave_the_table_of_mosaics(run: SurveyRun) -> None:
     keep(run, tuple(product(band, field="two") for band in BANDS))
     field = stages.listing_of(run, stages.list_products(run)).fields[0]
     stages.record(run, [field])
     assert {mosaic.field for mosaic in mosaics_of(run)} == {"two"}
 
 
-def test_an_earlier_list_is_judged_by_the_instrument_of_this_run(run: Run) -> None:
+def test_an_earlier_list_is_judged_by_the_instrument_of_this_run(run: SurveyRun) -> None:
     keep(run, (product("F277W"), product("F444W", instrument="NIRISS/IMAGE")))
     assert dict(stages.query(run).reasons) == {"instrument_not_wanted": 1}
     keep(run, (product("F277W"), product("F444W", instrument="NIRCAM/IMAGE", outcome="dropped", reason=ANOTHER)))
@@ -124,12 +124,12 @@ def test_a_request_that_cannot_be_met_leaves_a_finished_folder_as_it_is(
     )
     asked: dict[str, Any] = {"profile": str(tmp_path / "p.toml"), "out": str(tmp_path), "cache": str(tmp_path / "c")}
     (tmp_path / "a_f277w_nircam.fits").write_bytes(fits_bytes())
-    first = start(RunRequest(**asked))
+    first = start(SurveyRequest(**asked))
     stages.query(first)
     before = first.folder.read(stages.PRODUCTS)
     (tmp_path / "b_f277w_nircam.fits").write_bytes(fits_bytes())
     with pytest.raises(error, match=said):
-        run = start(RunRequest(**asked, **changes))
+        run = start(SurveyRequest(**asked, **changes))
         run.chosen(stages.query(run).fields)
     assert first.folder.read(stages.PRODUCTS) == before
     stages.query(first)
@@ -138,7 +138,7 @@ def test_a_request_that_cannot_be_met_leaves_a_finished_folder_as_it_is(
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 and nothing"])
 def test_a_damaged_list_of_mosaics_is_none_while_archives_can_be_asked(
-    run: Run, damage: bytes, caplog: pytest.LogCaptureFixture
+    run: SurveyRun, damage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     run.folder.write(MOSAICS, damage)
     asked = run.replace(offline=False)
@@ -148,7 +148,7 @@ def test_a_damaged_list_of_mosaics_is_none_while_archives_can_be_asked(
         mosaics_of(run)
 
 
-def test_a_damaged_list_of_products_says_what_to_do(run: Run) -> None:
+def test_a_damaged_list_of_products_says_what_to_do(run: SurveyRun) -> None:
     run.folder.write(PRODUCTS, b"PAR1 and nothing")
     with pytest.raises(QueryError, match=r"products\.parquet is damaged .* run once without --offline"):
         products_of(run)

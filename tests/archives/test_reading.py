@@ -13,8 +13,8 @@ from gzjwst_core.errors import ProductNotFoundError
 from gzjwst_core.models import Field
 from gzjwst_core.survey import mosaic_access as room
 from gzjwst_core.survey.mosaic_access import inputs_of, reading, transfers
-from gzjwst_core.survey.request import RunRequest, start
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.request import SurveyRequest, start
+from gzjwst_core.survey.run import SurveyRun
 from tests.archives.test_windows import OPTIONS, Counted, body, compressed
 from tests.archives.tiny import SCI, mosaic
 
@@ -25,12 +25,12 @@ def no_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "_GAP_BYTES", 0)
 
 
-def run_of(folder: Path, archive: Counted, monkeypatch: pytest.MonkeyPatch, **more: Any) -> Run:
+def run_of(folder: Path, archive: Counted, monkeypatch: pytest.MonkeyPatch, **more: Any) -> SurveyRun:
     """A run whose one archive is ours; by rows, with a target in the middle."""
     (folder / "t.csv").write_text("id,ra,dec,fov_arcsec\n1,150.0,2.0,2.0\n")
     monkeypatch.setattr(room, "archives_of", lambda _: (archive,))
     more = {"catalog": str(folder / "t.csv"), **more}
-    return start(RunRequest(out=str(folder / "out"), cache=str(folder / "cache"), **more))
+    return start(SurveyRequest(out=str(folder / "out"), cache=str(folder / "cache"), **more))
 
 
 def field_of(archive: Counted) -> Field:

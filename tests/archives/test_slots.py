@@ -18,31 +18,31 @@ from gzjwst_core.transport.transfer_slots import transfer_slot
 def transfer():
     for _ in range(4):
         with transfer_slot(Path(sys.argv[1]), int(sys.argv[3])):
-            os.write(journal, b"+")
+            os.write(log, b"+")
             time.sleep(0.02)
-            os.write(journal, b"-")
+            os.write(log, b"-")
 
-journal = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+log = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 threads = [threading.Thread(target=transfer) for _ in range(3)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 """
 
 
-def most_at_once(journal: str) -> int:
+def most_at_once(log: str) -> int:
     depth, most = 0, 0
-    for mark in journal:
+    for mark in log:
         depth += 1 if mark == "+" else -1
         most = max(most, depth)
     return most
 
 
 def test_the_limit_holds_over_threads_and_processes(tmp_path: Path) -> None:
-    journal = tmp_path / "journal"
-    command = [sys.executable, "-c", CODE, str(tmp_path), str(journal)]
+    log = tmp_path / "log"
+    command = [sys.executable, "-c", CODE, str(tmp_path), str(log)]
     children = [subprocess.Popen([*command, "2"], cwd=ROOT) for _ in range(3)]
     assert [child.wait() for child in children] == [0, 0, 0]
-    marks = journal.read_text()
+    marks = log.read_text()
     assert len(marks) == 3 * 3 * 4 * 2
     assert most_at_once(marks) == 2
 

@@ -72,21 +72,21 @@ class Measured:
 def variants(options: ImageOptions) -> list[Variant]:
     """Our recipes and the peers, with one sky's pins."""
     ours = [Variant(name, options.model_copy(update={"recipe": name})) for name in RECIPES]
-    peers = [Variant("notebook Lupton", options, "Q 2, stretch 0.1, MJy/sr", paint=notebook)]
-    return [*ours, *peers, Variant("per-image asinh", options, "1-99.7 % of each", paint=percentile)]
+    peers = [Variant("notebook Lupton", options, "Q 2, stretch 0.1, MJy/sr", render=notebook)]
+    return [*ours, *peers, Variant("per-image asinh", options, "1-99.7 % of each", render=percentile)]
 
 
 def stars(variant: Variant, views: Views) -> Stars:
     """Measure the star in every view."""
     found = np.array(
-        [star_colour(variant.paint(cutout, variant.options).rgb, cutout.fov_arcsec) for _, cutout in views.stars]
+        [star_colour(variant.render(cutout, variant.options).rgb, cutout.fov_arcsec) for _, cutout in views.stars]
     )
     return Stars(float(found[:, 1].std(ddof=1)), float(found[:, 2].std(ddof=1)), float(np.median(found[:, 0])))
 
 
 def pair_difference(variant: Variant, pair: tuple[Cutout, Cutout]) -> float:
     """Mean |difference| of two pictures of one galaxy, levels, where both have data."""
-    one, other = (variant.paint(cutout, variant.options) for cutout in pair)
+    one, other = (variant.render(cutout, variant.options) for cutout in pair)
     both = ~(one.gap | other.gap)
     return float(np.abs(one.rgb[both].astype(int) - other.rgb[both].astype(int)).mean())
 

@@ -23,7 +23,7 @@ from gzjwst_core.survey.catalog import CATALOG
 from gzjwst_core.survey.crossmatch import CROSSMATCH, crossmatch, matches_path, plan_crossmatch
 from gzjwst_core.survey.field_coverage import on_data
 from gzjwst_core.survey.profile import SurveyProfile
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.run import SurveyRun
 
 RA0, DEC0, SIDE_DEG = 359.999, 60.0, 0.01
 
@@ -174,14 +174,16 @@ def test_positions_on_data_are_those_of_the_depth_map_and_of_the_grid_without_on
 # ---------------------------------------------------------------- the stage
 
 
-def run_with(folder: Path, *compare: CompareOptions) -> Run:
+def run_with(folder: Path, *compare: CompareOptions) -> SurveyRun:
     local = LocalMosaics(band="F444W", path="x.fits")
     survey = SurveyOptions(name="tiny", bands=("F444W",))
     profile = SurveyProfile(survey=survey, local=(local,), query=QueryOptions(), compare=compare)
-    return Run(profile=profile, out=str(folder), cache=str(folder / "cache"), profile_folder=str(folder / "profiles"))
+    return SurveyRun(
+        profile=profile, out=str(folder), cache=str(folder / "cache"), profile_folder=str(folder / "profiles")
+    )
 
 
-def made_survey(run: Run, ours: Sources) -> None:
+def made_survey(run: SurveyRun, ours: Sources) -> None:
     """Leave a survey catalog, its receipt and a depth map."""
     table = Table({"id_str": ours.names, "ra": ours.ra, "dec": ours.dec, "F444W_mag_tot": ours.mag})
     table["field"], table["is_primary"] = "f1", np.arange(ours.ra.size) > 0

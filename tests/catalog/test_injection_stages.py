@@ -12,7 +12,9 @@ from gzjwst_core.completeness.selection import COMPLETENESS, SelectionFunction
 from gzjwst_core.errors import CatalogError
 from gzjwst_core.models import Field, Mosaic, Product
 from gzjwst_core.options import CompareOptions, Cut
+from gzjwst_core.runs.close import record_of
 from gzjwst_core.runs.receipts import complete
+from gzjwst_core.runs.record import RunLog
 from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.tables import read_parquet, write_parquet
 from gzjwst_core.survey.catalog import plan_field
@@ -20,9 +22,9 @@ from gzjwst_core.survey.completeness import FIELDS, INJECTION, PURITY, measure, 
 from gzjwst_core.survey.crossmatch import CROSSMATCH
 from gzjwst_core.survey.invalidate import drop_stale
 from gzjwst_core.survey.mosaic_tables import write_products
-from gzjwst_core.survey.request import RunRequest, start
-from gzjwst_core.survey.run import Run
-from gzjwst_core.survey.run_record import RunLog, record_of
+from gzjwst_core.survey.pipeline import SURVEY
+from gzjwst_core.survey.request import SurveyRequest, start
+from gzjwst_core.survey.run import SurveyRun
 from gzjwst_core.values import Output
 from tests.catalog.test_selection import galaxies
 
@@ -38,11 +40,11 @@ OPTIONS = (
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return start(RunRequest(out=str(tmp_path), cache=str(tmp_path / "cache"), overrides=OPTIONS))
+def run(tmp_path: Path) -> SurveyRun:
+    return start(SurveyRequest(out=str(tmp_path), cache=str(tmp_path / "cache"), overrides=OPTIONS))
 
 
-def survey(run: Run, *names: str) -> list[Field]:
+def survey(run: SurveyRun, *names: str) -> list[Field]:
     """Write the list of a survey with these fields."""
     kinds = {"collection": "JWST", "size": 1, "band": "F277W"}
     write_products(
@@ -57,31 +59,31 @@ def survey(run: Run, *names: str) -> list[Field]:
     ]  # fmt: skip
 
 
-def catalogued(run: Run, fields: list[Field]) -> None:
+def catalogued(run: SurveyRun, fields: list[Field]) -> None:
     for work in (plan_field(run, field) for field in fields):
         complete(run.folder, work, partial(receipt, run, work))
 
 
-def receipt(run: Run, work: Work) -> Receipt:
+def receipt(run: SurveyRun, work: Work) -> Receipt:
     """Leave a catalog with 60 bright and 40 faint sources, a sixth of the bright ones round."""
     mag, star = np.repeat([25.0, 27.0], [60, 40]), np.arange(100) < 10
     output = write(run, f"catalog/fields/{work.unit}.parquet", Table({"mag_ref": mag, "is_star": star}))
     return Receipt(**work.model_dump(), key=work.key, outputs=(output,))
 
 
-def write(run: Run, relative: str, table: Table) -> Output:
+def write(run: SurveyRun, relative: str, table: Table) -> Output:
     with run.folder.writing(relative) as path:
         write_parquet(table, path)
     return run.folder.output(relative)
 
 
-def injected(run: Run, fields: list[Field]) -> list[bool]:
+def injected(run: SurveyRun, fields: list[Field]) -> list[bool]:
     """Leave what injection would leave; returns which was done just now."""
     works = plan_fields(run, fields)
     return [complete(run.folder, work, partial(injection, run, work)).fresh for work in works.values()]
 
 
-def injection(run: Run, work: Work) -> Receipt:
+def injection(run: SurveyRun, work: Work) -> Receipt:
     table = galaxies(300, work.unit)
     del table["selected"]
     mags = np.asarray(table["mag_out"])[table["recovered"]]
@@ -104,12 +106,12 @@ def injection(run: Run, work: Work) -> Receipt:
     return Receipt(**work.model_dump(), key=work.key, outputs=outputs, counts=counts, notes=notes)
 
 
-def changed(run: Run, section: str, **values: object) -> Run:
+def changed(run: SurveyRun, section: str, **values: object) -> SurveyRun:
     part = getattr(run.profile, section).model_copy(update=values)
     return run.model_copy(update={"profile": run.profile.model_copy(update={section: part})})
 
 
-def test_only_fields_whose_catalog_stands_are_injected_into(run: Run) -> None:
+def test_only_fields_whose_catalog_stands_are_injected_into(run: SurveyRun) -> None:
     fields = survey(run, "north", "south")
     assert plan_fields(run, fields) == {}
     catalogued(run, fields[1:])
@@ -117,7 +119,7 @@ def test_only_fields_whose_catalog_stands_are_injected_into(run: Run) -> None:
     assert plan_fields(changed(run, "completeness", sources=0), fields) == {}
 
 
-def test_an_injection_knows_its_catalog_and_its_options_and_no_others(run: Run) -> None:
+def test_an_injection_knows_its_catalog_and_its_options_and_no_others(run: SurveyRun) -> None:
     fields = survey(run, "north")
     catalogued(run, fields)
     key = plan_fields(run, fields)["north"].key
@@ -133,7 +135,7 @@ def test_an_injection_knows_its_catalog_and_its_options_and_no_others(run: Run) 
     assert plan_fields(deeper, fields)["north"].key != key
 
 
-def test_a_psf_counts_by_its_content_and_not_by_its_place(run: Run, tmp_path: Path) -> None:
+def test_a_psf_counts_by_its_content_and_not_by_its_place(run: SurveyRun, tmp_path: Path) -> None:
     fields = survey(run, "north")
     catalogued(run, fields)
     keys = []
@@ -149,7 +151,7 @@ def test_a_psf_counts_by_its_content_and_not_by_its_place(run: Run, tmp_path: Pa
     assert plan_field(matched, fields[0]).key == plan_field(moved, fields[0]).key
 
 
-def test_bands_are_matched_anew_only_for_a_cut_that_asks(run: Run) -> None:
+def test_bands_are_matched_anew_only_for_a_cut_that_asks(run: SurveyRun) -> None:
     fields = survey(run, "north")
     matched = changed(run, "psf", match="reddest")
     asked = changed(matched, "select", cuts=(Cut(column="F277W_flux_matched", minimum=1.0),))
@@ -160,7 +162,7 @@ def test_bands_are_matched_anew_only_for_a_cut_that_asks(run: Run) -> None:
     assert options[0] == options[1] != options[2]
 
 
-def test_the_surveys_tables_grow_with_a_field_and_are_not_redone(run: Run) -> None:
+def test_the_surveys_tables_grow_with_a_field_and_are_not_redone(run: SurveyRun) -> None:
     fields = survey(run, "north", "south")
     assert plan_survey(run) is None
     catalogued(run, fields)
@@ -184,7 +186,7 @@ def test_the_surveys_tables_grow_with_a_field_and_are_not_redone(run: Run) -> No
     assert purity["purity"].tolist() == pytest.approx([1.0, 0.925] * 2)
 
 
-def test_cuts_and_bins_are_applied_to_what_was_injected_once(run: Run) -> None:
+def test_cuts_and_bins_are_applied_to_what_was_injected_once(run: SurveyRun) -> None:
     fields = survey(run, "north")
     catalogued(run, fields)
     injected(run, fields)
@@ -209,7 +211,7 @@ def test_cuts_and_bins_are_applied_to_what_was_injected_once(run: Run) -> None:
     assert injected(finer, fields) == [False]
 
 
-def test_tables_of_another_catalog_are_not_left_to_be_believed(run: Run) -> None:
+def test_tables_of_another_catalog_are_not_left_to_be_believed(run: SurveyRun) -> None:
     fields = survey(run, "north")
     catalogued(run, fields)
     injected(run, fields)
@@ -230,17 +232,17 @@ def test_tables_of_another_catalog_are_not_left_to_be_believed(run: Run) -> None
     assert run.folder.exists("catalog/injected/north.parquet")
     assert plan_survey(changed(run, "completeness", sources=0)) is None
     drop_stale(changed(run, "completeness", sources=0))
-    assert not run.folder.names(f"receipts/{INJECTION}")
+    assert not run.folder.names(f"receipts/{INJECTION.name}")
     assert not run.folder.exists("catalog/injected/north.parquet")
 
 
-def told(run: Run) -> Mapping[str, int]:
+def told(run: SurveyRun) -> Mapping[str, int]:
     """Return what the run's record says of injected galaxies."""
     log = RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=())
-    return record_of(run, log).sums.get("injected", {})
+    return record_of(SURVEY, run, log).sums.get("injected", {})
 
 
-def test_comparisons_go_with_the_profiles_or_with_their_catalog(run: Run) -> None:
+def test_comparisons_go_with_the_profiles_or_with_their_catalog(run: SurveyRun) -> None:
     merged = Work(stage="merge", version="1", unit="survey", inputs={}, options="")
     made = write(run, "catalog/catalog.parquet", Table({"a": [1]}))
     complete(run.folder, merged, lambda: Receipt(**merged.model_dump(), key=merged.key, outputs=(made,)))
@@ -263,7 +265,7 @@ def test_comparisons_go_with_the_profiles_or_with_their_catalog(run: Run) -> Non
     assert not run.folder.exists(CROSSMATCH)
 
 
-def test_what_no_longer_fits_its_catalog_or_left_the_survey_counts_no_more(run: Run) -> None:
+def test_what_no_longer_fits_its_catalog_or_left_the_survey_counts_no_more(run: SurveyRun) -> None:
     fields = survey(run, "north", "south", "west")
     catalogued(run, fields)
     injected(run, fields)
@@ -274,5 +276,5 @@ def test_what_no_longer_fits_its_catalog_or_left_the_survey_counts_no_more(run: 
     assert work is not None
     assert list(work.inputs) == ["south"]
     measure(run, work)
-    assert [name.partition("-")[0] for name in run.folder.names(f"receipts/{INJECTION}")] == ["north", "south"]
+    assert [name.partition("-")[0] for name in run.folder.names(f"receipts/{INJECTION.name}")] == ["north", "south"]
     assert plan_survey(changed(run, "completeness", density=9.0)) is None

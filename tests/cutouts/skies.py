@@ -63,7 +63,7 @@ def sky_offsets(wcs: WCS, shape: tuple[int, int]) -> tuple[NDArray[np.float64], 
     return np.degrees(east) * 3600, np.degrees(north) * 3600
 
 
-def paint(
+def render(
     band: str, wcs: WCS, shape: tuple[int, int], blobs: list[Blob], *, noise: float = 0.0, seed: int = 1
 ) -> NDArray[np.float32]:
     """Pixels in uJy; `noise` is the sigma in uJy/arcsec2."""
@@ -151,7 +151,7 @@ def make_field(
     folder.mkdir(parents=True, exist_ok=True)
     sources = tuple(
         write_mosaic(
-            folder / f"{g.band}.fits", g.band, g.wcs, paint(g.band, g.wcs, g.shape, blobs, noise=noise, seed=seed)
+            folder / f"{g.band}.fits", g.band, g.wcs, render(g.band, g.wcs, g.shape, blobs, noise=noise, seed=seed)
         )
         for seed, g in enumerate(grids)
     )

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # prefect brings it; its stubs are a package of their own
 
-from gzjwst_core.survey.profile import profile_names
-from gzjwst_core.survey.request import RunRequest, profile_of
+from gzjwst_core.runs.profile_file import profile_names
+from gzjwst_core.survey.request import SurveyRequest, profile_of
 from tasks.settings import FOR_RUNS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +33,7 @@ def test_the_entrypoint_is_a_flow_that_takes_the_parameters(deployment: dict[str
 
 @every
 def test_the_parameters_ask_for_the_deployments_survey(deployment: dict[str, Any]) -> None:
-    request = RunRequest.model_validate(deployment["parameters"]["request"])
+    request = SurveyRequest.model_validate(deployment["parameters"]["request"])
     assert profile_of(request).name == deployment["name"]
     assert deployment["tags"] == ["survey", deployment["name"]]
     assert deployment["enforce_parameter_schema"] is True

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from flows.common import progress as journal
-from flows.common.progress import Journal
+from flows.common import progress
+from flows.common.progress import RunProgress
 from flows.common.terminal import Terminal
 from gzjwst_core.errors import (
     ArchiveUnavailableError,
@@ -18,7 +18,9 @@ from gzjwst_core.errors import (
     WorkerLostError,
 )
 from gzjwst_core.runs.receipts import Done
-from gzjwst_core.survey.request import RunRequest
+from gzjwst_core.survey.catalog import FIELD_CATALOG
+from gzjwst_core.survey.pipeline import SURVEY
+from gzjwst_core.survey.request import SurveyRequest
 
 FULL = StorageError("segmaps/north.fits: No space left on device", reason="disk_full")
 
@@ -50,7 +52,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Finished:
-    """A future, and its state, that brought a unit."""
+    """A future, and its state, that finished a unit."""
 
     fresh: bool
 
@@ -70,11 +72,11 @@ class Finished:
 
 @pytest.fixture(autouse=True)
 def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "as_completed", list)
+    monkeypatch.setattr(progress, "as_completed", list)
 
 
 def each(futures: dict[str, Any], **more: Any) -> list[Any]:
-    return Journal(RunRequest(), Terminal(quiet=True)).each("catalog", futures, lambda _: "", **more)
+    return RunProgress(SURVEY, SurveyRequest(), Terminal(quiet=True)).each(FIELD_CATALOG, futures, **more)
 
 
 def test_the_run_ends_at_the_first_task_that_meets_it() -> None:
@@ -105,17 +107,17 @@ def test_other_failures_are_told_and_the_run_goes_on() -> None:
     ],
 )
 def test_what_stays_as_it_is_keeps_no_run_from_being_whole(error: GzJwstError, *, passing: bool) -> None:
-    told = Journal(RunRequest(), Terminal(quiet=True))
-    told.each("catalog", {"north": Ended(error)}, lambda _: "")  # type: ignore[dict-item]  # as much of a future as is asked
+    told = RunProgress(SURVEY, SurveyRequest(), Terminal(quiet=True))
+    told.each(FIELD_CATALOG, {"north": Ended(error)})  # type: ignore[dict-item]  # as much of a future as is asked
     assert [trouble.passing for trouble in told.log().troubles] == [passing]
     assert told.passing == (("catalog north",) if passing else ())
 
 
 def test_stages_that_are_run_again_are_told_once_and_what_was_mended_is_told() -> None:
-    told = Journal(RunRequest(), Terminal(quiet=True))
+    told = RunProgress(SURVEY, SurveyRequest(), Terminal(quiet=True))
     for fresh in (True, False):
-        told.each("merge", {"survey": Finished(fresh)}, lambda _: "")  # type: ignore[dict-item]
+        told.each(FIELD_CATALOG, {"survey": Finished(fresh)})  # type: ignore[dict-item]
         if fresh:
             told.begin_anew(StorageError("catalog.parquet: damaged", reason="damaged"))
-    assert [(stage.stage, stage.done, stage.cached) for stage in told.log().stages] == [("merge", 1, 0)]
+    assert [(stage.stage, stage.done, stage.cached) for stage in told.log().stages] == [("catalog", 1, 0)]
     assert told.log().mended == ("catalog.parquet: damaged",)

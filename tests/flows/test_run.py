@@ -15,13 +15,14 @@ import pytest
 
 from flows.common.command_line import main
 from flows.run_survey import run_survey
-from flows.survey import lines
+from gzjwst_core.runs.close import record_of
+from gzjwst_core.runs.record import RunLog
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import read_parquet
-from gzjwst_core.survey.catalog import merge, plan_merge
+from gzjwst_core.survey.catalog import MERGE, merge, plan_merge
+from gzjwst_core.survey.pipeline import SURVEY
 from gzjwst_core.survey.query import listing_of, products_of
-from gzjwst_core.survey.request import RunRequest, start
-from gzjwst_core.survey.run_record import RunLog, record_of
+from gzjwst_core.survey.request import SurveyRequest, start
 from gzjwst_core.survey.verify import verify
 from tests.flows.survey import SCRIPT, SMALL, Ended, World, stamps, tree
 
@@ -34,7 +35,7 @@ def copy(small: Ended, tmp_path: Path) -> Path:
 
 
 def test_the_tree_is_whole(small: Ended) -> None:
-    """Every file of the house's plan is there and says something."""
+    """Every file of the documented layout is there and says something."""
     files = set(tree(small.folder))
     tables = ["products.parquet", "mosaics.parquet", "catalog/catalog.parquet", "catalog/mosaics.parquet"]
     tables += ["catalog/depth.parquet", "catalog/astrometry.parquet", "images/quality.parquet", "images/checks.parquet"]
@@ -166,7 +167,7 @@ def test_names_of_an_earlier_release_are_carried_over(copy: Path, small_profile:
     named.remove_rows(alone)
     named["id_str"] = [f"pilot-{number}" for number in range(len(named))]
     named.write(tmp_path / "pilot.csv", format="ascii.csv")
-    request = RunRequest(profile=str(small_profile), out=str(tmp_path), ids_from=str(tmp_path / "pilot.csv"))
+    request = SurveyRequest(profile=str(small_profile), out=str(tmp_path), ids_from=str(tmp_path / "pilot.csv"))
     run = start(request)
     listing = listing_of(run, products_of(run))
     done = merge(run, plan_merge(run, listing))
@@ -178,8 +179,8 @@ def test_names_of_an_earlier_release_are_carried_over(copy: Path, small_profile:
     assert all(name.startswith("small_J") for name in after["id_str"][alone].tolist())
     counts = {name: done.counts[f"names:{name}"] for name in ("carried", "new", "gone")}
     assert counts == {"carried": len(named), "new": 2, "gone": 0}
-    assert lines.merge(done).endswith(f"names: {len(named)} carried, 2 new, 0 gone")
-    record = record_of(run, RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=()))
+    assert MERGE.line([done]).endswith(f"names: {len(named)} carried, 2 new, 0 gone")
+    record = record_of(SURVEY, run, RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=()))
     assert record.sums["names"] == {"total": len(before), **counts}
 
 
@@ -232,7 +233,9 @@ def test_a_mosaic_in_no_archive_makes_a_run_partly_done(world: World, tmp_path: 
 def test_usage_errors_end_with_2_and_write_nothing(
     arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(run_survey, [*arguments, "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]) == 2
+    assert (
+        main(SURVEY, run_survey, [*arguments, "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]) == 2
+    )
     assert said in capsys.readouterr().err.replace("\n", " ")
     assert list(tmp_path.iterdir()) == []
 
@@ -247,7 +250,7 @@ def test_a_dry_run_writes_nothing(
     for name, value in world.settings.items():
         monkeypatch.setenv(name, value)
     arguments = [str(small_profile), "--dry-run", "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
-    assert main(run_survey, arguments) == 0
+    assert main(SURVEY, run_survey, arguments) == 0
     assert list(tmp_path.iterdir()) == []
     words = ["datalabs", "s3", "mast", "catalog", "injection", "cutouts", "MB", "free where the output goes"]
     printed = capsys.readouterr().out
@@ -264,5 +267,5 @@ def test_a_budget_below_one_field_is_refused(
     for name, value in world.settings.items():
         monkeypatch.setenv(name, value)
     places = ["--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
-    assert main(run_survey, [str(small_profile), "--cache-gb", "0.001", "--dry-run", *places]) == 3
+    assert main(SURVEY, run_survey, [str(small_profile), "--cache-gb", "0.001", "--dry-run", *places]) == 3
     assert "a field needs" in capsys.readouterr().err

@@ -13,14 +13,15 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.common.session import open_session
 from gzjwst_core.errors import GzJwstError, StorageError
 from gzjwst_core.runs.engine import cpu_map
-from gzjwst_core.survey.request import RunRequest, start
-from gzjwst_core.survey.run import locked
+from gzjwst_core.runs.run import locked
+from gzjwst_core.survey.pipeline import SURVEY
+from gzjwst_core.survey.request import SurveyRequest, start
 
 
 def test_tasks_that_an_early_end_left_running_are_waited_for_under_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = RunRequest(
+    request = SurveyRequest(
         profile="ceers", out=str(tmp_path / "out"), cache=str(tmp_path / "cache"), workers=2, quiet=True
     )
     work = ThreadPoolExecutor(1)
@@ -36,7 +37,7 @@ def test_tasks_that_an_early_end_left_running_are_waited_for_under_the_lock(
 
     monkeypatch.setattr(FlowRunContext, "get", lambda: SimpleNamespace(task_runner=Runner()))
     under_way: list[Future[list[None]]] = []
-    with pytest.raises(GzJwstError, match="full"), work, open_session(request):
+    with pytest.raises(GzJwstError, match="full"), work, open_session(SURVEY, request):
         under_way.append(work.submit(lambda: list(cpu_map(time.sleep, [0.1, 600]))))
         time.sleep(1)
         raise GzJwstError("a disk is full")

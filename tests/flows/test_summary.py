@@ -1,18 +1,18 @@
 """What the UI's summary of a run says, and what it keeps to itself."""
 
-import json
-
 import pytest
 
-from flows.survey.lines import lost_targets, publish, quality, summary
+from flows.common.summary import summary
 from gzjwst_core.runs.receipts import Done
-from gzjwst_core.runs.record import Missing, RunRecord
-from gzjwst_core.survey.publish import RunEnd
+from gzjwst_core.runs.record import Missing, RunEnd, RunRecord
+from gzjwst_core.survey.quality import IMAGE_CHECKS
+from gzjwst_core.survey.run_facts import remarks
+from gzjwst_core.survey.uploads_record import HANDOVER
 
 
 def end(*missing: Missing) -> RunEnd:
     record = RunRecord(
-        survey="small",
+        name="small",
         run_id="0",
         started="2026-01-01T00:00:00+00:00",
         ended="2026-01-01T00:00:12+00:00",
@@ -61,20 +61,18 @@ def test_no_secret_of_an_address_is_shown(folder: str, shown: str) -> None:
 
 
 def test_targets_without_a_cutout_are_told_of() -> None:
-    lost = [
-        {"what": str(n), "reason": reason} for n, reason in enumerate(("bad_position", "outside_fields", "not_found"))
-    ]
-    ended = RunEnd(exit_code=0, message="", record=json.dumps({"missing": lost}))
+    reasons = enumerate(("bad_position", "outside_fields", "not_found"))
+    record = RunRecord.model_validate_json(end(*(Missing(what=str(n), reason=reason) for n, reason in reasons)).record)
     said = "2 targets of the table without a cutout: 1 bad_position, 1 outside_fields (each is named in run.json)"
-    assert lost_targets(ended) == said
-    assert lost_targets(RunEnd(exit_code=0, message="", record="{}")) == ""
+    assert remarks(record) == (said,)
+    assert remarks(record.replace(missing=())) == ()
 
 
 def test_the_line_of_quality_says_what_speaks_against_images_and_survey() -> None:
     counts = {"total": 9, "pass": 6, "warn": 1, "fail": 2, "warn:fill:above": 1, "fail:sky_chroma:above": 2}
     done = Done(unit="survey", key="k", counts=counts, files="", fresh=True)
-    assert quality(done) == "9 images: 6 pass, 1 warn, 2 fail (2 sky colour above)"
+    assert IMAGE_CHECKS.line([done]) == "9 images: 6 pass, 1 warn, 2 fail (2 sky colour above)"
     told = done.replace(counts=counts | {"survey:same_galaxy:warn": 1})
-    assert quality(told).endswith("; of the survey: same galaxy warn")
+    assert IMAGE_CHECKS.line([told]).endswith("; of the survey: same galaxy warn")
     handed = done.replace(counts={"subjects": 7, "left_out": 2, "manifests": 1})
-    assert publish(handed).startswith("7 subjects (2 left out by quality) in 1 manifest,")
+    assert HANDOVER.line([handed]).startswith("7 subjects (2 left out by quality) in 1 manifest,")

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -12,13 +13,14 @@ from rich.console import Console
 
 from flows.common import terminal
 from flows.common.command_line import main
-from flows.common.progress import Journal
+from flows.common.progress import RunProgress
 from flows.common.reporting import leave
 from flows.common.terminal import Terminal
 from flows.run_survey import run_survey
-from flows.survey import lines
-from gzjwst_core.survey.publish import RunEnd
-from gzjwst_core.survey.request import RunRequest, start
+from gzjwst_core.runs.record import RunEnd
+from gzjwst_core.survey.controls import CONTROLS
+from gzjwst_core.survey.pipeline import SURVEY
+from gzjwst_core.survey.request import SurveyRequest, start
 from gzjwst_core.transport.traffic import Traffic
 from tests.flows.survey import World
 
@@ -34,11 +36,11 @@ def test_complaints_are_printed_as_they_are(text: str, capsys: pytest.CaptureFix
 def test_quiet_runs_tell_of_nothing_but_what_is_missing(
     code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    request = RunRequest(quiet=True, out=str(tmp_path))
-    journal = Journal(request, Terminal(quiet=request.quiet))
-    with journal._terminal.stage("query", 1) as line:
+    request = SurveyRequest(quiet=True, out=str(tmp_path))
+    progress = RunProgress(SURVEY, request, Terminal(quiet=request.quiet))
+    with progress._terminal.stage("query", 1) as line:
         line.finish("done", kept=0, failed=0)
-    journal.end(start(request), RunEnd(exit_code=code, message="1 missing", record="{}"))
+    progress.end(start(request), RunEnd(exit_code=code, message="1 missing", record="{}"))
     assert capsys.readouterr().err == said
 
 
@@ -48,9 +50,9 @@ def test_what_is_wanted_for_the_checks_alone_is_told_and_the_run_is_whole(
 ) -> None:
     never_started = Mock(**{"state.is_completed.return_value": False, "state.is_final.return_value": False})
     monkeypatch.setattr("flows.common.progress.as_completed", iter)
-    journal = Journal(RunRequest(), Terminal())
-    assert journal.each("controls", {"south": never_started}, lines.controls, aside=aside) == []
-    log = journal.log()
+    progress = RunProgress(SURVEY, SurveyRequest(), Terminal())
+    assert progress.each(replace(CONTROLS, optional=aside), {"south": never_started}) == []
+    log = progress.log()
     assert [(one.what, one.is_loss) for one in log.troubles] == [("controls south", not aside)]
     assert log.stages[0].failed == 1
     assert "controls south: not started" in capsys.readouterr().err
@@ -59,25 +61,25 @@ def test_what_is_wanted_for_the_checks_alone_is_told_and_the_run_is_whole(
 def test_a_report_is_named_only_where_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = start(RunRequest(out=str(tmp_path)))
+    run = start(SurveyRequest(out=str(tmp_path)))
     monkeypatch.chdir(tmp_path)
-    journal = Journal(RunRequest(), Terminal())
-    journal.end(run, RunEnd(exit_code=0, message="", record="{}"))
+    progress = RunProgress(SURVEY, SurveyRequest(), Terminal())
+    progress.end(run, RunEnd(exit_code=0, message="", record="{}"))
     assert "report.html" not in capsys.readouterr().err
     run.folder.write("report.html", b"<html>")
-    journal.end(run, RunEnd(exit_code=0, message="", record="{}"))
+    progress.end(run, RunEnd(exit_code=0, message="", record="{}"))
     assert "  open demo/report.html\n" in capsys.readouterr().err
 
 
 def test_quiet_reaches_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[RunRequest] = []
+    asked: list[SurveyRequest] = []
 
-    def run(_: object, request: RunRequest, *__: object) -> int:
+    def run(_: object, request: SurveyRequest, *__: object) -> int:
         asked.append(request)
         return 0
 
     monkeypatch.setattr("flows.common.command_line._run", run)
-    assert main(run_survey, ["local-example", "--quiet", "--out", str(tmp_path)]) == 0
+    assert main(SURVEY, run_survey, ["local-example", "--quiet", "--out", str(tmp_path)]) == 0
     assert asked[0].quiet
 
 
@@ -92,7 +94,7 @@ def test_a_server_of_prefect_that_does_not_answer_is_one_line(
         else:
             threading.Thread(target=_answer, args=(listener, answer), daemon=True).start()
         with temporary_settings({PREFECT_API_URL: address}):
-            assert main(run_survey, ["local-example", "--quiet", "--out", str(tmp_path)]) == 1
+            assert main(SURVEY, run_survey, ["local-example", "--quiet", "--out", str(tmp_path)]) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "(PREFECT_API_URL) does not answer: " in said

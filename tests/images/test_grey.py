@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from gzjwst_core.cutouts.read import Cutout, read_cutout
 from gzjwst_core.errors import ImageError
-from gzjwst_core.images import grey
-from gzjwst_core.images import render as paint
+from gzjwst_core.images import grey, render
 from gzjwst_core.images.compose import Picture, colour
 from gzjwst_core.images.encode import read_metadata
 from gzjwst_core.images.grey import WIDEST_PX, band_in_grey, grid_of, strip_of
@@ -103,26 +102,26 @@ def test_strip_shows_all_bands(cutout: Cutout) -> None:
 
 
 def test_files_tell_of_panels_and_strip(data: bytes) -> None:
-    painted = paint.paint_cutout("a.fits", data, options(layout="panels", strip_px=40))
-    assert painted.data is not None
-    assert painted.strip is not None
-    assert painted.facts is not None
-    assert painted.facts.strip_bands == ",".join(BANDS) == read_metadata(painted.strip)["bands"]
-    assert painted.facts.panels == read_metadata(painted.data)["panels"]
-    alone = paint.paint_cutout("a.fits", data, options(strip_px=0))
+    made = render.render_cutout("a.fits", data, options(layout="panels", strip_px=40))
+    assert made.data is not None
+    assert made.strip is not None
+    assert made.facts is not None
+    assert made.facts.strip_bands == ",".join(BANDS) == read_metadata(made.strip)["bands"]
+    assert made.facts.panels == read_metadata(made.data)["panels"]
+    alone = render.render_cutout("a.fits", data, options(strip_px=0))
     assert alone.facts is not None
     assert alone.strip is None
     assert alone.facts.strip_bands == ""
-    assert alone.facts.measures == painted.facts.measures  # of the colour picture alone
+    assert alone.facts.measures == made.facts.measures  # of the colour picture alone
 
 
 def test_without_a_strip_there_is_still_a_picture(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise ImageError("no", reason="bad_cutout")
 
-    whole = paint.paint_cutout("a.fits", data, options())
-    monkeypatch.setattr(paint, "strip_of", fails)
-    painted = paint.paint_cutout("a.fits", data, options())
-    assert painted.outcome.kind == "done"
-    assert painted.data == whole.data
-    assert painted.strip is None
+    whole = render.render_cutout("a.fits", data, options())
+    monkeypatch.setattr(render, "strip_of", fails)
+    made = render.render_cutout("a.fits", data, options())
+    assert made.outcome.kind == "done"
+    assert made.data == whole.data
+    assert made.strip is None

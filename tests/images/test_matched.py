@@ -12,7 +12,7 @@ from gzjwst_core.bands import NIRCAM_BANDS
 from gzjwst_core.cutouts.place import Placement
 from gzjwst_core.images.layers import Layer
 from gzjwst_core.images.matched import broadest, matched, seen_width
-from gzjwst_core.images.recipes import painted
+from gzjwst_core.images.recipes import rendered
 from gzjwst_core.images.warp import picture_grid
 from gzjwst_core.options import ImageOptions
 from gzjwst_core.sky.bands import BANDS
@@ -37,7 +37,7 @@ def ring(recipe: str) -> float:
     """Range of R - B over the radii of a star's core, levels of 255."""
     bands = {"red": ("F444W",), "green": ("F277W",), "blue": ("F150W", "F115W")}
     channels = {channel: [(1.0, star(band)) for band in names] for channel, names in bands.items()}
-    planes = painted(
+    planes = rendered(
         channels, picture_grid(FOV, SIZE), ImageOptions.model_validate({"recipe": recipe, "size_px": SIZE})
     )
     i, j = np.mgrid[:SIZE, :SIZE]

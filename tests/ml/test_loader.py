@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from gzjwst_core.images.render import paint_cutout
+from gzjwst_core.images.render import render_cutout
 from gzjwst_core.options import PublishOptions
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import write_parquet
@@ -58,9 +58,9 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, image in enumerate(images):
         data = cutout_of(number, root / "sky" / str(number))
         folder.write(image.cutout, data)
-        painted = paint_cutout("x.fits", data, COLOUR).data
-        assert painted is not None
-        folder.write(image.image, painted)
+        jpeg = render_cutout("x.fits", data, COLOUR).data
+        assert jpeg is not None
+        folder.write(image.image, jpeg)
         for one in single_bands(image.cutout, data, BANDS):
             if one.data is not None:
                 there.add(folder.write(single_path(image.cutout, one.band), one.data).path)

@@ -19,20 +19,20 @@ from gzjwst_core.storage.tables import write_parquet
 from gzjwst_core.survey.catalog import CATALOG
 from gzjwst_core.survey.images import IMAGES
 from gzjwst_core.survey.publish import hand_over, plan
-from gzjwst_core.survey.request import RunRequest, start
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.request import SurveyRequest, start
+from gzjwst_core.survey.run import SurveyRun
 from tests.publish.conftest import make_catalog, make_image
 
 PANELS = "rgb=0,0,16,16 F277W=20,0,36,16 F444W=40,0,56,16"
 CUTS = 'select.cuts=[{column="is_primary",equals=true}]'
 
 
-def new_run(folder: Path, *overrides: str) -> Run:
+def new_run(folder: Path, *overrides: str) -> SurveyRun:
     asked = (CUTS, "publish.manifest_rows=4", *overrides)
-    return start(RunRequest(out=str(folder), cache=str(folder / "cache"), overrides=asked))
+    return start(SurveyRequest(out=str(folder), cache=str(folder / "cache"), overrides=asked))
 
 
-def hand(run: Run, count: int, *, first: int = 0, recipe: str = "abc123", panels: bool = False) -> Done:
+def hand(run: SurveyRun, count: int, *, first: int = 0, recipe: str = "abc123", panels: bool = False) -> Done:
     """Leave a catalog and images of some galaxies, and publish them as a run does."""
     table = make_catalog(first + count)[first:]
     table["is_primary"], table["is_star"] = np.ones(count, dtype=bool), np.zeros(count, dtype=bool)
@@ -45,13 +45,13 @@ def hand(run: Run, count: int, *, first: int = 0, recipe: str = "abc123", panels
         images = [one.replace(image=f"{one.image[:-4]}.png", panels=PANELS) for one in images]
     for one in images:
         run.folder.write(one.image, picture("PNG" if panels else "JPEG"))
-    made = Work(stage=IMAGES, version="1", unit="f-0of1", inputs={}, options=f"{first}+{count}{recipe}")
+    made = Work(stage=IMAGES.name, version="1", unit="f-0of1", inputs={}, options=f"{first}+{count}{recipe}")
     notes = [ImageNote(record=one, measures={}) for one in images]
     complete(run.folder, made, lambda: _receipt(run, made, [one.image for one in images], notes))
     return hand_over(run, plan(run))
 
 
-def _receipt(run: Run, work: Work, paths: list[str], notes: list[ImageNote]) -> Receipt:
+def _receipt(run: SurveyRun, work: Work, paths: list[str], notes: list[ImageNote]) -> Receipt:
     outputs = tuple(run.folder.output(path) for path in paths)
     told = {"images": [note.model_dump(mode="json") for note in notes]}
     counts = {"selected": 0} if work.stage == "merge" else {}

@@ -27,7 +27,7 @@ def record(run_id: str = "one", survey: str = "demo") -> RunRecord:
 def test_runs_are_added_at_the_end_and_old_ones_stay() -> None:
     first = append_run(None, record("one"))
     both = json.loads(append_run(first, record("two")))
-    assert both["survey"] == "demo"
+    assert both["name"] == "demo"
     assert [run["run_id"] for run in both["runs"]] == ["one", "two"]
     assert both["runs"][0] == json.loads(first)["runs"][0]
     assert RunRecord.model_validate(both["runs"][0]) == record("one")
@@ -56,7 +56,7 @@ def test_a_damaged_file_is_never_overwritten(damaged: bytes) -> None:
 
 
 def test_a_file_of_another_survey_is_refused() -> None:
-    with pytest.raises(StorageError, match="of the survey 'other', not of 'demo'"):
+    with pytest.raises(StorageError, match="of 'other', not of 'demo'"):
         append_run(append_run(None, record(survey="other")), record())
 
 

@@ -7,7 +7,7 @@ import pytest
 from astropy.table import Table
 
 from gzjwst_core.errors import CatalogError
-from gzjwst_core.images.render import paint_cutout
+from gzjwst_core.images.render import render_cutout
 from gzjwst_core.runs.receipts import Done, all_latest, complete
 from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.kept import KEPT
@@ -17,8 +17,8 @@ from gzjwst_core.survey.catalog import CATALOG
 from gzjwst_core.survey.cutouts import CUTOUTS, Plan, tidy
 from gzjwst_core.survey.images import IMAGES
 from gzjwst_core.survey.publish import SIDES, ZOOBOT
-from gzjwst_core.survey.request import RunRequest, start
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.request import SurveyRequest, start
+from gzjwst_core.survey.run import SurveyRun
 from tests.cutouts.skies import Blob, make_field
 from tests.images.scenes import OPTIONS, cut_bytes, flux, grids
 from tests.publish.conftest import make_catalog, make_image
@@ -33,14 +33,14 @@ def out(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_with(out: Path, *bands: str, **more: str) -> Run:
+def run_with(out: Path, *bands: str, **more: str) -> SurveyRun:
     listed = ",".join(f'"{band}"' for band in bands)
     overrides = (
         "select.cuts=[{column='is_primary',equals=true}]",
         f"publish.zoobot_fits=[{listed}]",
         *(f"{key}={value}" for key, value in more.items()),
     )
-    return start(RunRequest(out=str(out), cache=str(out / "cache"), overrides=overrides))
+    return start(SurveyRequest(out=str(out), cache=str(out / "cache"), overrides=overrides))
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def cut(out: Path) -> Done:
     """One chunk of one cutout and its image, a survey catalog, and their receipts."""
     run = run_with(out)
     data = cut_bytes(make_field(out / "sky", [Blob(0, 0, 0.2, flux(20, 20, 20, 20))], grids(30.0, side=5.0)))
-    image = paint_cutout(f"{STEM}.fits", data, OPTIONS).data
+    image = render_cutout(f"{STEM}.fits", data, OPTIONS).data
     assert image is not None
     catalog = make_catalog(1)
     catalog["is_primary"] = True
@@ -56,26 +56,26 @@ def cut(out: Path) -> Done:
         write_parquet(catalog, path)
     note = {"record": make_image(catalog, 0).model_dump(mode="json"), "measures": {}}
     leave(run, "merge", "survey", {CATALOG: run.folder.read(CATALOG)})
-    leave(run, IMAGES, "f0-0of1", {f"images/f0/{STEM}.jpg": image}, note)
-    return leave(run, CUTOUTS, "f0-0of1", {CUTOUT: data})
+    leave(run, IMAGES.name, "f0-0of1", {f"images/f0/{STEM}.jpg": image}, note)
+    return leave(run, CUTOUTS.name, "f0-0of1", {CUTOUT: data})
 
 
-def leave(run: Run, stage: str, unit: str, files: dict[str, bytes], *notes: object) -> Done:
+def leave(run: SurveyRun, stage: str, unit: str, files: dict[str, bytes], *notes: object) -> Done:
     work = Work(stage=stage, version="1", unit=unit, inputs={}, options="")
     outputs = tuple(run.folder.write(path, data) for path, data in files.items())
     made = Receipt(**work.model_dump(), key=work.key, outputs=outputs, notes={"images": list(notes)})
     return complete(run.folder, work, lambda: made)
 
 
-def step(run: Run, cut: Done) -> list[Done]:
+def step(run: SurveyRun, cut: Done) -> list[Done]:
     return [training.split_chunk(run, work) for work in training.plan(run, [cut]).values()]
 
 
-def singles(run: Run) -> list[str]:
+def singles(run: SurveyRun) -> list[str]:
     return [path for path in run.folder.sizes("zoobot") if path not in {SIDES, ZOOBOT}]
 
 
-def hand_over(run: Run) -> Table:
+def hand_over(run: SurveyRun) -> Table:
     publish.hand_over(run, publish.plan(run))
     return read_parquet(Path(run.folder.url) / ZOOBOT)
 
@@ -180,5 +180,5 @@ def test_whoever_is_missing_for_one_hand_over_comes_back_to_its_side(tmp_path: P
     hand(run, 10)
     assert read_parquet(folder / ZOOBOT)["split"].tolist() == table["split"].tolist()
     (receipt,) = all_latest(run.folder, "publish")
-    assert SIDES in {output.path for output in receipt.outputs}
+    assert SIDES in {output.path for output in receipt.files}
     assert read_parquet(folder / SIDES)["id_str"].tolist() == table["id_str"].tolist()

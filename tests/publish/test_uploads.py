@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from gzjwst_core.cli import main
 from gzjwst_core.errors import SubjectsError
 from gzjwst_core.runs.receipts import standing
+from gzjwst_core.runs.run import locked
 from gzjwst_core.storage.tables import write_parquet
 from gzjwst_core.survey.publish import hand_over, plan
-from gzjwst_core.survey.run import Run, locked
+from gzjwst_core.survey.run import SurveyRun
 from gzjwst_core.survey.uploads_record import record_uploads
 from gzjwst_core.zooniverse.uploads import (
     Upload,
@@ -180,7 +181,7 @@ def test_manifests_that_cannot_be_compared_are_named(second: str, said: str) -> 
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path) -> SurveyRun:
     return new_run(tmp_path)
 
 
@@ -190,7 +191,9 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in found}
 
 
-def test_a_weekly_run_writes_only_what_is_new(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_weekly_run_writes_only_what_is_new(
+    run: SurveyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder, manifests = str(tmp_path / "demo"), tmp_path / "demo" / "zooniverse"
     hand(run, 10)
     assert cells(tmp_path, "new-*") == []
@@ -212,7 +215,9 @@ def test_a_weekly_run_writes_only_what_is_new(run: Run, tmp_path: Path, capsys: 
     assert capsys.readouterr().out == "nothing is new since the last upload\n"
 
 
-def test_what_was_uploaded_is_not_uploaded_again(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_uploaded_is_not_uploaded_again(
+    run: SurveyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder, manifests = str(tmp_path / "demo"), tmp_path / "demo" / "zooniverse"
     hand(run, 6)
     uploaded = [str(manifests / "manifest-0001.csv")]
@@ -235,7 +240,7 @@ def test_what_was_uploaded_is_not_uploaded_again(run: Run, tmp_path: Path, capsy
     assert "copy it to a local disk first" in capsys.readouterr().err
 
 
-def test_the_verb_leaves_what_a_run_would(run: Run, tmp_path: Path) -> None:
+def test_the_verb_leaves_what_a_run_would(run: SurveyRun, tmp_path: Path) -> None:
     """So the run after it redoes nothing, and a folder does not tell which of them wrote it."""
     folder = str(tmp_path / "demo")
     hand(run, 6)
@@ -250,7 +255,7 @@ def test_the_verb_leaves_what_a_run_would(run: Run, tmp_path: Path) -> None:
     assert files(tmp_path) == by_verb
 
 
-def test_what_has_changed_since_is_told(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_has_changed_since_is_told(run: SurveyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = str(tmp_path / "demo")
     hand(run, 4)
     main(["zooniverse", "uploaded", folder, f"{folder}/zooniverse/manifest-0001.csv"])
@@ -265,7 +270,7 @@ def test_what_has_changed_since_is_told(run: Run, tmp_path: Path, capsys: pytest
 
 
 def test_the_folders_verdicts_tell_who_keeps_a_name(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: SurveyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "demo"
     hand(run, 3)
@@ -279,7 +284,7 @@ def test_the_folders_verdicts_tell_who_keeps_a_name(
     assert capsys.readouterr().out.endswith("3 new, in 1 manifest\n")
 
 
-def test_an_export_is_recorded(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_export_is_recorded(run: SurveyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "demo"
     hand(run, 3)
     rows = list(csv.DictReader((folder / "zooniverse" / "manifest-0001.csv").read_text().splitlines()))
@@ -292,7 +297,7 @@ def test_an_export_is_recorded(run: Run, tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_what_never_arrived_is_told_and_can_be_new_again(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: SurveyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An upload broke off, and its manifest was recorded as a whole."""
     folder, subjects = str(tmp_path / "demo"), tmp_path / "s.csv"
@@ -315,7 +320,7 @@ def test_what_never_arrived_is_told_and_can_be_new_again(
 
 
 def test_when_nothing_arrived_every_manifest_is_new(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: SurveyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, subjects = str(tmp_path / "demo"), tmp_path / "s.csv"
     hand(run, 6)
@@ -329,7 +334,7 @@ def test_when_nothing_arrived_every_manifest_is_new(
     assert capsys.readouterr().out.splitlines()[0] == "6 subjects in 2 manifests: nothing refused, no warnings"
 
 
-def test_wrong_use_is_explained(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_use_is_explained(run: SurveyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "demo"
     assert main(["zooniverse", "new", str(folder)]) == 1
     assert "run the survey first" in capsys.readouterr().err

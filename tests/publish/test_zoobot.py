@@ -18,7 +18,7 @@ from astropy.table import Table
 from PIL import Image
 
 from gzjwst_core.errors import StorageError
-from gzjwst_core.images.render import paint_cutout
+from gzjwst_core.images.render import render_cutout
 from gzjwst_core.options import PublishOptions
 from gzjwst_core.storage.tables import read_parquet, write_parquet
 from gzjwst_core.zoobot.rows import join_rows
@@ -88,7 +88,7 @@ def survey(tmp_path: Path) -> Table:
     """A survey's folder with one galaxy in it, made by the rooms that make them; its Zoobot catalog."""
     cutout = cut_bytes(make_field(tmp_path / "sky", [Blob(0, 0, 0.2, flux(20, 20, 20, 20))], grids(30.0, side=5.0)))
     rows = rows_of(1)
-    files = {rows["cutout"][0]: cutout, rows["image"][0]: paint_cutout("x.fits", cutout, COLOUR).data}
+    files = {rows["cutout"][0]: cutout, rows["image"][0]: render_cutout("x.fits", cutout, COLOUR).data}
     files |= {single_path(rows["cutout"][0], one.band): one.data for one in single_bands("x", cutout, BAND.zoobot_fits)}
     for path, data in files.items():
         assert data is not None

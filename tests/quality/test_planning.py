@@ -11,7 +11,7 @@ import pytest
 from gzjwst_core.cutouts.read import read_cutout
 from gzjwst_core.models import Field, MosaicSource
 from gzjwst_core.quality.choose import PAIRS, STARS
-from gzjwst_core.runs.receipts import complete, latest, standing
+from gzjwst_core.runs.receipts import complete, standing
 from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import read_parquet, write_parquet
@@ -20,15 +20,15 @@ from gzjwst_core.survey.catalog import CATALOG, segmap_path
 from gzjwst_core.survey.controls import CONTROLS, ControlPlan, cut_controls, plan_controls
 from gzjwst_core.survey.cutouts import Plan
 from gzjwst_core.survey.cutouts import plan as plan_cutouts
-from gzjwst_core.survey.request import RunRequest, start
-from gzjwst_core.survey.run import Run
+from gzjwst_core.survey.request import SurveyRequest, start
+from gzjwst_core.survey.run import SurveyRun
 from tests.cutouts.skies import DEC, RA, Blob, make_field
 from tests.images.scenes import flux, grids
 from tests.test_stages import CUTS, survey
 
 
-def run_with(tmp_path: Path, *overrides: str) -> Run:
-    return start(RunRequest(out=str(tmp_path), cache=str(tmp_path / "cache"), overrides=(CUTS, *overrides)))
+def run_with(tmp_path: Path, *overrides: str) -> SurveyRun:
+    return start(SurveyRequest(out=str(tmp_path), cache=str(tmp_path / "cache"), overrides=(CUTS, *overrides)))
 
 
 @pytest.fixture
@@ -50,12 +50,12 @@ def fields(tmp_path: Path) -> list[Field]:
     return made
 
 
-def planned(run: Run, fields: Sequence[Field]) -> tuple[Plan, ControlPlan]:
+def planned(run: SurveyRun, fields: Sequence[Field]) -> tuple[Plan, ControlPlan]:
     cutouts = plan_cutouts(run, fields)
     return cutouts, plan_controls(run, fields, cutouts)
 
 
-def finish(run: Run, fields: Sequence[Field]) -> dict[str, Work]:
+def finish(run: SurveyRun, fields: Sequence[Field]) -> dict[str, Work]:
     """Leave every chunk and control, as if they had been cut; returns the controls' works."""
     cutouts, asides = planned(run, fields)
     for work in (work for works in cutouts.chunks.values() for work in works):
@@ -106,7 +106,7 @@ def test_controls_are_cut_anew_with_chunks_and_forgotten_with_their_mosaics(
     other = [one.replace(mosaics=tuple(m.replace(identity="other") for m in one.mosaics)) for one in fields]
     stands = Plan(chunks={}, fields=cutouts.fields, selected=1)
     assert plan_controls(run, other, stands) == {}
-    assert latest(run.folder, CONTROLS, "south") is None
+    assert CONTROLS.latest(run.folder, "south") is None
 
 
 def test_controls_that_nobody_wants_any_more_go_without_a_mosaic(tmp_path: Path, fields: list[Field]) -> None:
@@ -136,7 +136,7 @@ def test_a_field_is_cut_from_what_its_plan_holds(
     run.folder.write(segmap_path("south"), sky.segmap_path.read_bytes())
 
     @contextmanager
-    def reading(_run: Run, _field: Field) -> Iterator[tuple[MosaicSource, ...]]:
+    def reading(_run: SurveyRun, _field: Field) -> Iterator[tuple[MosaicSource, ...]]:
         yield sky.sources
 
     monkeypatch.setattr(cutting, "reading", reading)

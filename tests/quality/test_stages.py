@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.survey import lines
-from gzjwst_core.images.render import paint_cutout
+from gzjwst_core.images.render import render_cutout
 from gzjwst_core.images.verdicts import VERDICTS as VERDICT_NAMES
 from gzjwst_core.models import Field
 from gzjwst_core.names import file_stem
 from gzjwst_core.options import QualityOptions
 from gzjwst_core.quality.choose import PAIRS, STARS
+from gzjwst_core.runs.close import record_of
 from gzjwst_core.runs.receipts import complete, retire
-from gzjwst_core.runs.record import Missing, sums_hold
+from gzjwst_core.runs.record import Missing, RunLog, sums_hold
 from gzjwst_core.runs.work import Receipt, Work
 from gzjwst_core.storage.folder import Folder
 from gzjwst_core.storage.tables import read_parquet
@@ -24,11 +24,11 @@ from gzjwst_core.survey import publish
 from gzjwst_core.survey.catalog import CATALOG
 from gzjwst_core.survey.controls import CONTROLS, Control
 from gzjwst_core.survey.images import IMAGES
-from gzjwst_core.survey.quality import CHECKS, QUALITY, check_images, plan_quality, standing_quality
+from gzjwst_core.survey.pipeline import SURVEY
+from gzjwst_core.survey.quality import CHECKS, IMAGE_CHECKS, QUALITY, check_images, plan_quality, standing_quality
 from gzjwst_core.survey.report_data import facts_of, shown_rows
-from gzjwst_core.survey.request import RunRequest, start
-from gzjwst_core.survey.run import Run
-from gzjwst_core.survey.run_record import RunLog, record_of
+from gzjwst_core.survey.request import SurveyRequest, start
+from gzjwst_core.survey.run import SurveyRun
 from tests.cutouts.skies import DEC, RA, Blob, make_field
 from tests.images.scenes import OPTIONS, cut_bytes, flux, grids
 from tests.test_stages import survey
@@ -82,9 +82,9 @@ def pixels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def run(tmp_path: Path, pixels: dict[str, bytes]) -> Run:
+def run(tmp_path: Path, pixels: dict[str, bytes]) -> SurveyRun:
     """Five images of two fields with their receipts, and controls in both fields."""
-    made = start(RunRequest(out=str(tmp_path), overrides=("select.cuts=[{column='mag_ref',maximum=25.0}]",)))
+    made = start(SurveyRequest(out=str(tmp_path), overrides=("select.cuts=[{column='mag_ref',maximum=25.0}]",)))
     images = OPTIONS.model_copy(update={"size_px": 96})
     made = made.model_copy(update={"profile": made.profile.model_copy(update={"images": images})})
     fields = survey(made, {"north": [20.0] * 2, "south": [20.0] * 3})
@@ -101,7 +101,7 @@ def run(tmp_path: Path, pixels: dict[str, bytes]) -> Run:
     return made
 
 
-def finish(run: Run, work: Work, paths: list[str], notes: dict[str, Any], **counts: int) -> None:
+def finish(run: SurveyRun, work: Work, paths: list[str], notes: dict[str, Any], **counts: int) -> None:
     def make() -> Receipt:
         outputs = tuple(run.folder.output(path) for path in paths)
         return Receipt(**work.model_dump(), key=work.key, outputs=outputs, notes=notes, counts=counts)
@@ -109,7 +109,7 @@ def finish(run: Run, work: Work, paths: list[str], notes: dict[str, Any], **coun
     complete(run.folder, work, make)
 
 
-def images_of(run: Run, field: Field, data: bytes) -> None:
+def images_of(run: SurveyRun, field: Field, data: bytes) -> None:
     names, notes = [name for name in MEASURES if field.name in name], []
     for name in names:
         stem = file_stem(name)
@@ -119,17 +119,17 @@ def images_of(run: Run, field: Field, data: bytes) -> None:
         known = {"id_str": name, "image": image, "cutout": cutout, "size_bytes": size, "fov_arcsec": 2.0}
         known |= {"pixscale_arcsec": 0.02, "coverage_min": 1.0, "filters_rgb": "", "recipe": "", "recipe_digest": ""}
         notes.append({"record": known, "measures": MEASURES[name]})
-    work = Work(stage=IMAGES, version="1", unit=f"{field.name}-0of1", inputs={}, options="")
+    work = Work(stage=IMAGES.name, version="1", unit=f"{field.name}-0of1", inputs={}, options="")
     finish(run, work, [note["record"]["image"] for note in notes], {"images": notes}, written=len(notes))  # type: ignore[index]
 
 
-def controls_of(run: Run, field: Field, pixels: dict[str, bytes], wrong: str = "as it is") -> None:
+def controls_of(run: SurveyRun, field: Field, pixels: dict[str, bytes], wrong: str = "as it is") -> None:
     """A star that both fields show, and the other field's first galaxy; the south shows both as told."""
     other = "south" if field.name == "north" else "north"
     made = [control(field.name, STARS, "demo_Jstar+02"), control(field.name, PAIRS, f"demo_J{other}000+02")]
     for one in made:
         run.folder.write(one.path, pixels[wrong if field.name == "south" else "as it is"])
-    work = Work(stage=CONTROLS, version="2", unit=field.name, inputs={"seen": wrong}, options="")
+    work = Work(stage=CONTROLS.name, version="2", unit=field.name, inputs={"seen": wrong}, options="")
     finish(run, work, [one.path for one in made], {"controls": [one.model_dump(mode="json") for one in made]})
 
 
@@ -137,17 +137,17 @@ def control(field: str, view: str, name: str) -> Control:
     return Control(field=field, view=view, id_str=name, ra_deg=RA, dec_deg=DEC, segment_id=1, fov_arcsec=2.0)
 
 
-def read(run: Run, relative: str) -> Any:
+def read(run: SurveyRun, relative: str) -> Any:
     with run.folder.reading(relative) as path:
         return read_parquet(path)
 
 
-def judged(run: Run) -> dict[str, tuple[str, str]]:
+def judged(run: SurveyRun) -> dict[str, tuple[str, str]]:
     rows = read(run, QUALITY)
     return {row["id_str"]: (row["verdict"], row["reasons"]) for row in rows}
 
 
-def test_every_image_has_a_verdict_and_every_check_its_sum(run: Run) -> None:
+def test_every_image_has_a_verdict_and_every_check_its_sum(run: SurveyRun) -> None:
     done = check_images(run, plan_quality(run))
     assert judged(run) == VERDICTS
     parts = {name: count for name, count in done.counts.items() if not name.startswith(("survey", "controls"))}
@@ -165,12 +165,12 @@ def test_every_image_has_a_verdict_and_every_check_its_sum(run: Run) -> None:
     assert (coverage["n_pass"], coverage["n_warn"], coverage["n_unknown"], coverage["verdict"]) == (2, 2, 1, "warn")
 
 
-def checks_of(run: Run) -> dict[str, Any]:
+def checks_of(run: SurveyRun) -> dict[str, Any]:
     check_images(run, plan_quality(run))
     return {row["name"]: row for row in read(run, CHECKS)}
 
 
-def test_controls_tell_of_the_survey(run: Run) -> None:
+def test_controls_tell_of_the_survey(run: SurveyRun) -> None:
     checks = checks_of(run)
     star, same = checks["star_colour_sd"], checks["same_galaxy"]
     assert (star["n_pass"], star["verdict"], star["value"]) == (1, "pass", 0)  # the same pixels again
@@ -185,7 +185,7 @@ def test_controls_tell_of_the_survey(run: Run) -> None:
     ("wrong", "star", "galaxy"), [("x 1.3", "warn", ("warn", "fail")), ("x 1.5", "fail", ("fail",))]
 )
 def test_a_band_that_is_wrong_in_one_field_is_seen(
-    run: Run, pixels: dict[str, bytes], wrong: str, star: str, galaxy: tuple[str, ...]
+    run: SurveyRun, pixels: dict[str, bytes], wrong: str, star: str, galaxy: tuple[str, ...]
 ) -> None:
     controls_of(run, Field(name="south", mosaics=()), pixels, wrong)
     checks = checks_of(run)
@@ -193,15 +193,15 @@ def test_a_band_that_is_wrong_in_one_field_is_seen(
     assert checks["same_galaxy"]["verdict"] in galaxy, checks["same_galaxy"]["value"]
 
 
-def test_what_one_field_alone_shows_tells_nothing_and_says_so(run: Run, pixels: dict[str, bytes]) -> None:
+def test_what_one_field_alone_shows_tells_nothing_and_says_so(run: SurveyRun, pixels: dict[str, bytes]) -> None:
     """A star that one field shows, a galaxy whose image is of that field by now, one that was cut anew elsewhere."""
-    retire(run.folder, CONTROLS, lambda unit: unit == "north")
+    retire(run.folder, CONTROLS.name, lambda unit: unit == "north")
     star = control("south", STARS, "demo_Jstar+02")
     north, south = (control("south", PAIRS, f"demo_J{field}000+02") for field in ("north", "south"))
     run.folder.write(north.path, pixels["wider"])
     run.folder.write(south.path, pixels["as it is"])
     notes = {"controls": [one.model_dump(mode="json") for one in (star, north, south)]}
-    work = Work(stage=CONTROLS, version="2", unit="south", inputs={}, options="")
+    work = Work(stage=CONTROLS.name, version="2", unit="south", inputs={}, options="")
     finish(run, work, [star.path, north.path, south.path], notes)
     checks = checks_of(run)
     for name, of, count in (("star_colour_sd", "star", 1), ("same_galaxy", "galaxy", 2)):
@@ -209,16 +209,16 @@ def test_what_one_field_alone_shows_tells_nothing_and_says_so(run: Run, pixels: 
         assert f"no {of} was looked at in two fields" in checks[name]["says"]
 
 
-def test_a_lost_file_of_another_field_is_told_and_ends_no_hand_over(run: Run) -> None:
+def test_a_lost_file_of_another_field_is_told_and_ends_no_hand_over(run: SurveyRun) -> None:
     run.folder.remove("cutouts/north/demo_Jnorth000p02.fits")
     done = check_images(run, plan_quality(run))
     assert (done.counts["controls"], done.counts["controls:unknown"]) == (4, 1)
     same = next(row for row in read(run, CHECKS) if row["name"] == "same_galaxy")
     assert (same["n_pass"], same["n_unknown"], same["verdict"]) == (1, 1, "pass")
-    assert lines.quality(done).endswith("; 1 of 4 controls could not be looked at")
+    assert IMAGE_CHECKS.line([done]).endswith("; 1 of 4 controls could not be looked at")
 
 
-def test_a_second_run_redoes_nothing_and_other_limits_do(run: Run) -> None:
+def test_a_second_run_redoes_nothing_and_other_limits_do(run: SurveyRun) -> None:
     assert check_images(run, plan_quality(run)).fresh
     before = run.folder.read(QUALITY), run.folder.read(CHECKS)
     assert not check_images(run, plan_quality(run)).fresh
@@ -233,7 +233,7 @@ def test_a_second_run_redoes_nothing_and_other_limits_do(run: Run) -> None:
     assert (run.folder.read(QUALITY), run.folder.read(CHECKS)) == before
 
 
-def test_what_fails_is_handed_to_nobody_but_zoobot_and_sums_hold(run: Run) -> None:
+def test_what_fails_is_handed_to_nobody_but_zoobot_and_sums_hold(run: SurveyRun) -> None:
     check_images(run, plan_quality(run))
     rows = shown_rows(run)
     assert {row["id_str"]: (row["verdict"], row["reasons"]) for row in rows} == VERDICTS
@@ -245,25 +245,25 @@ def test_what_fails_is_handed_to_nobody_but_zoobot_and_sums_hold(run: Run) -> No
     assert "controls" not in text
     zoobot = read(run, publish.ZOOBOT)
     assert dict(zip(zoobot["id_str"], zoobot["quality"], strict=True)) == {n: v for n, (v, _) in VERDICTS.items()}
-    record = record_of(run, RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=()))
+    record = record_of(SURVEY, run, RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=()))
     assert record.sums["quality"] == {"total": 5, "pass": 2, "warn": 1, "fail": 2}
     assert record.sums["subjects"] == {"total": 5, "handed_over": 3, "left_out": 2}
     assert sums_hold(record) == []
 
 
 def test_a_control_that_could_not_be_cut_is_told_and_leaves_the_run_whole(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: SurveyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trouble = Missing(what="controls south", reason="archive", aside=True)
     log = RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=(), troubles=(trouble,))
-    monkeypatch.setattr("gzjwst_core.survey.run_record._missing", lambda _run: [])
-    whole = record_of(run, log)
+    monkeypatch.setattr("gzjwst_core.survey.run_facts._missing", lambda _run: [])
+    whole = record_of(SURVEY, run, log)
     assert (whole.outcome, whole.message, whole.missing) == ("done", "", (trouble,))
     lost = log.replace(troubles=(trouble.replace(aside=False),))
-    assert record_of(run, lost).outcome == "partial"
+    assert record_of(SURVEY, run, lost).outcome == "partial"
 
 
-def test_receipts_of_images_are_read_once_a_verb(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_receipts_of_images_are_read_once_a_verb(run: SurveyRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """They hold every image's measures: a large survey's take a second each time."""
     check_images(run, plan_quality(run))
     publish.hand_over(run, publish.plan(run))
@@ -271,7 +271,7 @@ def test_receipts_of_images_are_read_once_a_verb(run: Run, monkeypatch: pytest.M
     read = Folder.read
 
     def spied(folder: Folder, path: str) -> bytes:
-        seen.extend([path] if path.startswith(f"receipts/{IMAGES}/") else [])
+        seen.extend([path] if path.startswith(f"receipts/{IMAGES.name}/") else [])
         return read(folder, path)
 
     def times() -> float:
@@ -283,14 +283,14 @@ def test_receipts_of_images_are_read_once_a_verb(run: Run, monkeypatch: pytest.M
     assert times() == 1
     assert not publish.hand_over(run, publish.plan(run)).fresh
     assert times() == 1
-    record = record_of(run, RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=()))
+    record = record_of(SURVEY, run, RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=()))
     assert times() == 1
     facts = facts_of(run, record)
     assert times() == 2  # of the verdicts, and of the rows that are shown
     assert [one.href for one in facts.failed_images] == [f"images/{name}" for name in FAILED]
 
 
-def test_images_that_were_not_judged_yet_are_handed_over_as_they_are(run: Run) -> None:
+def test_images_that_were_not_judged_yet_are_handed_over_as_they_are(run: SurveyRun) -> None:
     before = publish.plan(run)
     assert set(shown_rows(run)["verdict"]) == {""}
     assert publish.hand_over(run, before).counts["left_out"] == 0
@@ -300,6 +300,6 @@ def test_images_that_were_not_judged_yet_are_handed_over_as_they_are(run: Run) -
 
 def test_measures_of_a_real_image_are_all_judged(pixels: dict[str, bytes]) -> None:
     """A measure that gets no limits would be looked at by nobody."""
-    painted = paint_cutout("a.fits", pixels["as it is"], OPTIONS)
-    assert painted.facts is not None
-    assert set(asdict(painted.facts.measures)) <= set(QualityOptions.model_fields)
+    made = render_cutout("a.fits", pixels["as it is"], OPTIONS)
+    assert made.facts is not None
+    assert set(asdict(made.facts.measures)) <= set(QualityOptions.model_fields)

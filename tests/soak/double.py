@@ -66,8 +66,8 @@ class Setting:
         return MosaicCache(self.folder / f"trial{trial}", self.budget if is_tight(trial) else None)
 
     @property
-    def journal(self) -> Path:
-        return self.folder / "journal"
+    def opened_log(self) -> Path:
+        return self.folder / "opened.log"
 
 
 def is_tight(trial: int) -> bool:
@@ -80,7 +80,7 @@ class Journalled(Archive):
     name = "memory"
 
     def __init__(self, setting: Setting, trial: int) -> None:
-        self._journal, self._trial = setting.journal, trial
+        self._opened_log, self._trial = setting.opened_log, trial
 
     def find(self, mosaic: Mosaic, *, cheap: bool = False) -> Located:
         raise NotImplementedError
@@ -88,8 +88,8 @@ class Journalled(Archive):
     @contextmanager
     def open(self, mosaic: Mosaic, *, start: int = 0) -> Iterator[ByteStream]:
         whole_only(start, mosaic.filename)
-        with self._journal.open("a") as journal:
-            journal.write(f"{self._trial} {mosaic.filename}\n")
+        with self._opened_log.open("a") as log:
+            log.write(f"{self._trial} {mosaic.filename}\n")
         yield Slow(body_of(int(mosaic.field)))
 
 
@@ -119,7 +119,7 @@ def located(number: int) -> Mosaic:
 
 @functools.cache
 def needed(number: int) -> int:
-    """Bytes a mosaic takes at most while it is brought: its body, and its planes."""
+    """Bytes a mosaic takes at most while it is fetched: its body, and its planes."""
     return len(body_of(number)) + len(fits_bytes(side=100 + number))
 
 
@@ -195,7 +195,7 @@ def double(folder: Path, *, trials: int, mosaics: int, visits: int, seed: int) -
     budget = 9 * max(map(needed, range(mosaics))) // 4
     setting = Setting(folder, trials, mosaics, visits, seed, budget, right_digests(folder / "right", mosaics))
     counts = together(setting)
-    opened = [is_tight(int(line.split()[0])) for line in setting.journal.read_text().splitlines()]
+    opened = [is_tight(int(line.split()[0])) for line in setting.opened_log.read_text().splitlines()]
     roomy = sum(not is_tight(trial) for trial in range(trials))
     over = [trial for trial in range(trials) if is_tight(trial) and setting.cache(trial).usage() > budget]
     return {

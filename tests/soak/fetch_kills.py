@@ -1,7 +1,7 @@
 """Kill fetching runs and run them again: `python tests/soak/fetch_kills.py [--kills N] [--seed S]`.
 
 A process brings one mosaic from each archive into a cache and is killed with SIGKILL, half of the times at a random
-moment, half at a named point between two steps; then everything is brought again. What is in the cache must be right
+moment, half at a named point between two steps; then everything is fetched again. What is in the cache must be right
 after the kill and after the second time: nothing damaged under a final name, nothing lost, nothing twice, no temporary
 file left, and no byte of a body asked for again that had come. Prints one row; exits with 1 if a figure is not 0.
 """

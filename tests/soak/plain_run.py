@@ -8,14 +8,16 @@ from typing import TypeVar
 
 from gzjwst_core.errors import GzJwstError
 from gzjwst_core.models import Field
-from gzjwst_core.runs.record import Missing, StageRecord
+from gzjwst_core.runs.close import close_run
+from gzjwst_core.runs.record import Missing, RunLog, StageRecord
+from gzjwst_core.runs.run import locked
 from gzjwst_core.survey import catalog as catalogs
 from gzjwst_core.survey import cutouts, images, publish, quality, training
 from gzjwst_core.survey import query as archives
 from gzjwst_core.survey.invalidate import drop_stale
-from gzjwst_core.survey.request import RunRequest, start
-from gzjwst_core.survey.run import Run, locked
-from gzjwst_core.survey.run_record import RunLog
+from gzjwst_core.survey.pipeline import SURVEY
+from gzjwst_core.survey.request import SurveyRequest, start
+from gzjwst_core.survey.run import SurveyRun
 
 __all__ = ["plain_run"]
 
@@ -43,7 +45,7 @@ class _Told:
         return made
 
 
-def plain_run(request: RunRequest) -> tuple[int, str]:
+def plain_run(request: SurveyRequest) -> tuple[int, str]:
     """Run a survey without completeness; returns the exit code, and what there is to say."""
     told = _Told()
     run = start(request)
@@ -55,13 +57,13 @@ def plain_run(request: RunRequest) -> tuple[int, str]:
             error = Missing(what="run", reason=fault.reason, detail=str(fault))
         log = RunLog(asked={}, begun="2026-01-01T00:00:00+00:00", seconds=1.0, stages=tuple(told.stages))
         try:
-            end = publish.close(run, log.replace(troubles=tuple(told.troubles), error=error))
+            end = close_run(SURVEY, run, log.replace(troubles=tuple(told.troubles), error=error))
         except GzJwstError as fault:
             return 1, str(fault)
     return end.exit_code, error.detail if error else end.message
 
 
-def _survey(run: Run, told: _Told) -> Run:
+def _survey(run: SurveyRun, told: _Told) -> SurveyRun:
     listing = archives.query(run)
     asked = {f.name: _bound(archives.locate, run, f) for f in run.chosen(listing.fields)}
     fields: list[Field] = told.each("locate", asked)
@@ -78,7 +80,7 @@ def _survey(run: Run, told: _Told) -> Run:
     cut = told.each("cutouts", {u: _bound(cutouts.cut_chunk, run, w, f, []) for u, (w, f) in chunks.items()})
     controls = {n: _bound(quality.cut_controls, run, c.work, c.controls, f, []) for n, (c, f) in asides.items()}
     told.each("controls", controls)
-    told.each("images", {one.unit: _bound(images.paint_chunk, run, images.plan(run, one)) for one in cut})
+    told.each("images", {one.unit: _bound(images.render_chunk, run, images.plan(run, one)) for one in cut})
     cutouts.tidy(run, plan)
     told.each("quality", {"survey": lambda: quality.check_images(run, quality.plan_quality(run))})
     singles = training.plan(run, cut)

@@ -24,7 +24,7 @@ from gzjwst_core.sky.build import build_sky  # noqa: E402
 from gzjwst_core.sky.serving import serving  # noqa: E402
 from gzjwst_core.storage.kept import KEPT  # noqa: E402
 from gzjwst_core.survey.profile import load_profile  # noqa: E402
-from gzjwst_core.survey.request import RunRequest  # noqa: E402
+from gzjwst_core.survey.request import SurveyRequest  # noqa: E402
 from gzjwst_core.survey.uploads_record import UPLOADED  # noqa: E402
 from tests.flows.survey import SMALL, tree  # noqa: E402
 from tests.soak.plain_run import plain_run  # noqa: E402
@@ -56,7 +56,7 @@ def read_back(folder: Path) -> Iterator[str]:
         yield str(min(path for path in (folder / part).rglob("*") if path.is_file()).relative_to(folder))
 
 
-def ended_after(damaged: dict[str, bytes], ready: Path, request: RunRequest) -> tuple[int, str, dict[str, str]]:
+def ended_after(damaged: dict[str, bytes], ready: Path, request: SurveyRequest) -> tuple[int, str, dict[str, str]]:
     """Run in a copy of the folder with some files' bytes replaced: exit code, what was said, the tree."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(shutil.copytree(ready, Path(scratch) / "small"))
@@ -68,7 +68,7 @@ def ended_after(damaged: dict[str, bytes], ready: Path, request: RunRequest) -> 
         return code, said, now
 
 
-def rows(ready: Path, request: RunRequest, *, every: bool) -> Iterator[tuple[bool, str]]:
+def rows(ready: Path, request: SurveyRequest, *, every: bool) -> Iterator[tuple[bool, str]]:
     """Damage and run; whether each ended as it must, and the table's row."""
     whole, turns = tree(ready), itertools.cycle(DAMAGES)
     for name in read_back(ready):
@@ -99,7 +99,7 @@ def main() -> int:
             raise SystemExit("the small survey has no sky")
         with serving(build_sky(sky, root / "sky").folder, root / "serving") as environment:
             os.environ.update(environment)
-            request = RunRequest(profile=str(profile), out=str(root / "run"), cache=str(root / "cache"))
+            request = SurveyRequest(profile=str(profile), out=str(root / "run"), cache=str(root / "cache"))
             plain_run(request)
             ready = root / "run" / "small"
             verb(["zooniverse", "uploaded", str(ready), str(ready / "zooniverse" / "manifest-0001.csv")])

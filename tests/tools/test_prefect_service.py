@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from gzjwst_core.survey.profile import profile_names
+from gzjwst_core.runs.profile_file import profile_names
 from tasks.settings import DEFAULTS, FOR_RUNS
 from tests.flows.survey import ROOT, SCRIPT, SMALL, bare_environment, tree
 from tests.tools.processes import free_port, running, until

@@ -3,7 +3,7 @@
 `notebook`: astropy's `make_lupton_rgb` on MJy/sr (Q = 2, stretch = 0.1, factors 1.1, 0.75, 0.4).
 `percentile`: each image by itself, asinh between the 1 and 99.7 percent points of each channel.
 From both the local sky is taken off, as mosaics of high-level releases have it; pixels without data are 0, and linear
-pixels are brought to the picture's grid before the stretch.
+pixels are resampled to the picture's grid before the stretch.
 """
 
 import numpy as np

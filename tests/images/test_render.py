@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gzjwst_core.images.encode import recipe_digest
-from gzjwst_core.images.render import paint_chunk, paint_cutout
+from gzjwst_core.images.render import render_chunk, render_cutout
 from gzjwst_core.images.stretch import sky_level
 from gzjwst_core.options import ImageOptions
 from tests.cutouts.skies import Blob, make_field
@@ -27,27 +27,27 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def test_a_wcs_that_leads_nowhere_is_a_damaged_cutout(data: bytes) -> None:
     card = data.index(b"CRVAL2  =")
     damaged = data[:card] + b"CRVAL2  =               1000.0".ljust(80) + data[card + 80 :]
-    made = paint_cutout("a.fits", damaged, OPTIONS)
+    made = render_cutout("a.fits", damaged, OPTIONS)
     assert (made.outcome.kind, made.outcome.reason) == ("failed", "bad_cutout")
 
 
 def test_a_damaged_cutout_stops_nothing(data: bytes) -> None:
-    painted = list(paint_chunk([("a.fits", data), ("b.fits", data[:5000]), ("c.fits", data)], OPTIONS))
-    assert [p.name for p in painted] == ["a.jpg", "b.jpg", "c.jpg"]
-    assert [p.outcome.kind for p in painted] == ["done", "failed", "done"]
-    assert painted[1].outcome.reason == "bad_cutout"
-    assert "b.fits" in painted[1].outcome.detail
-    assert painted[0].data == painted[2].data
-    assert painted[1].data is None
+    made = list(render_chunk([("a.fits", data), ("b.fits", data[:5000]), ("c.fits", data)], OPTIONS))
+    assert [p.name for p in made] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert [p.outcome.kind for p in made] == ["done", "failed", "done"]
+    assert made[1].outcome.reason == "bad_cutout"
+    assert "b.fits" in made[1].outcome.detail
+    assert made[0].data == made[2].data
+    assert made[1].data is None
 
 
 def test_file_and_facts(data: bytes) -> None:
-    painted = paint_cutout("test_J1p2.fits", data, OPTIONS)
-    assert painted.data is not None
-    assert painted.facts is not None
-    with Image.open(io.BytesIO(painted.data)) as image:
+    made = render_cutout("test_J1p2.fits", data, OPTIONS)
+    assert made.data is not None
+    assert made.facts is not None
+    with Image.open(io.BytesIO(made.data)) as image:
         assert image.size == (160, 160)
-    facts = painted.facts
+    facts = made.facts
     assert facts.id_str == "test_J1p2"
     assert facts.fov_arcsec == 3.0
     assert facts.pixscale_arcsec == pytest.approx(3.0 / 160)
@@ -57,9 +57,9 @@ def test_file_and_facts(data: bytes) -> None:
 
 
 def test_measures(data: bytes) -> None:
-    painted = paint_cutout("a.fits", data, OPTIONS)
-    assert painted.facts is not None
-    measures = painted.facts.measures
+    made = render_cutout("a.fits", data, OPTIONS)
+    assert made.facts is not None
+    measures = made.facts.measures
     assert measures.sky_median == pytest.approx(255 * sky_level(OPTIONS), abs=3)
     assert measures.sky_chroma < 2
     assert measures.fill == pytest.approx(2 * 2.5 * 0.25 / 3.0, abs=0.05)
@@ -71,26 +71,26 @@ def test_measures(data: bytes) -> None:
 
 def test_partial_bands_are_said(tmp_path: Path) -> None:
     field = make_field(tmp_path, [Blob(0, 0, 0.25, EQUAL)], grids(17.0))
-    painted = paint_cutout("a.fits", cut_bytes(field, bands=("F277W", "F444W")), OPTIONS)
-    assert painted.facts is not None
-    assert painted.data is not None
-    assert painted.facts.filled == ("blue",)
-    assert painted.facts.filters_rgb == "R=F444W G=F277W B=-"
-    assert b"filled=blue" in painted.data
+    made = render_cutout("a.fits", cut_bytes(field, bands=("F277W", "F444W")), OPTIONS)
+    assert made.facts is not None
+    assert made.data is not None
+    assert made.facts.filled == ("blue",)
+    assert made.facts.filters_rgb == "R=F444W G=F277W B=-"
+    assert b"filled=blue" in made.data
 
 
 def test_without_a_segment_there_is_no_fill(tmp_path: Path) -> None:
     field = make_field(tmp_path, [Blob(3.0, 3.0, 0.1, EQUAL)], grids(0.0))
-    painted = paint_cutout("a.fits", cut_bytes(field, 1.9), OPTIONS)
-    assert painted.facts is not None
-    assert math.isnan(painted.facts.measures.fill)
-    assert math.isnan(painted.facts.measures.centring)
+    made = render_cutout("a.fits", cut_bytes(field, 1.9), OPTIONS)
+    assert made.facts is not None
+    assert math.isnan(made.facts.measures.fill)
+    assert math.isnan(made.facts.measures.centring)
 
 
 def test_default_size_and_weight(data: bytes) -> None:
     options = ImageOptions(sigma=OPTIONS.sigma, gain=OPTIONS.gain)
-    painted = paint_cutout("a.fits", data, options)
-    assert painted.data is not None
-    with Image.open(io.BytesIO(painted.data)) as image:
+    made = render_cutout("a.fits", data, options)
+    assert made.data is not None
+    with Image.open(io.BytesIO(made.data)) as image:
         assert np.asarray(image).shape == (424, 424, 3)
-    assert len(painted.data) < 600_000
+    assert len(made.data) < 600_000

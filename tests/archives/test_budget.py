@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gzjwst_core.cache.budget import Room
+from gzjwst_core.cache.budget import CacheBudget
 from gzjwst_core.cache.mosaic_cache import MosaicCache
 from gzjwst_core.storage.locks import is_held
 from tests.archives.caching import READY, content, fill, key_of, mosaic_of, numbers, place, process
@@ -260,13 +260,13 @@ def test_a_killed_waiter_holds_nobody_back(small: MosaicCache) -> None:
 
 def test_every_mark_is_made_within_a_decision(small: MosaicCache, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or another's decision would remove it in the moment between its making and its lock."""
-    decided, marked = [], Room._marked
+    decided, marked = [], CacheBudget._marked
 
-    def watched(self: Room, kind: str, *wanted: dict[str, int]) -> AbstractContextManager[None]:
+    def watched(self: CacheBudget, kind: str, *wanted: dict[str, int]) -> AbstractContextManager[None]:
         decided.append((kind, is_held(small.folder / "locks" / "room.lock")))
         return marked(self, kind, *wanted)
 
-    monkeypatch.setattr(Room, "_marked", watched)
+    monkeypatch.setattr(CacheBudget, "_marked", watched)
     with small.holding(wanting(small, 1, 2, 3)), small.ahead(wanting(small, 4)):
         waiting = Reader(small, wanting(small, 5, 6))
         assert not waiting.has.wait(0.3)
