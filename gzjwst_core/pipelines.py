@@ -4,10 +4,11 @@ from gzjwst_core.errors import ProfileError
 from gzjwst_core.runs.pipeline import Pipeline
 from gzjwst_core.runs.profile_file import read_profile
 from gzjwst_core.survey.pipeline import SURVEY
+from gzjwst_core.timeseries.pipeline import TIME_SERIES
 
 __all__ = ["PIPELINES", "pipeline_of"]
 
-PIPELINES: tuple[Pipeline, ...] = (SURVEY,)
+PIPELINES: tuple[Pipeline, ...] = (SURVEY, TIME_SERIES)
 
 
 def pipeline_of(profile: str) -> Pipeline:

@@ -14,7 +14,7 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 
 _FOREIGN = ("AWS_", "PREFECT_API", "MAST_", "GZJWST_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 _TOGETHER = {
-    "survey": {"test_run.py", "test_local.py", "test_cache.py", "test_stop.py", "test_third_flow.py"},
+    "survey": {f"test_{name}.py" for name in ("run", "local", "cache", "stop", "third_flow", "time_series")},
     "tools": {"test_dask.py", "test_report_chromium.py", "test_panoptes.py"},
 }
 """Files that share one finished survey, by the name of their worker's share."""

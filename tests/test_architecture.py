@@ -21,7 +21,7 @@ LAYERS = (
     ("completeness", "quality", "zoobot"),
     ("zooniverse",),
     ("report",),
-    ("survey",),
+    ("survey", "timeseries"),
     ("pipelines",),
     ("cli",),
     ("__main__",),
@@ -29,7 +29,7 @@ LAYERS = (
 """Packages and modules of the core, lower layers first: one imports what is in a lower layer, or in its own package."""
 RUNS_OF_LIBRARIES = {"gzjwst_core.runs.engine", "gzjwst_core.runs.record"}
 """All that a library may know of a run: where its CPU work goes, and the values of the record that a report shows."""
-PIPELINES = {"survey"}
+PIPELINES = {"survey", "timeseries"}
 # Arrays → arrays: these modules open no file, ask no archive and write nothing.
 PURE = {
     "catalog/columns",

@@ -140,7 +140,7 @@ def _show(found: DryRun) -> None:
 
 
 def _run(flow: Flow[..., Any], request: RunRequest, local: LocalOptions, terminal: Terminal) -> int:
-    terminal.say(f"[bold]gzjwst {__version__}[/bold] · {escape(request.profile)} → {escape(request.out)}")
+    terminal.say(f"[bold]gzjwst {__version__}[/bold] · {escape(request.profile or flow.name)} → {escape(request.out)}")
     before_stopping(stop_processes)
     find_prefect_api()
     end = run_reported(flow.with_options(task_runner=_runner(request, local)), request)

@@ -167,6 +167,18 @@ class RunProgress:
         """What failed so far for a reason that may pass."""
         return tuple(trouble.what for trouble in self._troubles if trouble.passing)
 
+    def keep(self, what: str, facts: Mapping[str, str]) -> None:
+        """Keep something that a stage found for the record.
+
+        Parameters
+        ----------
+        what
+            Name in the record.
+        facts
+            What is recorded.
+        """
+        self._facts[what] = dict(facts)
+
     def note(self, what: str, facts: Mapping[str, str], line: str, warnings: Sequence[str] = ()) -> None:
         """Keep something that a stage found for the record, and say it.
 
@@ -179,7 +191,7 @@ class RunProgress:
         line, warnings
             What a person is told.
         """
-        self._facts[what] = dict(facts)
+        self.keep(what, facts)
         self._terminal.say(f"  {escape(line)}")
         for warning in warnings:
             self._terminal.say(f"[yellow]![/yellow] {escape(warning)}")

@@ -10,7 +10,7 @@ from gzjwst_core.options.base import Options
 from gzjwst_core.paths import default_cache, expanded
 from gzjwst_core.runs.command_line import Argument
 from gzjwst_core.runs.engine import cores
-from gzjwst_core.runs.profile_file import Profile, load_profile, profile_folder_of
+from gzjwst_core.runs.profile_file import Profile, load_profile, profile_folder_of, validate_profile
 
 __all__ = ["RunRequest", "absolute", "run_values"]
 
@@ -46,7 +46,9 @@ class RunRequest(Options):
         return self.workers or cores()
 
 
-def run_values(request: RunRequest, model: type[Profile]) -> dict[str, Any]:
+def run_values(
+    request: RunRequest, model: type[Profile], given: tuple[dict[str, Any], str, dict[str, str]] | None = None
+) -> dict[str, Any]:
     """Return what every run takes from its request: profile, output folder, cache.
 
     Parameters
@@ -55,6 +57,8 @@ def run_values(request: RunRequest, model: type[Profile]) -> dict[str, Any]:
         What was asked.
     model
         The pipeline's profile.
+    given
+        A profile as plain data in place of a file: sections, where they come from, and where single values do.
 
     Returns
     -------
@@ -66,12 +70,17 @@ def run_values(request: RunRequest, model: type[Profile]) -> dict[str, Any]:
     ProfileError
         The profile or a path is wrong.
     """
+    if given is None:
+        profile = load_profile(model, request.profile, overrides=request.overrides, environment=os.environ)
+        folder = profile_folder_of(request.profile)
+    else:
+        profile, folder = validate_profile(model, *given), Path()
     return {
-        "profile": load_profile(model, request.profile, overrides=request.overrides, environment=os.environ),
+        "profile": profile,
         "out": absolute(request.out, "--out"),
         "cache": absolute(request.cache or str(default_cache()), "--cache"),
         "cache_gb": request.cache_gb,
-        "profile_folder": str(profile_folder_of(request.profile).absolute()),
+        "profile_folder": str(folder.absolute()),
         "offline": request.offline,
     }
 
